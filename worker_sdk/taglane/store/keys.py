@@ -1,0 +1,142 @@
+"""Spells every key: nothing else in Python does, and the Lua prelude's spelling is compared with this one by a test.
+
+All keys of a tenant share one hash tag, so a tenant is one slot of a cluster and one pattern of an ACL.
+"""
+
+from __future__ import annotations
+
+TENANTS = "taglane:tenants"  # hash: tenant -> record, JSON
+SCHEDULERS = "taglane:schedulers"  # hash: scheduler -> heartbeat counter
+WAKE_ALL = "taglane:{*}:wake"  # the pattern of every tenant's wake channel
+
+STEPS = (0, 3, 6, 9)  # kombu's priority steps: 0 is served first
+
+
+def prefix(tenant: str) -> str:
+    """What every key of *tenant* starts with; `KEYS[1]` of each function."""
+    return f"taglane:{{{tenant}}}:"
+
+
+def step_of(priority: int | None) -> int:
+    """Round a priority of 0 to 9 down to its step; what is unset is 0."""
+    return min(9, max(0, int(priority or 0))) // 3 * 3
+
+
+def run(tenant: str, run_id: str) -> str:
+    """Hash: all that is known of one run."""
+    return f"{prefix(tenant)}run:{run_id}"
+
+
+def queue(tenant: str, tag: str, step: int) -> str:
+    """List of run ids: the next one to serve is at the left."""
+    return f"{prefix(tenant)}queue:{tag}:{step}"
+
+
+def delayed(tenant: str, tag: str) -> str:
+    """Zset: run id -> the instant, ms, from which it may be queued."""
+    return f"{prefix(tenant)}delayed:{tag}"
+
+
+def bell(tenant: str, tag: str) -> str:
+    """List of a few tokens: whoever takes one looks into the tag's queue."""
+    return f"{prefix(tenant)}bell:{tag}"
+
+
+def leases(tenant: str) -> str:
+    """Zset: run id -> since when, ms, a worker holds it."""
+    return f"{prefix(tenant)}leases"
+
+
+def held(tenant: str, worker: str) -> str:
+    """Set of the run ids that one worker holds."""
+    return f"{prefix(tenant)}held:{worker}"
+
+
+def workers(tenant: str) -> str:
+    """Set of the ids of this tenant's workers."""
+    return f"{prefix(tenant)}workers"
+
+
+def worker(tenant: str, worker_id: str) -> str:
+    """Hash: a worker's heartbeat counter, tags, tasks, host, last fetch."""
+    return f"{prefix(tenant)}worker:{worker_id}"
+
+
+def cancels(tenant: str, worker_id: str) -> str:
+    """Set of the run ids that one worker is asked to stop."""
+    return f"{prefix(tenant)}cancels:{worker_id}"
+
+
+def jobs(tenant: str) -> str:
+    """Set of job names."""
+    return f"{prefix(tenant)}jobs"
+
+
+def job(tenant: str, name: str) -> str:
+    """Hash: a job's definition, revision and ready envelope."""
+    return f"{prefix(tenant)}job:{name}"
+
+
+def due(tenant: str) -> str:
+    """Zset: job name -> when it fires next, ms."""
+    return f"{prefix(tenant)}due"
+
+
+def expiring(tenant: str) -> str:
+    """Zset: run id -> when it expires if it still waits, ms."""
+    return f"{prefix(tenant)}expiring"
+
+
+def runs(tenant: str) -> str:
+    """Zset: every kept run -> when it was made, ms."""
+    return f"{prefix(tenant)}runs"
+
+
+def ended(tenant: str) -> str:
+    """Zset: every kept run that has ended -> when, ms. The history is trimmed from its low end."""
+    return f"{prefix(tenant)}ended"
+
+
+def dead(tenant: str) -> str:
+    """Zset: run id -> when we gave up on it, ms."""
+    return f"{prefix(tenant)}dead"
+
+
+def aside(tenant: str) -> str:
+    """List: queue entries whose run is missing or unreadable."""
+    return f"{prefix(tenant)}aside"
+
+
+def tags(tenant: str) -> str:
+    """Set of the tags that were ever asked for."""
+    return f"{prefix(tenant)}tags"
+
+
+def idempotency(tenant: str, key: str) -> str:
+    """String: the run that was made for an idempotency key."""
+    return f"{prefix(tenant)}key:{key}"
+
+
+def chord(tenant: str, group: str) -> str:
+    """Hash: a chord's size, its body, and each part's outcome by index."""
+    return f"{prefix(tenant)}chord:{group}"
+
+
+def group(tenant: str, group_id: str) -> str:
+    """String: a saved Celery GroupResult."""
+    return f"{prefix(tenant)}group:{group_id}"
+
+
+def ledger(tenant: str, day: str) -> str:
+    """Hash: ``job|what`` -> count, for one day (YYYYMMDD, UTC)."""
+    return f"{prefix(tenant)}ledger:{day}"
+
+
+def done(tenant: str, run_id: str) -> str:
+    """Channel: says that a run which somebody waits for has ended."""
+    return f"{prefix(tenant)}done:{run_id}"
+
+
+def wake(tenant: str) -> str:
+    """Channel: says to the schedulers that the tenant's earliest instant may have changed."""
+    return f"{prefix(tenant)}wake"

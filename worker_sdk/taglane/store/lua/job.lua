@@ -1,0 +1,60 @@
+-- put: write a job's definition. remove: forget a job. pause: stop its fires, or let them go on.
+--
+-- KEYS  1 the tenant's prefix
+-- ARGV  put: 1 job  2 definition, JSON  3 task  4 tag  5 step  6 envelope  7 ms after each end, '' for none  8 overlap
+--            9 expires, ms, '' for none  10 next due, ms; '' for none; 'keep' for what it is
+--       remove: 1 job; pause: 1 job  2 '1' to pause, '' to resume  3 next due as in put
+-- Writes job, jobs, due; publishes wake. Returns the revision (put), 1 or 0 for no such job (remove, pause).
+local function plan(P, name, due)
+    if due == '' then
+        redis.call('ZREM', due_key(P), name)
+    elseif due ~= 'keep' then
+        redis.call('ZADD', due_key(P), due, name)
+        redis.call('PUBLISH', wake_channel(P), due)
+    end
+end
+
+local function optional(key, field, value)
+    if value == '' then
+        redis.call('HDEL', key, field)
+    else
+        redis.call('HSET', key, field, value)
+    end
+end
+
+local function put(keys, args)
+    local P, t, name = keys[1], now(), args[1]
+    local key = job_key(P, name)
+    redis.call('SADD', jobs_key(P), name)
+    redis.call('HSETNX', key, 'created', int(t))
+    redis.call('HSET', key, 'definition', args[2], 'task', args[3], 'tag', args[4], 'step', args[5],
+        'envelope', args[6], 'overlap', args[8], 'changed', int(t))
+    optional(key, 'after', args[7])
+    optional(key, 'expires', args[9])
+    local paused = redis.call('HGET', key, 'paused')
+    plan(P, name, paused and '' or args[10])
+    return redis.call('HINCRBY', key, 'revision', 1)
+end
+
+local function remove(keys, args)
+    local P, name = keys[1], args[1]
+    redis.call('ZREM', due_key(P), name)
+    redis.call('SREM', jobs_key(P), name)
+    return redis.call('DEL', job_key(P, name))
+end
+
+local function pause(keys, args)
+    local P, name = keys[1], args[1]
+    local key = job_key(P, name)
+    if redis.call('EXISTS', key) == 0 then
+        return 0
+    end
+    optional(key, 'paused', args[2])
+    redis.call('HINCRBY', key, 'revision', 1)
+    plan(P, name, args[2] ~= '' and '' or args[3])
+    return 1
+end
+
+redis.register_function('taglane_put', put)
+redis.register_function{function_name = 'taglane_remove', callback = remove, flags = {'allow-oom'}}
+redis.register_function{function_name = 'taglane_pause', callback = pause, flags = {'allow-oom'}}

@@ -1,0 +1,46 @@
+-- look: what of a tenant is due, in one reading: the scheduler's eyes. Does what needs no plan on the way: queues
+-- delayed runs whose time has come, trims the history.
+--
+-- KEYS  1 the tenant's prefix
+-- ARGV  1 how many due jobs at most
+-- Writes run, queue, delayed, ended, runs; rings tags. Returns {server's time, the earliest instant at which there is
+-- something to do again (-1: none), 1 when runs have expired, how many workers, jobs}, a job being {name, due,
+-- revision, created, definition}.
+local function look(keys, args)
+    local P, t = keys[1], now()
+    local earliest, late, jobs = -1, 0, {}
+    local function at(instant_)
+        if instant_ and (earliest < 0 or instant_ < earliest) then
+            earliest = instant_
+        end
+    end
+    local most = tonumber(args[1])
+    local due = redis.call('ZRANGE', due_key(P), 0, most, 'WITHSCORES')
+    for i = 1, #due, 2 do
+        local score = tonumber(due[i + 1])
+        if score > t or #jobs >= most then
+            at(score)
+            break
+        end
+        local f = redis.call('HMGET', job_key(P, due[i]), 'revision', 'created', 'definition')
+        if f[1] then
+            jobs[#jobs + 1] = {due[i], due[i + 1], f[1], f[2], f[3]}
+        else
+            redis.call('ZREM', due_key(P), due[i])
+        end
+    end
+    for _, tag in ipairs(redis.call('SMEMBERS', tags_key(P))) do
+        promote(P, t, tag)
+        local next_in = next_delayed(P, t, tag)
+        at(next_in and t + next_in)
+    end
+    local expiring = redis.call('ZRANGE', expiring_key(P), 0, 0, 'WITHSCORES')
+    if expiring[2] then
+        at(tonumber(expiring[2]))
+        late = tonumber(expiring[2]) <= t and 1 or 0
+    end
+    trim(P, t)
+    return {t, earliest, late, redis.call('SCARD', workers_key(P)), jobs}
+end
+
+redis.register_function{function_name = 'taglane_look', callback = look, flags = {'allow-oom'}}

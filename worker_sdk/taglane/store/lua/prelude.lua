@@ -1,0 +1,274 @@
+-- The prelude of the library: what its functions share, since functions can't call one another.
+--
+-- P is KEYS[1] of every function, the tenant's prefix `taglane:{tenant}:`. Every key is built from it here, and
+-- spelled the same in keys.py (a test compares them). Times are the server's, in ms.
+
+local STEPS = {'0', '3', '6', '9'}
+local ENDED = {succeeded = true, failed = true, cancelled = true, expired = true, dead = true, skipped = true}
+local KEEP_RUNS = 100000 -- ended runs kept a tenant, at most
+local KEEP_MS = 86400000 -- and for a day, as Celery keeps results
+local ALONE_AFTER = 2 -- a run that was rescued this often is fetched alone
+local MAX_DEATHS = 3 -- workers that may die in a run before we give it up
+local TOKENS = 4 -- on a bell at most
+
+local function run_key(P, id) return P .. 'run:' .. id end
+local function queue_key(P, tag, step) return P .. 'queue:' .. tag .. ':' .. step end
+local function delayed_key(P, tag) return P .. 'delayed:' .. tag end
+local function bell_key(P, tag) return P .. 'bell:' .. tag end
+local function leases_key(P) return P .. 'leases' end
+local function held_key(P, worker) return P .. 'held:' .. worker end
+local function workers_key(P) return P .. 'workers' end
+local function worker_key(P, worker) return P .. 'worker:' .. worker end
+local function cancels_key(P, worker) return P .. 'cancels:' .. worker end
+local function jobs_key(P) return P .. 'jobs' end
+local function job_key(P, name) return P .. 'job:' .. name end
+local function due_key(P) return P .. 'due' end
+local function expiring_key(P) return P .. 'expiring' end
+local function runs_key(P) return P .. 'runs' end
+local function ended_key(P) return P .. 'ended' end
+local function dead_key(P) return P .. 'dead' end
+local function aside_key(P) return P .. 'aside' end
+local function tags_key(P) return P .. 'tags' end
+local function idempotency_key(P, key) return P .. 'key:' .. key end
+local function chord_key(P, group) return P .. 'chord:' .. group end
+local function ledger_key(P, day) return P .. 'ledger:' .. day end
+local function done_channel(P, id) return P .. 'done:' .. id end
+local function wake_channel(P) return P .. 'wake' end
+
+local function int(number) return string.format('%d', number) end
+
+local function now()
+    local time = redis.call('TIME')
+    return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- The date of an instant, YYYYMMDD in UTC, from the count of days since 1970 (Hinnant's civil_from_days).
+local function day_of(t)
+    local z = math.floor(t / 86400000) + 719468
+    local era = math.floor(z / 146097)
+    local doe = z - era * 146097
+    local yoe = math.floor((doe - math.floor(doe / 1460) + math.floor(doe / 36524) - math.floor(doe / 146096)) / 365)
+    local doy = doe - (365 * yoe + math.floor(yoe / 4) - math.floor(yoe / 100))
+    local mp = math.floor((5 * doy + 2) / 153)
+    local month = mp < 10 and mp + 3 or mp - 9
+    local year = yoe + era * 400 + (month <= 2 and 1 or 0)
+    return string.format('%04d%02d%02d', year, month, doy - math.floor((153 * mp + 2) / 5) + 1)
+end
+
+-- Wake one idle worker of a tag. A few tokens are enough: whoever is woken takes a batch and rings on.
+local function ring(P, tag)
+    local bell = bell_key(P, tag)
+    if redis.call('LLEN', bell) < TOKENS then
+        redis.call('RPUSH', bell, '1')
+    end
+end
+
+-- Count events of jobs for the day; `tally` is {['job|what'] = n}.
+local function enter(P, t, tally)
+    local ledger = nil
+    for what, times in pairs(tally) do
+        ledger = ledger or ledger_key(P, day_of(t))
+        if redis.call('HINCRBY', ledger, what, times) == times then
+            redis.call('EXPIRE', ledger, 8 * 86400)
+        end
+    end
+end
+
+local function tell(tally, job, what)
+    if job then
+        local name = job .. '|' .. what
+        tally[name] = (tally[name] or 0) + 1
+    end
+end
+
+-- Put a run at the tail of its queue, or at the head when it was there before.
+local function push(P, id, tag, step, head)
+    local length = redis.call(head and 'LPUSH' or 'RPUSH', queue_key(P, tag, step), id)
+    if length == 1 then
+        redis.call('SADD', tags_key(P), tag)
+    end
+    ring(P, tag)
+end
+
+-- Let a run wait until `at`; wakes a worker and the schedulers when it is now the first of its tag.
+local function delay(P, id, tag, at)
+    local delayed = delayed_key(P, tag)
+    redis.call('ZADD', delayed, int(at), id)
+    if redis.call('ZRANGE', delayed, 0, 0)[1] == id then
+        redis.call('SADD', tags_key(P), tag)
+        ring(P, tag)
+        redis.call('PUBLISH', wake_channel(P), int(at))
+    end
+end
+
+-- Make a run that nobody has made yet. `run` holds id, task, tag, step, envelope, and what else is to be kept
+-- of it in `extra` (a flat list of fields and values); `at` is when it may be served, `expires` until when.
+local function admit(P, t, run)
+    local waits = run.at and run.at > t
+    local fields = run.extra or {}
+    local size = #fields
+    fields[size + 1], fields[size + 2] = 'state', waits and 'scheduled' or 'queued'
+    fields[size + 3], fields[size + 4] = 'task', run.task
+    fields[size + 5], fields[size + 6] = 'tag', run.tag
+    fields[size + 7], fields[size + 8] = 'step', run.step
+    fields[size + 9], fields[size + 10] = 'queued_at', int(waits and run.at or t)
+    fields[size + 11], fields[size + 12] = 'envelope', run.envelope
+    size = size + 12
+    if run.job then
+        fields[size + 1], fields[size + 2] = 'job', run.job
+        size = size + 2
+    end
+    if run.expires then
+        fields[size + 1], fields[size + 2] = 'expires', int(run.expires)
+        redis.call('ZADD', expiring_key(P), int(run.expires), run.id)
+    end
+    redis.call('HSET', run_key(P, run.id), unpack(fields))
+    redis.call('ZADD', runs_key(P), int(t), run.id)
+    if waits then
+        delay(P, run.id, run.tag, run.at)
+    else
+        push(P, run.id, run.tag, run.step)
+    end
+end
+
+-- What end_run and the moves need to know of a run. Raises a WRONGTYPE error when the key is no hash.
+local function load_run(P, id)
+    local f = redis.call('HMGET', run_key(P, id), 'state', 'token', 'holder', 'job', 'deps', 'join', 'tag', 'step',
+        'expires')
+    if not f[1] then
+        return nil
+    end
+    return {id = id, state = f[1], token = f[2], holder = f[3], job = f[4], deps = f[5], join = f[6], tag = f[7],
+        step = f[8], expires = f[9]}
+end
+
+-- End a worker's hold on a run. The token moves on, so nothing that this worker still says of the run is heard.
+local function release(P, run)
+    if run.holder then
+        redis.call('SREM', held_key(P, run.holder), run.id)
+    end
+    redis.call('ZREM', leases_key(P), run.id)
+    redis.call('HINCRBY', run_key(P, run.id), 'token', 1)
+end
+
+-- Queue the body of a chord whose parts are all in. The body's worker joins them.
+local function start_body(P, t, group)
+    local chord = chord_key(P, group)
+    local f = redis.call('HMGET', chord, 'size', 'parts', 'id', 'tag', 'step', 'task', 'envelope', 'started', 'deps')
+    if not f[1] or f[8] or tonumber(f[2] or '0') < tonumber(f[1]) then
+        return
+    end
+    redis.call('HSET', chord, 'started', '1')
+    if redis.call('EXISTS', run_key(P, f[3])) == 0 then
+        local extra = {'join', group}
+        if f[9] then
+            extra[3], extra[4] = 'deps', f[9]
+        end
+        admit(P, t, {id = f[3], task = f[6], tag = f[4], step = f[5], envelope = f[7], extra = extra})
+    end
+end
+
+-- Note one part's outcome: by its index, so a part that ran twice counts once.
+local function add_part(P, t, group, index, outcome)
+    local chord = chord_key(P, group)
+    if redis.call('HSETNX', chord, 'part:' .. index, outcome) == 1 then
+        redis.call('HINCRBY', chord, 'parts', 1)
+        redis.call('PEXPIRE', chord, 7 * KEEP_MS)
+        start_body(P, t, group)
+    end
+end
+
+-- Every way a run can end comes through here: so whoever waits for it, a caller, a fixed-delay job, a chord's body,
+-- never wait for a run that is gone. `fields` is a flat list of what to keep of it; `told` says that a worker has
+-- told the run's dependants (links, chains, chords) itself: if not, a follow-up run lets a worker tell them.
+local function end_run(P, t, run, state, fields, told)
+    local key = run_key(P, run.id)
+    local size = #fields
+    fields[size + 1], fields[size + 2] = 'state', state
+    fields[size + 3], fields[size + 4] = 'finished_at', int(t)
+    redis.call('HSET', key, unpack(fields))
+    if run.holder then
+        redis.call('SREM', held_key(P, run.holder), run.id)
+        redis.call('ZREM', leases_key(P), run.id)
+    end
+    if run.expires then
+        redis.call('ZREM', expiring_key(P), run.id)
+    end
+    if run.join then
+        redis.call('DEL', chord_key(P, run.join))
+    end
+    if state == 'dead' then
+        redis.call('ZADD', dead_key(P), int(t), run.id)
+    else
+        redis.call('ZADD', ended_key(P), int(t), run.id)
+    end
+    if run.deps and not told then
+        local f = redis.call('HMGET', key, 'task', 'envelope')
+        if f[1] and f[2] then
+            admit(P, t, {id = run.id .. '~end', task = f[1], tag = run.tag, step = run.step, envelope = f[2],
+                extra = {'ended', state, 'of', run.id}})
+        end
+    end
+    if state == 'succeeded' then
+        redis.call('HDEL', key, 'envelope')
+    end
+    redis.call('PUBLISH', done_channel(P, run.id), state)
+    if run.job then
+        local job = redis.call('HMGET', job_key(P, run.job), 'after', 'paused', 'last')
+        if job[1] and job[3] == run.id and not job[2] then
+            local due = int(math.floor(t / 1000) * 1000 + tonumber(job[1]))
+            redis.call('ZADD', due_key(P), 'NX', due, run.job)
+            redis.call('PUBLISH', wake_channel(P), due)
+        end
+    end
+end
+
+-- Keep the history within its bounds: a few of the oldest ended runs go with each call.
+local function trim(P, t)
+    local ended = ended_key(P)
+    local over = redis.call('ZCARD', ended) - KEEP_RUNS
+    local old
+    if over > 0 then
+        old = redis.call('ZRANGE', ended, 0, math.min(over, 200) - 1)
+    else
+        old = redis.call('ZRANGEBYSCORE', ended, '-inf', int(t - KEEP_MS), 'LIMIT', 0, 200)
+    end
+    for _, id in ipairs(old) do
+        redis.call('DEL', run_key(P, id))
+        redis.call('ZREM', runs_key(P), id)
+        redis.call('ZREM', ended, id)
+    end
+    return #old
+end
+
+-- Queue what has waited long enough in a tag's delayed set.
+local function promote(P, t, tag)
+    local delayed = delayed_key(P, tag)
+    local ids = redis.call('ZRANGEBYSCORE', delayed, '-inf', int(t), 'LIMIT', 0, 256)
+    for _, id in ipairs(ids) do
+        redis.call('ZREM', delayed, id)
+        local f = redis.call('HMGET', run_key(P, id), 'state', 'step')
+        if f[1] == 'scheduled' or f[1] == 'retrying' then
+            redis.call('HSET', run_key(P, id), 'state', 'queued', 'queued_at', int(t))
+            push(P, id, tag, f[2])
+        end
+    end
+    return #ids
+end
+
+-- When a tag's first delayed run may be served, in ms from t; nil when none waits.
+local function next_delayed(P, t, tag)
+    local first = redis.call('ZRANGE', delayed_key(P, tag), 0, 0, 'WITHSCORES')
+    return first[2] and math.max(0, tonumber(first[2]) - t) or nil
+end
+
+-- Read an instant: '' is now, '+250' is in 250 ms, '1763800000000' is then.
+local function instant(t, text)
+    if text == '' then
+        return nil
+    end
+    if string.sub(text, 1, 1) == '+' then
+        return t + tonumber(string.sub(text, 2))
+    end
+    return tonumber(text)
+end
