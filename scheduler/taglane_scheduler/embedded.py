@@ -147,10 +147,8 @@ class EmbeddedServer:
 
     def log_tail(self, lines: int = 15) -> str:
         """The last lines that the server wrote since its start; empty when there are none."""
-        try:
-            text = (self._home or Path()).joinpath("server.log").read_text(errors="replace")
-        except OSError:
-            return ""
+        log = self._home and self._home / "server.log"
+        text = log.read_text(errors="replace") if log and log.is_file() else ""
         return "\n".join(text.splitlines()[-lines:])
 
     def _running(self) -> ChildProcess:

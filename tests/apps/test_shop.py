@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
@@ -113,8 +114,8 @@ def test_a_billing_run_in_whole_cents() -> None:
 
 
 def test_the_checksum_of_a_billing_run_tells_runs_apart() -> None:
-    run = {"plan_cents": 4900, "seats": 12, "period": "2026-01"}
-    others = [{"plan_cents": 4901}, {"seats": 13}, {"period": "2026-02"}, {"discount_percent": 1}]
+    run: dict[str, Any] = {"plan_cents": 4900, "seats": 12, "period": "2026-01"}
+    others: list[dict[str, Any]] = [{"plan_cents": 4901}, {"seats": 13}, {"period": "2026-02"}, {"discount_percent": 1}]
 
     checksums = {tasks.billing(**{**run, **other})["checksum"] for other in [{}, *others]}
 
@@ -123,7 +124,7 @@ def test_the_checksum_of_a_billing_run_tells_runs_apart() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"period": "2026-13"}, {"seats": -1}, {"discount_percent": 101}])
-def test_a_billing_run_refuses_nonsense(wrong: dict[str, object]) -> None:
+def test_a_billing_run_refuses_nonsense(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"no month|can't bill"):
         tasks.billing(**{"plan_cents": 1, "seats": 1, "period": "2026-01", **wrong})
 

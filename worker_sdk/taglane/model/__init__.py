@@ -1,0 +1,1 @@
+"""Values and decisions, pure: no Redis, no clock, no logging."""

@@ -7,8 +7,7 @@ The rules are Debian cron's, and cronsim agrees with them:
 - A *fixed* time (neither minute nor hour starts with `*`) fires once a day. Where the clock skips it, it fires at the
   first instant after the gap; where the clock repeats it, at the first of the two.
 - Any other expression matches what the clock shows: never in the gap, in both passes of the repeated hour.
-- A day matches when its day of month OR its day of week does, but both must when one of them starts with `*`
-  (or, which is croniter's rule, when one is `15W`, `5#2` or `5L`).
+- A day matches when its day of month OR its day of week does, but both must when one of them starts with `*`.
 """
 
 import copy

@@ -80,8 +80,8 @@ def read_cron(expr: str) -> CronFields:
     """Read 5 fields, 6 with the seconds first, or an alias like `@daily`.
 
     A field takes what Vixie cron takes, and `?` for `*` in the two day fields, ranges over the end (`22-6`, `FRI-MON`),
-    `H`, `H/15`, `H(0-29)`, `L` and `15W` in the day of month, `5#2` and `5L` in the day of week. Raises ValueError with
-    a sentence that names the field and the value.
+    `H`, `H/15`, `H(0-29)`, and `L` in the day of month. `15W` in the day of month, `5#2` and `5L` in the day of week
+    need a `*` in the other day field. Raises ValueError with a sentence that names the field and the value.
     """
     if len(expr) > _LONGEST:
         raise ValueError(f"a cron expression takes {_LONGEST} characters at most, this has {len(expr)}")
@@ -94,6 +94,7 @@ def read_cron(expr: str) -> CronFields:
             read.append(_read_field(field, part))
         except ValueError as error:
             raise ValueError(f"cron field {field.name}: {error} (in {expr!r})") from error
+    _check_days(expr, day=read[-3], weekday=read[-1])
     minute, hour = parts[-5].upper(), parts[-4].upper()
     return CronFields(
         text=" ".join(read),
@@ -111,6 +112,14 @@ def _spelled_out(expr: str) -> str:
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(_ALIASES)}"
         raise ValueError(f"unknown cron alias {expr!r}: {hint}")
     return _ALIASES[alias]
+
+
+def _check_days(expr: str, *, day: str, weekday: str) -> None:
+    """Refuse what croniter answers by dropping one of the two day fields, or by never firing."""
+    if "W" in day and weekday != "*":
+        raise ValueError(f"cron field day of month: {day!r} needs a * as the day of week (in {expr!r})")
+    if ("#" in weekday or "L" in weekday) and day != "*":
+        raise ValueError(f"cron field day of week: {weekday!r} needs a * as the day of month (in {expr!r})")
 
 
 def _read_field(field: _Field, part: str) -> str:

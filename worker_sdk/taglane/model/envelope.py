@@ -18,6 +18,12 @@ _dumps = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 HEADER = "taglane"
 """The message header in which a worker finds what `Delivery` says."""
 
+JOIN_TASK = "taglane.join"
+"""The task that collects a chord's parts and sends its body."""
+
+ENDED_TASK = "taglane.ended"
+"""The task that tells those who depend on a run how the server ended it."""
+
 _BARE_EMBED = re.compile(r'\{"callbacks": ?null, ?"errbacks": ?null, ?"chain": ?null, ?"chord": ?null\}\]$')
 _NO_FAILURE_EMBED = re.compile(r'"errbacks": ?null, ?"chain": ?null, ?"chord": ?null\}\]$')
 
@@ -46,11 +52,10 @@ class Delivery:
     job: str
     due: int | None
     rescues: int
-    join: str
-    """The group of the chord whose body this is, or ''."""
     ended: str
     """How the run `of` ended on the server: this one lets a worker tell those who depend on it. Or ''."""
     of: str
+    task: str
 
 
 def of_call(params: dict[str, Any]) -> str:
@@ -96,7 +101,7 @@ def pack(message: dict[str, Any]) -> tuple[str, bool]:
     return _dumps(envelope), depends
 
 
-def unpack(delivery: Delivery, task: str) -> dict[str, Any]:
+def unpack(delivery: Delivery) -> dict[str, Any]:
     """Return the message of a delivery, as kombu hands it to a consumer.
 
     Raises:
@@ -108,7 +113,7 @@ def unpack(delivery: Delivery, task: str) -> dict[str, Any]:
         "root_id": run,
         **envelope.get("h", {}),
         "id": run,
-        "task": task,
+        "task": ENDED_TASK if delivery.ended else delivery.task,
         HEADER: {
             "run": delivery.run,
             "token": delivery.token,
@@ -117,6 +122,8 @@ def unpack(delivery: Delivery, task: str) -> dict[str, Any]:
             "job": delivery.job or None,
             "due": delivery.due,
             "attempt": delivery.attempt,
+            "ended": delivery.ended,
+            "task": delivery.task,
         },
     }
     properties = {

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 LIBRARY = "taglane"
 
 TENANT_MOVES = (
-    "enqueue fetch finish retry hand_back hello leave renew beat rescue cancel expire record progress chord part "
+    "enqueue fetch finish retry hand_back hello leave renew beat rescue died cancel expire record progress chord chord_size part "
     "trigger put remove pause replay"
 ).split()
 """What a tenant's credential may call: each name is also the function's, behind `taglane_`."""

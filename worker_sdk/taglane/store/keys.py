@@ -11,6 +11,9 @@ WAKE_ALL = "taglane:{*}:wake"  # the pattern of every tenant's wake channel
 
 STEPS = (0, 3, 6, 9)  # kombu's priority steps: 0 is served first
 
+ALONE_AFTER = 2
+"""A run that was rescued this often is fetched alone: see the prelude."""
+
 
 def prefix(tenant: str) -> str:
     """What every key of *tenant* starts with; `KEYS[1]` of each function."""

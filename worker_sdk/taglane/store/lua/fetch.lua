@@ -9,10 +9,10 @@
 -- ARGV  1 worker  2 sequence number  3 how many at most  4 '1' when the worker holds nothing  5.. tags
 -- Writes run, leases, held, queue, delayed, worker, aside; rings a tag that has more.
 -- Returns 0 for an unknown worker, else {server's time, ms until a delayed run is due (-1: none), runs}, a run being
--- {id, token, envelope, attempts, tag, job, due, rescues, join, ended, of}.
+-- {id, token, envelope, attempts, tag, job, due, rescues, ended, of, task}.
 local function entry(P, id, token)
-    local f = redis.call('HMGET', run_key(P, id), 'envelope', 'attempts', 'tag', 'job', 'due', 'rescues', 'join',
-        'ended', 'of')
+    local f = redis.call('HMGET', run_key(P, id), 'envelope', 'attempts', 'tag', 'job', 'due', 'rescues',
+        'ended', 'of', 'task')
     return {id, int(token), f[1] or '', f[2] or '1', f[3] or '', f[4] or '', f[5] or '', f[6] or '0', f[7] or '',
         f[8] or '', f[9] or ''}
 end
@@ -90,10 +90,13 @@ local function fetch(keys, args)
                     stop = verdict == 'alone'
                 end
             end
-            if (stop or #runs >= most) and redis.call('LLEN', queue) > 0 then
+            if #runs > 0 and (stop or #runs >= most) and redis.call('LLEN', queue) > 0 then
                 ring(P, args[i])
             end
         end
+    end
+    if stop and #runs == 0 then
+        wait = 100 -- what waits for this worker to be idle has no bell: ask again soon
     end
     if #runs > 0 then
         redis.call('HSET', worker_key(P, worker), 'seq', seq, 'taken', table.concat(taken, ' '))

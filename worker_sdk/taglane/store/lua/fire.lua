@@ -5,9 +5,11 @@
 -- is skipped, on record, unless it allows overlap.
 --
 -- KEYS  1 the tenant's prefix
--- ARGV  fire, five a job: 1 job  2 due seen, ms  3 revision seen  4 next due, ms, '' for none  5 run id
+-- ARGV  fire, five a job: 1 job  2 due seen, ms  3 revision seen  4 next due, ms, '' for none  5 run id, '' to move
+--       the due and make no run
 --       trigger: 1 job  2 run id  3 envelope, '' for the job's own
--- Writes due, run, runs, queue, job, ledger; rings the tag. Returns 1 fired, 2 skipped, 0 lost a job (fire); 1 or 0 (trigger).
+-- Writes due, run, runs, queue, job, ledger; rings the tag.
+-- Returns 1 fired, 2 skipped, 3 moved, 0 lost a job (fire); 1 or 0 (trigger).
 local function goes(P, id)
     local state = id and redis.call('HGET', run_key(P, id), 'state')
     return state and not ENDED[state]
@@ -45,6 +47,9 @@ local function fire_one(P, t, name, due, revision, next_due, id, tally)
         redis.call('ZREM', due_key(P), name)
     else
         redis.call('ZADD', due_key(P), next_due, name)
+    end
+    if id == '' then
+        return 3
     end
     if redis.call('EXISTS', run_key(P, id)) == 1 then
         return 0

@@ -2,7 +2,7 @@
 --
 -- KEYS  1 the tenant's prefix
 -- ARGV  put: 1 job  2 definition, JSON  3 task  4 tag  5 step  6 envelope  7 ms after each end, '' for none  8 overlap
---            9 expires, ms, '' for none  10 next due, ms; '' for none; 'keep' for what it is
+--            9 expires, ms, '' for none  10 next due, ms; '' for none; 'keep' for what it is  11 schedule, JSON
 --       remove: 1 job; pause: 1 job  2 '1' to pause, '' to resume  3 next due as in put
 -- Writes job, jobs, due; publishes wake. Returns the revision (put), 1 or 0 for no such job (remove, pause).
 local function plan(P, name, due)
@@ -28,7 +28,7 @@ local function put(keys, args)
     redis.call('SADD', jobs_key(P), name)
     redis.call('HSETNX', key, 'created', int(t))
     redis.call('HSET', key, 'definition', args[2], 'task', args[3], 'tag', args[4], 'step', args[5],
-        'envelope', args[6], 'overlap', args[8], 'changed', int(t))
+        'envelope', args[6], 'overlap', args[8], 'schedule', args[11], 'changed', int(t))
     optional(key, 'after', args[7])
     optional(key, 'expires', args[9])
     local paused = redis.call('HGET', key, 'paused')

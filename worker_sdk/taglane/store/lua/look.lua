@@ -5,7 +5,7 @@
 -- ARGV  1 how many due jobs at most
 -- Writes run, queue, delayed, ended, runs; rings tags. Returns {server's time, the earliest instant at which there is
 -- something to do again (-1: none), 1 when runs have expired, how many workers, jobs}, a job being {name, due,
--- revision, created, definition}.
+-- revision, created, schedule}: no definition, whose params may be large.
 local function look(keys, args)
     local P, t = keys[1], now()
     local earliest, late, jobs = -1, 0, {}
@@ -22,7 +22,7 @@ local function look(keys, args)
             at(score)
             break
         end
-        local f = redis.call('HMGET', job_key(P, due[i]), 'revision', 'created', 'definition')
+        local f = redis.call('HMGET', job_key(P, due[i]), 'revision', 'created', 'schedule')
         if f[1] then
             jobs[#jobs + 1] = {due[i], due[i + 1], f[1], f[2], f[3]}
         else

@@ -151,20 +151,16 @@ local function release(P, run)
     redis.call('HINCRBY', run_key(P, run.id), 'token', 1)
 end
 
--- Queue the body of a chord whose parts are all in. The body's worker joins them.
-local function start_body(P, t, group)
+-- Queue the run that joins a chord whose parts are all in: it collects them, and sends the body.
+local function start_join(P, t, group)
     local chord = chord_key(P, group)
-    local f = redis.call('HMGET', chord, 'size', 'parts', 'id', 'tag', 'step', 'task', 'envelope', 'started', 'deps')
+    local f = redis.call('HMGET', chord, 'size', 'parts', 'id', 'tag', 'step', 'task', 'envelope', 'started')
     if not f[1] or f[8] or tonumber(f[2] or '0') < tonumber(f[1]) then
         return
     end
     redis.call('HSET', chord, 'started', '1')
     if redis.call('EXISTS', run_key(P, f[3])) == 0 then
-        local extra = {'join', group}
-        if f[9] then
-            extra[3], extra[4] = 'deps', f[9]
-        end
-        admit(P, t, {id = f[3], task = f[6], tag = f[4], step = f[5], envelope = f[7], extra = extra})
+        admit(P, t, {id = f[3], task = f[6], tag = f[4], step = f[5], envelope = f[7], extra = {'join', group, 'deps', '1'}})
     end
 end
 
@@ -174,7 +170,7 @@ local function add_part(P, t, group, index, outcome)
     if redis.call('HSETNX', chord, 'part:' .. index, outcome) == 1 then
         redis.call('HINCRBY', chord, 'parts', 1)
         redis.call('PEXPIRE', chord, 7 * KEEP_MS)
-        start_body(P, t, group)
+        start_join(P, t, group)
     end
 end
 

@@ -1,7 +1,9 @@
--- retry: end a run's lease and let it wait for its next attempt, in one step.
+-- retry: end a run's lease and let it wait for its next attempt, in one step. A task that replaces itself by another
+-- comes through here too: so the next attempt may ask for another task and tag.
 --
 -- KEYS  1 the tenant's prefix
 -- ARGV  1 id  2 token  3 at: '' now, '+ms' from now, 'ms' then  4 envelope of the next attempt  5 why, JSON, '' for none
+--       6 task  7 tag  8 step
 -- Writes run, leases, held, delayed or queue; rings the tag. Returns 1, or 0 when the run is not this worker's any more.
 local function retry(keys, args)
     local P, t = keys[1], now()
@@ -11,16 +13,17 @@ local function retry(keys, args)
     end
     release(P, run)
     local at = instant(t, args[3]) or t
-    local fields = {'state', at > t and 'retrying' or 'queued', 'queued_at', int(at), 'envelope', args[4]}
+    local fields = {'state', at > t and 'retrying' or 'queued', 'queued_at', int(at), 'envelope', args[4], 'task', args[6],
+        'tag', args[7], 'step', args[8]}
     if args[5] ~= '' then
-        fields[7], fields[8] = 'result', args[5]
+        fields[13], fields[14] = 'result', args[5]
     end
     redis.call('HSET', run_key(P, run.id), unpack(fields))
     redis.call('HDEL', run_key(P, run.id), 'started')
     if at > t then
-        delay(P, run.id, run.tag, at)
+        delay(P, run.id, args[7], at)
     else
-        push(P, run.id, run.tag, run.step)
+        push(P, run.id, args[7], args[8])
     end
     return 1
 end

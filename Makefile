@@ -1,0 +1,45 @@
+# What a fresh machine needs: Python 3.11 or newer, make, and a package index. `make demo` and `make test` do the rest.
+
+PYTHON ?= python3
+PIP_VERSION := 26.3# the pip that comes with Python 3.11 knows no dependency groups
+PYTEST_ARGS ?= -n 2# a worker process each, each with a server of its own
+BIN := .venv/bin
+
+.PHONY: demo test check bench isolation faults clean
+.DELETE_ON_ERROR:
+
+demo: .venv/.stamp ## real jobs of three tenants on an embedded server, for DEMO_SECONDS (20)
+	$(BIN)/taglane demo --seconds $${DEMO_SECONDS:-20} $(DEMO_ARGS)
+
+test: .venv/.stamp ## the whole suite; PYTEST_ARGS replaces `-n 2`
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+check: .venv/.stamp ## what CI and pre-commit hold: format, lint, types, imports, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy worker_sdk scheduler cli tests
+	$(BIN)/lint-imports
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+bench: .venv/.stamp ## measurements: nothing beside them, so one process
+	$(BIN)/pytest tests/bench -s
+
+isolation: .venv/.stamp ## what one tenant may not do to another
+	$(BIN)/pytest tests/isolation
+
+faults: .venv/.stamp ## killed workers, frozen servers, lost connections
+	$(BIN)/pytest tests/faults
+
+# Made again when the project's or the pinned dependencies change.
+.venv/.stamp: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Taglane needs Python 3.11 or newer, and '$(PYTHON)' is not: try 'make PYTHON=python3.12 $(MAKECMDGOALS)'" >&2; \
+		exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip==$(PIP_VERSION)'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo]' --group dev
+	@touch $@
+
+clean: ## what tools and tests leave behind; .venv stays
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage dist build
+	find cli scheduler tests worker_sdk -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,103 @@
+"""What the commands call: the services behind one TAGLANE_URL, each built when it is first used."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from taglane.client import Taglane
+    from taglane.store.jobs import Jobs
+    from taglane.store.runs import Runs
+    from taglane.store.workers import Workers
+    from taglane_scheduler.services import Services
+    from taglane_scheduler.tenancy.tenants import Tenants
+
+
+class Connection:
+    """The server that TAGLANE_URL names, under the credential that it holds. Nothing is imported or opened before."""
+
+    @cached_property
+    def services(self) -> Services:
+        """The control plane's objects."""
+        from taglane.settings import load_settings  # noqa: PLC0415
+        from taglane_scheduler.services import build  # noqa: PLC0415
+
+        return build(load_settings())
+
+    @cached_property
+    def client(self) -> Taglane:
+        """Enqueues."""
+        from taglane.client import Taglane  # noqa: PLC0415
+
+        return Taglane(self.services.settings.url)
+
+    @cached_property
+    def workers(self) -> Workers:
+        """Lists workers."""
+        from taglane.store.workers import Workers  # noqa: PLC0415
+
+        return Workers(self.services.server)
+
+    @cached_property
+    def runs(self) -> Runs:
+        """Finds runs, waits for them, cancels them."""
+        from taglane.store.runs import Runs  # noqa: PLC0415
+
+        return Runs(self.services.server)
+
+    @property
+    def tenants(self) -> Tenants:
+        """Makes and lists tenants; takes the operator's credential."""
+        return self.services.tenants
+
+    @property
+    def jobs(self) -> Jobs:
+        """Keeps job definitions."""
+        return self.services.jobs
+
+    @property
+    def own_tenant(self) -> str | None:
+        """The tenant whose credential TAGLANE_URL holds; None for the operator's."""
+        return self.services.server.tenant
+
+    def tenant(self, given: str | None) -> str:
+        """Return the tenant that a command is about, which must exist: the one given, or the credential's own."""
+        tenant = given or self.own_tenant
+        if tenant is None:
+            raise click.UsageError("Missing option '--tenant' (only a tenant's own TAGLANE_URL says which).")
+        self.check_tenants([tenant])
+        return tenant
+
+    def tenants_in_reach(self, given: str | None) -> list[str]:
+        """Return the tenants that a list is about: the one given, or all that the credential reaches."""
+        if given or self.own_tenant:
+            return [self.tenant(given)]
+        return self.tenants.names()
+
+    def check_tenants(self, tenants: Iterable[str]) -> None:
+        """Raise when one of them is no tenant; where the credential may not know that, it is left to the server."""
+        from taglane.model.names import check_tenant  # noqa: PLC0415
+
+        named = [check_tenant(tenant) for tenant in tenants]
+        self.tenants.require(named)
+
+    def note_missing_worker(self, tag: str) -> None:
+        """Say on stderr, with the command that mends it, when no living worker takes the runs of *tag*."""
+        from taglane.model.names import SHARED, owner_of  # noqa: PLC0415
+
+        if owner_of(tag) == SHARED or self.workers.serving(tag, within=self.services.settings.lease):
+            return
+        click.echo(f"note: no worker serves tag {tag!r} now; start one:  taglane worker --tag {tag}", err=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for opened in ("client", "services"):
+            if opened in self.__dict__:
+                self.__dict__[opened].close()

@@ -1,0 +1,218 @@
+"""`taglane job`: add jobs, see when they are due, pause, trigger and delete them."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from taglane_cli.options import params_option, read_params, tenant_option
+from taglane_cli.render import Instant, instant, iso, output_option, show_json, show_list, show_one
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taglane.store.jobs import StoredJob
+
+    from taglane_cli.connection import Connection
+
+_SHOWN = 3
+"""How many of the next times a job just added is shown with."""
+
+
+@click.group()
+def job() -> None:
+    """Add jobs, see when they are due, pause and trigger them."""
+
+
+@job.command()
+@click.argument("name")
+@tenant_option
+@click.option("--task", required=True, metavar="DOTTED", help="The Celery task's name, like shop.tasks.report.")
+@click.option("--cron", metavar="E", help="5 fields, 6 with seconds first, or an alias like @daily.")
+@click.option("--every", metavar="DURATION", help="A fixed rate, like 30s.")
+@click.option("--after", metavar="DURATION", help="A fixed delay, counted from the end of the last run, like 5m.")
+@click.option("--at", metavar="ISO", help="Once, like 2026-11-22T09:00:00Z.")
+@click.option("--manual", is_flag=True, help="Never by itself: only when triggered.")
+@click.option(
+    "--tz", metavar="Z", help="The IANA time zone of --cron, and of instants without an offset [default: UTC]."
+)
+@params_option
+@click.option("--tag", metavar="TAG", help="Which workers it asks for [default: the tenant's own tag].")
+@click.option("--start", metavar="ISO", help="The first instant at which it may be due.")
+@click.option("--end", metavar="ISO", help="The instant from which on it is not due any more.")
+@click.option("--overlap", metavar="skip|allow", default="skip", help="What to do while the last run still goes.")
+@click.option("--priority", type=click.IntRange(0, 9), default=0, help="0 is served first [default: 0].")
+@click.option("--expires", metavar="DURATION", help="How long a run may wait for a worker.")
+@output_option
+@click.pass_obj
+def add(connection: Connection, name: str, tenant: str | None, output: str, **fields: Any) -> None:
+    """Add a job, or change the one of that name; shows when it fires next."""
+    from taglane.model.job import make_job  # noqa: PLC0415 - not for the help
+
+    owner = connection.tenant(tenant)
+    fields["params"] = read_params(fields["params"])
+    wanted = make_job(owner, name, **fields)
+    put = connection.jobs.put(wanted)
+    stored = connection.jobs.get(owner, name)
+    coming = _coming(stored, _SHOWN)
+    if output == "json":
+        head = {"tenant": owner, "job": name, "change": put.change, "revision": put.revision}
+        show_json({**head, "next": [Instant(due) for due in coming]})
+    else:
+        click.echo(f"{put.change} job {name} of tenant {owner}: {_schedule(stored)}, tag {stored.job.tag}")
+        for due in coming:
+            click.echo(f"  fires {iso(due)}")
+    if stored.paused:
+        click.echo(f"note: it is paused:  taglane job resume {name} --tenant {owner}", err=True)
+    connection.note_missing_worker(stored.job.tag)
+
+
+@job.command("next")
+@click.argument("name", required=False)
+@tenant_option
+@click.option("--cron", metavar="E", help="Instead of a job: any cron expression.")
+@click.option("--tz", metavar="Z", help="Its time zone [default: UTC].")
+@click.option("--from", "since", metavar="ISO", help="The times after this instant [default: now].")
+@click.option("-n", "--count", type=click.IntRange(1, 1_000), default=5, show_default=True, help="How many.")
+@output_option
+@click.pass_obj
+def next_(connection: Connection, name: str | None, tenant: str | None, count: int, output: str, **given: Any) -> None:
+    """Show when a job, or a cron expression, fires next."""
+    from taglane.errors import BadSchedule  # noqa: PLC0415 - not for the help
+    from taglane.model.instant import parse_instant  # noqa: PLC0415
+    from taglane.model.schedule import Cron, upcoming  # noqa: PLC0415
+
+    cron, tz, since = given["cron"], given["tz"], given["since"]
+    if (name is None) == (cron is None):
+        raise click.UsageError("Give a job's NAME with --tenant, or --cron.")
+    try:
+        after = None if since is None else parse_instant(since, tz or "UTC")
+        cron_schedule = None if cron is None else Cron(expr=cron, tz=tz or "UTC")
+    except ValueError as error:
+        raise BadSchedule(str(error)) from error
+    if cron_schedule is not None:
+        coming = upcoming(cron_schedule, now=_now() if after is None else after, count=count)
+    else:
+        coming = _coming(connection.jobs.get(connection.tenant(tenant), str(name)), count, after)
+    if output == "json":
+        show_json([Instant(due) for due in coming])
+    else:
+        for due in coming:
+            click.echo(iso(due))
+
+
+@job.command("list")
+@tenant_option
+@output_option
+@click.pass_obj
+def list_(connection: Connection, tenant: str | None, output: str) -> None:
+    """List jobs, of one tenant or of all."""
+    rows = [_row(stored) for each in connection.tenants_in_reach(tenant) for stored in connection.jobs.list(each)]
+    columns = ["tenant", "job", "task", "schedule", "tag", "paused", "next", "last_run"]
+    show_list(rows, columns, output, empty="no job yet:  taglane job add NAME --tenant T --task DOTTED --every 30s")
+
+
+@job.command()
+@click.argument("name")
+@tenant_option
+@output_option
+@click.pass_obj
+def show(connection: Connection, name: str, tenant: str | None, output: str) -> None:
+    """Show a job's whole definition."""
+    stored = connection.jobs.get(connection.tenant(tenant), name)
+    more = {
+        "params": stored.job.params,
+        "overlap": stored.job.overlap,
+        "priority": stored.job.priority,
+        "expires_ms": stored.job.expires,
+        "revision": stored.revision,
+        "created": instant(stored.created),
+    }
+    show_one({**_row(stored), **more}, output)
+
+
+@job.command()
+@click.argument("name")
+@tenant_option
+@output_option
+@click.pass_obj
+def pause(connection: Connection, name: str, tenant: str | None, output: str) -> None:
+    """Stop firing a job until it is resumed; what it made goes on."""
+    show_one(_row(connection.jobs.pause(connection.tenant(tenant), name)), output)
+
+
+@job.command()
+@click.argument("name")
+@tenant_option
+@output_option
+@click.pass_obj
+def resume(connection: Connection, name: str, tenant: str | None, output: str) -> None:
+    """Fire a paused job again, from now on."""
+    show_one(_row(connection.jobs.resume(connection.tenant(tenant), name)), output)
+
+
+@job.command()
+@click.argument("name")
+@tenant_option
+@params_option
+@output_option
+@click.pass_obj
+def trigger(connection: Connection, name: str, tenant: str | None, params: str | None, output: str) -> None:
+    """Run a job once, now, paused or not; print the run's id."""
+    owner = connection.tenant(tenant)
+    run_id = connection.jobs.trigger(owner, name, read_params(params))
+    show_json({"id": run_id, "tenant": owner, "job": name}) if output == "json" else click.echo(run_id)
+
+
+@job.command()
+@click.argument("name")
+@tenant_option
+@output_option
+@click.pass_obj
+def delete(connection: Connection, name: str, tenant: str | None, output: str) -> None:
+    """Forget a job; its runs stay."""
+    owner = connection.tenant(tenant)
+    connection.jobs.delete(owner, name)
+    if output == "json":
+        show_json({"tenant": owner, "job": name, "deleted": True})
+    else:
+        click.echo(f"deleted job {name} of tenant {owner}")
+
+
+def _coming(stored: StoredJob, count: int, after: int | None = None) -> Sequence[int]:
+    """Return when a job fires next: first when the server says, unless asked for the times after an instant."""
+    from taglane.model.schedule import upcoming  # noqa: PLC0415 - not for the help
+
+    hash_id = f"{stored.job.tenant}/{stored.job.name}"
+    if after is None and stored.next_due is not None:
+        rest = upcoming(stored.job.schedule, now=stored.next_due, count=count - 1, hash_id=hash_id)
+        return [stored.next_due, *rest]
+    if after is None and stored.paused:
+        return []
+    return upcoming(stored.job.schedule, now=_now() if after is None else after, count=count, hash_id=hash_id)
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _row(stored: StoredJob) -> dict[str, Any]:
+    return {
+        "tenant": stored.job.tenant,
+        "job": stored.job.name,
+        "task": stored.job.task,
+        "schedule": _schedule(stored),
+        "tag": stored.job.tag,
+        "paused": stored.paused,
+        "next": instant(stored.next_due),
+        "last_run": stored.last_run,
+        "last_due": instant(stored.last_due),
+    }
+
+
+def _schedule(stored: StoredJob) -> str:
+    from taglane.model.schedule import describe  # noqa: PLC0415 - not for the help
+
+    return describe(stored.job.schedule)

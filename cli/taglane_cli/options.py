@@ -1,0 +1,44 @@
+"""Options that several commands share, and how the texts given to them are read."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+tenant_option: Callable[..., Any] = click.option(
+    "-t", "--tenant", metavar="T", help="Whose; default: the tenant whose credential TAGLANE_URL holds."
+)
+params_option: Callable[..., Any] = click.option(
+    "--params", metavar="JSON", help="The task's keyword arguments, a JSON object."
+)
+
+
+def read_params(text: str | None) -> dict[str, Any] | None:
+    """Return the params of an option, None when it was not given.
+
+    Raises:
+        BadParams: the text is not JSON, or not an object.
+    """
+    from taglane.errors import BadParams  # noqa: PLC0415 - not for the help
+    from taglane.model.job import check_params  # noqa: PLC0415
+
+    if text is None:
+        return None
+    try:
+        loaded = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise BadParams(f"params are not JSON: {error.msg} at character {error.pos + 1} of {_shown(text)}") from error
+    except (ValueError, RecursionError) as error:
+        raise BadParams(f"params are not JSON that can be read: {error}") from error
+    if not isinstance(loaded, dict):
+        raise BadParams(f'params must be a JSON object like {{"region": "eu"}}, not {_shown(text)}')
+    return check_params(loaded)
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:59] + "…")

@@ -1,0 +1,201 @@
+"""Turns due instants into runs: looks at tenants, plans, and claims, through `look`, `fire` and `expire`.
+
+Any number of schedulers may do so at once: the server gives each due instant to one of them.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from taglane.errors import LibraryMissing, TaglaneError
+
+from taglane_scheduler.firing.planner import Claim, DueJob, plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from taglane.store.server import Server
+
+log = logging.getLogger(__name__)
+
+QUANTUM = 1_000  # jobs that one step takes: shared by the tenants in it, so that none waits long for another
+LEAST = 16  # jobs a tenant, however many tenants there are
+CHUNK = 100  # claims a call: about 5 ms in which the server serves nobody else
+RETRY_MS = 5_000  # until a tenant whose keys can't be read is looked at again
+PAUSE_MS = 50  # until a tenant is looked at again that says it is due, and gave nothing to do
+
+_FIRED, _SKIPPED, _MOVED = 1, 2, 3  # what `fire` answers; 0 is a lost claim
+
+
+@dataclass(slots=True)
+class StepReport:
+    """What a step did. Instants are the server's, in ms."""
+
+    fired: int = 0
+    skipped: int = 0
+    """Fires of a job whose last run still goes: on record, as runs in the state `skipped`."""
+
+    moved: int = 0
+    """Due instants outside of the job's window: they made no run."""
+
+    lost: int = 0
+    """Claims that another scheduler won, or that a change of the job overtook."""
+
+    expired: int = 0
+    next: dict[str, int | None] = field(default_factory=dict)
+    """When each tenant has something to do again; None when nothing is known."""
+
+    staffed: set[str] = field(default_factory=set)
+    """The tenants that have workers."""
+
+    failed: dict[str, str] = field(default_factory=dict)
+    """What was wrong with a tenant that could not be served."""
+
+    server_time: int | None = None
+    read_at: float = 0.0
+    """When, on our monotonic clock in seconds, the answer came that told `server_time`."""
+
+
+@dataclass(slots=True)
+class _Look:
+    """A tenant's answer to `look`, and what it led to."""
+
+    tenant: str
+    now: int
+    earliest: int | None
+    late: bool
+    claims: list[Claim]
+    done: int = 0
+
+    def next(self) -> int | None:
+        """Return when to look again: no sooner than after a pause when there was something due and nothing to do."""
+        instants = [claim.next_due for claim in self.claims if claim.next_due is not None]
+        if self.earliest is not None:
+            instants.append(self.earliest)
+        earliest = min(instants, default=None)
+        if earliest is not None and earliest <= self.now and not self.done:
+            return self.now + PAUSE_MS
+        return earliest
+
+
+class Firing:
+    """Fires what is due.
+
+    Args:
+        server: with the operator's credential.
+        clock: monotonic, s.
+    """
+
+    def __init__(self, server: Server, clock: Callable[[], float] = time.monotonic) -> None:
+        self._server = server
+        self._clock = clock
+        self._known: dict[str, str] = {}
+
+    def step(self, tenants: Sequence[str]) -> StepReport:
+        """Fire what is due for these tenants, in two round trips; what is due beyond the quantum is in `next`.
+
+        A tenant whose keys are corrupted is reported and logged; the others are served.
+
+        Raises:
+            ServerUnavailable: the server gives no answer. What was fired stays fired.
+        """
+        report = StepReport()
+        looks = self._look(tenants, report)
+        calls: list[tuple[_Look, str, list[Any]]] = [(look, "expire", []) for look in looks if look.late]
+        calls += [(look, "fire", _arguments(chunk)) for look, chunk in _round_robin(looks)]
+        answers = self._server.calls((move, look.tenant, arguments) for look, move, arguments in calls) if calls else []
+        for (look, move, _), answer in zip(calls, answers, strict=True):
+            if isinstance(answer, TaglaneError):
+                self._failed(report, look.tenant, answer, look.now)
+            elif move == "expire":
+                report.expired += answer
+                look.done += answer
+            else:
+                look.done += _count(report, answer)
+        for look in looks:
+            if look.tenant not in report.failed:
+                report.next[look.tenant] = look.next()
+                self._known.pop(look.tenant, None)
+        return report
+
+    def _look(self, tenants: Sequence[str], report: StepReport) -> list[_Look]:
+        most = max(LEAST, QUANTUM // max(1, len(tenants)))
+        answers = self._server.calls(("look", tenant, [most]) for tenant in tenants)
+        report.read_at = self._clock()
+        looks = []
+        for tenant, answer in zip(tenants, answers, strict=True):
+            if isinstance(answer, TaglaneError):
+                self._failed(report, tenant, answer, report.server_time)
+                continue
+            now, earliest, late, workers, jobs = answer
+            report.server_time = now
+            if workers:
+                report.staffed.add(tenant)
+            looks.append(
+                _Look(tenant, now, earliest if earliest >= 0 else None, bool(late), self._plan(tenant, jobs, now))
+            )
+        return looks
+
+    def _plan(self, tenant: str, jobs: Iterable[Sequence[bytes | None]], now: int) -> list[Claim]:
+        listed, unreadable = _due_jobs(jobs)
+        planned = plan(tenant, listed, now=now)
+        for name in [*unreadable, *planned.unreadable]:
+            self._say_once(f"{tenant}/{name}", "job_unreadable tenant=%s job=%s", tenant, name)
+        return planned.claims
+
+    def _failed(self, report: StepReport, tenant: str, error: TaglaneError, now: int | None) -> None:
+        if isinstance(error, LibraryMissing):
+            raise error
+        report.failed[tenant] = str(error)
+        report.next[tenant] = None if now is None else now + RETRY_MS
+        self._say_once(tenant, "tenant_failed tenant=%s error=%s", tenant, error)
+
+    def _say_once(self, what: str, event: str, *values: object) -> None:
+        said = event % values
+        if self._known.get(what) != said:
+            self._known[what] = said
+            log.error(event, *values)
+
+
+def _due_jobs(jobs: Iterable[Sequence[bytes | None]]) -> tuple[list[DueJob], list[str]]:
+    """Read the jobs of a `look`, and tell the names of those that nothing of ours has written."""
+    listed, unreadable = [], []
+    for entry in jobs:
+        name, *fields = (b"" if value is None else value for value in entry)
+        try:
+            due, revision, created, schedule = (value.decode() for value in fields)
+            listed.append(DueJob(name.decode(), int(due), revision, created, schedule))
+        except ValueError:
+            unreadable.append(name.decode(errors="replace"))
+    return listed, unreadable
+
+
+def _round_robin(looks: Iterable[_Look]) -> list[tuple[_Look, list[Claim]]]:
+    """Cut each tenant's claims into chunks: the first of every tenant comes before the second of any."""
+    chunks = [
+        (start, look, look.claims[start : start + CHUNK])
+        for look in looks
+        for start in range(0, len(look.claims), CHUNK)
+    ]
+    return [(look, chunk) for _, look, chunk in sorted(chunks, key=lambda entry: entry[0])]
+
+
+def _arguments(claims: Iterable[Claim]) -> list[str | int]:
+    arguments: list[str | int] = []
+    for claim in claims:
+        next_due = "" if claim.next_due is None else claim.next_due
+        arguments += (claim.job, claim.due, claim.revision, next_due, claim.run_id or "")
+    return arguments
+
+
+def _count(report: StepReport, outcomes: Sequence[int]) -> int:
+    """Add what `fire` answered to the report; return how many claims were won."""
+    fired, skipped, moved = (outcomes.count(outcome) for outcome in (_FIRED, _SKIPPED, _MOVED))
+    report.fired += fired
+    report.skipped += skipped
+    report.moved += moved
+    report.lost += len(outcomes) - fired - skipped - moved
+    return fired + skipped + moved

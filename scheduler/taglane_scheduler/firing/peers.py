@@ -1,0 +1,84 @@
+"""Shares the tenants among the schedulers that live: one goes first, the others step in half a second later.
+
+A courtesy that saves work, and nothing depends on it: whoever comes second loses every claim. There is no leader and no
+lease; a scheduler lives while its heartbeat counter moves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+from typing import TYPE_CHECKING
+
+from taglane.model.watch import Watch
+from taglane.store import keys
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from taglane.store.server import Server
+
+BEAT_S = 1.0
+DEAD_AFTER_S = 5.0
+STEP_IN_MS = 500
+
+
+def scheduler_id() -> str:
+    """Return an id that no other scheduler has: where this one runs, and a random part."""
+    return f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
+
+
+def goes_first(me: str, others: Collection[str], tenant: str) -> bool:
+    """Say whether *me* has the highest weight for *tenant* (rendezvous hashing): all who ask agree."""
+    mine = _weight(me, tenant)
+    return all(mine > _weight(other, tenant) for other in others)
+
+
+def _weight(scheduler: str, tenant: str) -> bytes:
+    return hashlib.blake2b(f"{scheduler}\0{tenant}".encode(), digest_size=8).digest()
+
+
+class Peers:
+    """The other schedulers of this server, by their heartbeat counters in `taglane:schedulers`."""
+
+    def __init__(self, server: Server, me: str = "") -> None:
+        self.me = me or scheduler_id()
+        self.others: frozenset[str] = frozenset()
+        self._server = server
+        self._watch = Watch(DEAD_AFTER_S)
+
+    def beat(self, at: float) -> None:
+        """Move our counter and read the others', at *at*, s, on a monotonic clock; strike out who is dead.
+
+        Raises:
+            ServerUnavailable: no answer.
+        """
+        with self._server.renamed("the schedulers' heartbeat"):
+            pipeline = self._server.redis.pipeline(transaction=False)
+            pipeline.hincrby(keys.SCHEDULERS, self.me, 1)
+            pipeline.hgetall(keys.SCHEDULERS)
+            _, counters = pipeline.execute()
+            living, dead = set(), []
+            for name, counter in counters.items():
+                peer = name.decode(errors="replace")
+                if peer != self.me:
+                    gone = self._watch.observe(peer, counter.decode(errors="replace"), at)
+                    dead.append(name) if gone else living.add(peer)
+            if dead:
+                self._server.redis.hdel(keys.SCHEDULERS, *dead)
+        self._watch.keep(living)
+        self.others = frozenset(living)
+
+    def delay(self, tenant: str) -> int:
+        """Return how long, ms, to leave a due instant of *tenant* to another scheduler."""
+        return 0 if goes_first(self.me, self.others, tenant) else STEP_IN_MS
+
+    def leave(self) -> None:
+        """Strike ourselves out, so that the others need not wait.
+
+        Raises:
+            ServerUnavailable: no answer.
+        """
+        with self._server.renamed("leaving the schedulers"):
+            self._server.redis.hdel(keys.SCHEDULERS, self.me)

@@ -1,0 +1,57 @@
+"""The scheduler as a process: signals, log lines, the loop."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from taglane_scheduler.services import Services
+
+log = logging.getLogger(__name__)
+
+FORMAT = "%(asctime)s level=%(levelname)s logger=%(name)s event=%(message)s"
+"""A log line: its message is a constant event name, then fields as key=value."""
+
+
+def run_scheduler(
+    services: Services, ready: Callable[[], None] = lambda: None, stopping: threading.Event | None = None
+) -> None:
+    """Run a scheduler until SIGTERM, SIGINT or *stopping*; call *ready* once it fires what is due.
+
+    Outside of the main thread, which alone gets signals, only *stopping* ends it.
+
+    Raises:
+        ServerUnavailable: the server was gone for longer than the settings' patience.
+        Refused: the credential is not the operator's.
+    """
+    stop = threading.Event() if stopping is None else stopping
+    restore = _handle_signals(stop)
+    try:
+        log.info("scheduler_starting")
+        services.loop.run(stop, ready)
+        log.info("scheduler_stopped")
+    finally:
+        restore()
+        services.close()
+
+
+def _handle_signals(stop: threading.Event) -> Callable[[], None]:
+    """Let SIGTERM and SIGINT set *stop*; return what undoes it."""
+    if threading.current_thread() is not threading.main_thread():
+        return lambda: None
+
+    def handle(_number: int, _frame: object) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    return restore

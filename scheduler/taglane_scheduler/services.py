@@ -1,0 +1,91 @@
+"""Builds the control plane's objects from settings: the only place that does. Each is built when first asked for."""
+# ruff: noqa: PLC0415 - lazy imports are its point: a command pays for what it uses
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from taglane.settings import Settings
+    from taglane.store.jobs import Jobs
+    from taglane.store.server import Server
+
+    from taglane_scheduler.care.rescue import Rescue
+    from taglane_scheduler.firing.firing import Firing
+    from taglane_scheduler.firing.loop import SchedulerLoop
+    from taglane_scheduler.tenancy.tenants import Tenants
+
+
+class Services:
+    """What commands, pages and processes call."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @cached_property
+    def server(self) -> Server:
+        """The server under the settings' credential; it connects when first used."""
+        from taglane.store.server import Server
+
+        return Server(self.settings.url)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """The job definitions."""
+        from taglane.store.jobs import Jobs
+
+        return Jobs(self.server, self.settings.payload_limit)
+
+    @cached_property
+    def tenants(self) -> Tenants:
+        """The tenants and their credentials."""
+        from taglane_scheduler.tenancy.tenants import Tenants
+
+        return Tenants(self.server)
+
+    @cached_property
+    def firing(self) -> Firing:
+        """What turns due instants into runs."""
+        from taglane_scheduler.firing.firing import Firing
+
+        return Firing(self.server)
+
+    @cached_property
+    def rescue(self) -> Rescue:
+        """What takes over from dead workers."""
+        from taglane_scheduler.care.rescue import Rescue
+
+        return Rescue(self.server, self.settings.lease)
+
+    @cached_property
+    def loop(self) -> SchedulerLoop:
+        """The scheduler's loop, over all of these."""
+        from taglane_scheduler.firing.loop import SchedulerLoop
+
+        return SchedulerLoop(
+            self.server, self.firing, self.rescue, patience_ms=self.settings.patience, prepare=self.prepare
+        )
+
+    def prepare(self) -> None:
+        """Give a server what it lacks: the function library, and the tenants' users, which it keeps nowhere itself.
+
+        Raises:
+            ServerUnavailable: no answer.
+            Refused: the credential is not the operator's.
+        """
+        from taglane.store.functions import load
+
+        with self.server.renamed("loading the function library"):
+            load(self.server.redis)
+        self.tenants.apply_all()
+
+    def close(self) -> None:
+        """Close the connections, if there are any."""
+        if "server" in self.__dict__:
+            self.server.close()
+
+
+def build(settings: Settings) -> Services:
+    """Return the services of these settings; nothing connects yet."""
+    return Services(settings)

@@ -1,0 +1,67 @@
+"""Says what a tenant's credential may do, as the rules of an ACL user. Pure.
+
+The fence is made of three things: key patterns that hold the tenant's whole name between braces (so `acme` is no
+prefix of `acme1`), channels likewise, and a list of commands. The server checks the keys and commands *inside* a
+function against the caller's own rules too, so what our functions use has to be granted; none of it reaches beyond the
+patterns. What takes no key, and would so reach beyond them (SCAN, KEYS, FLUSHALL, EVAL, FUNCTION, CONFIG, MONITOR, ACL,
+CLIENT LIST), is never granted. AUTH, HELLO, QUIT and RESET need no grant.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from taglane.store import keys
+from taglane.store.functions import TENANT_MOVES
+from taglane.store.server import USER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+INSIDE = (  # noqa: SIM905 - a list of words
+    "del exists expire get hdel hget hincrby hmget hset hsetnx llen lpop lpush pexpire publish rpush sadd set smembers "
+    "srem time zadd zcard zrange zrangebyscore zrem zscore"
+).split()
+"""What the functions use; a test derives the same list from their Lua."""
+
+DIRECT = (  # noqa: SIM905 - a list of words
+    "ping select client|setinfo client|setname "  # what redis-py says when it connects, and on an idle subscription
+    "blpop "  # a worker's wait, on the bells of its tags
+    "subscribe unsubscribe "  # a caller's wait for a run
+    "hgetall lrange scard zcount zrevrange zrevrangebyscore"  # what readers of jobs, runs, workers and queues ask
+).split()
+"""What a tenant's client calls without a function."""
+
+
+def read_only_prefix(tenant: str) -> str:
+    """Return what each key starts with that *tenant* may read and the operator alone may write: limits, templates.
+
+    Outside the tenant's own pattern, since ACL patterns add up and nothing takes away; in the same slot of a cluster.
+    """
+    return f"taglane-ro:{{{tenant}}}:"
+
+
+def user_of(tenant: str) -> str:
+    """Return the name of the ACL user: never the bare name, since `default` is someone."""
+    return USER + tenant
+
+
+def rules(tenant: str, password_hashes: Iterable[str]) -> list[str]:
+    """Return all that `ACL SETUSER` is told of a tenant's user, from scratch: what it had before is gone.
+
+    Args:
+        tenant: a name that `check_tenant` has passed, so it holds no character with a meaning in a pattern.
+        password_hashes: SHA-256, in hex, of each password that opens it; with none, nobody can log in.
+    """
+    own = keys.prefix(tenant)
+    return [
+        "reset",
+        "on",
+        *(f"#{digest}" for digest in password_hashes),
+        f"~{own}*",
+        f"%R~{read_only_prefix(tenant)}*",
+        f"&{own}*",
+        *(f"+{command}" for command in INSIDE + DIRECT),
+        *(f"+fcall|taglane_{move}" for move in TENANT_MOVES),
+        "+fcall|taglane_version",
+    ]

@@ -1,0 +1,233 @@
+"""Makes, lists and removes tenants: the record in `taglane:tenants` is the truth, the server's ACL users follow it.
+
+ACL users are neither replicated nor in the append-only file, so whoever starts a scheduler, or fails over, applies them
+again from the record. It holds hashes of passwords; a password itself is shown once, in the url that `create` returns.
+All of this takes the operator's credential.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass
+from difflib import get_close_matches
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+from taglane.errors import TenantExists, TenantNotFound
+from taglane.model.names import check_tenant
+from taglane.store import functions, keys
+
+from taglane_scheduler.tenancy import acl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from taglane.store.server import Server
+
+_BATCH = 500
+"""How many keys one SCAN looks at: the server serves others in between."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A tenant just made, or given a new password: *url* holds that password, and is kept nowhere."""
+
+    tenant: str
+    tag: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class TenantInfo:
+    """A tenant as its record says: *created* in ms, *user* its ACL user."""
+
+    tenant: str
+    tag: str
+    user: str
+    created: int
+    password_hashes: tuple[str, ...]
+
+
+def url_for(url: str, user: str, password: str) -> str:
+    """Return *url* with its credential, wherever that stands in it, replaced by this one."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    query = [(name, value) for name, value in parse_qsl(parts.query) if name not in {"username", "password"}]
+    login = f"{quote(user, safe='')}:{quote(password, safe='')}"
+    return urlunsplit((parts.scheme, f"{login}@{host}", parts.path, urlencode(query), ""))
+
+
+class Tenants:
+    """The tenants of one server.
+
+    Every method raises Refused when the credential is not the operator's.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._redis: Any = server.redis  # redis-py can't say whether a reply is str, bytes or awaitable
+
+    def create(self, name: str) -> Tenant:
+        """Enter *name* into the record and make its user, in that order: of two callers at once, one creates.
+
+        Raises:
+            BadName: no tenant may be called that.
+            TenantExists: one is; its password stays what it was.
+        """
+        check_tenant(name)
+        with self._server.renamed(f"creating tenant {name}"):
+            password, digest = _new_password()
+            seconds, micros = self._redis.time()
+            record = _Record(created=seconds * 1000 + micros // 1000, password_hashes=(digest,))
+            functions.load(self._redis)
+            if not self._redis.hsetnx(keys.TENANTS, name, record.to_json()):
+                raise TenantExists(name)
+            try:
+                self._set_users([(name, record)])
+            except BaseException:
+                self._redis.hdel(keys.TENANTS, name)
+                raise
+            self._wake(name)
+        return self._with_url(name, password)
+
+    def rotate(self, name: str, *, keep_old: bool = False) -> Tenant:
+        """Give *name* a new password. The old ones end, and with them the connections that they opened.
+
+        Args:
+            name: the tenant.
+            keep_old: let the old ones go on beside it, for as long as its workers take to change over.
+        """
+        info = self.get(name)
+        password, digest = _new_password()
+        kept = info.password_hashes if keep_old else ()
+        record = _Record(created=info.created, password_hashes=(*kept, digest))
+        with self._server.renamed(f"rotating the password of {name}"):
+            self._redis.hset(keys.TENANTS, name, record.to_json())
+            self._set_users([(name, record)])
+            if not keep_old:
+                self._disconnect(name)
+        return self._with_url(name, password)
+
+    def names(self) -> list[str]:
+        """Return the names of all tenants, sorted."""
+        with self._server.renamed("the list of tenants"):
+            return sorted(name.decode() for name in self._redis.hkeys(keys.TENANTS))
+
+    def list(self) -> list[TenantInfo]:
+        """Return all tenants, by name."""
+        return [_info(name, record) for name, record in sorted(self._records().items())]
+
+    def get(self, name: str) -> TenantInfo:
+        """Return one tenant.
+
+        Raises:
+            TenantNotFound: there is none; names the one that was perhaps meant.
+        """
+        with self._server.renamed(f"tenant {name}"):
+            text = self._redis.hget(keys.TENANTS, name)
+        if text is None:
+            raise self._not_found(name)
+        return _info(name, _Record.from_json(text))
+
+    def require(self, names: Iterable[str]) -> None:
+        """Raise TenantNotFound for the first of *names* that is no tenant.
+
+        With a tenant's own credential, which may not read the record, no other tenant is in reach anyway: all pass.
+        """
+        if self._server.tenant is not None:
+            return
+        known = set(self.names())
+        for name in names:
+            if name not in known:
+                raise self._not_found(name)
+
+    def delete(self, name: str) -> int:
+        """Remove the user, its connections, the tenant's keys, and last the record; return how many keys there were.
+
+        Interrupted, it has shut the tenant out already, and can be asked again.
+
+        Raises:
+            TenantNotFound: there is none.
+        """
+        info = self.get(name)
+        with self._server.renamed(f"deleting tenant {name}"):
+            # First a record that opens to no password: a scheduler that applies the users now can't let it in again.
+            shut = _Record(created=info.created, password_hashes=())
+            self._redis.hset(keys.TENANTS, name, shut.to_json())
+            self._set_users([(name, shut)])
+            self._disconnect(name)
+            count = sum(self._unlink(prefix) for prefix in (keys.prefix(name), acl.read_only_prefix(name)))
+            self._redis.hdel(keys.TENANTS, name)
+            self._redis.acl_deluser(acl.user_of(name))
+            self._wake(name)
+        return count
+
+    def apply_all(self) -> int:
+        """Make every user of the record again, as this version of Taglane wants it; return how many there are.
+
+        For each (re)connect of a scheduler, and each failover. It interrupts no connection of a tenant.
+        """
+        with self._server.renamed("applying the tenants' users"):
+            return self._set_users(self._records().items())
+
+    def _set_users(self, records: Iterable[tuple[str, _Record]]) -> int:
+        pipeline = self._redis.pipeline(transaction=False)
+        for name, record in records:
+            rules = acl.rules(name, record.password_hashes)
+            pipeline.execute_command("ACL SETUSER", acl.user_of(name), *rules)
+        return len(pipeline.execute())
+
+    def _disconnect(self, name: str) -> None:
+        # By user, not by id: connections that open meanwhile already need the new password.
+        self._redis.execute_command("CLIENT KILL", "USER", acl.user_of(name), "SKIPME", "yes")
+
+    def _unlink(self, prefix: str) -> int:
+        count, cursor = 0, 0
+        while True:
+            cursor, found = self._redis.scan(cursor, match=f"{prefix}*", count=_BATCH)
+            if found:
+                count += self._redis.unlink(*found)
+            if cursor == 0:
+                return count
+
+    def _records(self) -> dict[str, _Record]:
+        with self._server.renamed("the list of tenants"):
+            fields = self._redis.hgetall(keys.TENANTS)
+        return {name.decode(): _Record.from_json(text) for name, text in fields.items()}
+
+    def _not_found(self, name: str) -> TenantNotFound:
+        near = get_close_matches(name, self.names(), n=1)
+        return TenantNotFound(name, near[0] if near else "")
+
+    def _wake(self, name: str) -> None:
+        self._redis.publish(keys.wake(name), b"0")
+
+    def _with_url(self, name: str, password: str) -> Tenant:
+        return Tenant(tenant=name, tag=name, url=url_for(self._server.url, acl.user_of(name), password))
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """One field of `taglane:tenants`. What a newer version has written beside these is dropped by this one."""
+
+    created: int
+    password_hashes: tuple[str, ...]
+
+    def to_json(self) -> str:
+        return json.dumps({"created": self.created, "password_hashes": self.password_hashes})
+
+    @staticmethod
+    def from_json(text: bytes | str) -> _Record:
+        values: dict[str, Any] = json.loads(text)
+        return _Record(created=int(values["created"]), password_hashes=tuple(values["password_hashes"]))
+
+
+def _info(name: str, record: _Record) -> TenantInfo:
+    return TenantInfo(name, name, acl.user_of(name), record.created, record.password_hashes)
+
+
+def _new_password() -> tuple[str, str]:
+    password = secrets.token_urlsafe(32)
+    return password, sha256(password.encode()).hexdigest()

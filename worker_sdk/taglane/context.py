@@ -1,0 +1,67 @@
+"""Whose work this is: the tenant that calls are made for, the run that is being executed."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from taglane.model.names import check_tenant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentRun:
+    """The run that this code is executed by. `due` is ms since 1970, None when no schedule made the run."""
+
+    id: str
+    tenant: str
+    tag: str
+    job: str | None
+    due: int | None
+    attempt: int
+    token: int
+    """The lease under which it runs: what the server checks before it believes this worker."""
+
+
+_tenant: ContextVar[str | None] = ContextVar("taglane_tenant", default=None)
+_run: ContextVar[CurrentRun | None] = ContextVar("taglane_run", default=None)
+
+
+@contextmanager
+def tenant(name: str) -> Iterator[None]:
+    """Make the tasks sent inside the block the tenant's, Celery's own calls too.
+
+    Raises:
+        BadName: no tenant can be called that.
+    """
+    token = _tenant.set(check_tenant(name))
+    try:
+        yield
+    finally:
+        _tenant.reset(token)
+
+
+def current_tenant() -> str | None:
+    """The tenant in reach: of the innermost `tenant` block, or of the run being executed."""
+    run = _run.get()
+    return _tenant.get() or (run.tenant if run else None)
+
+
+def current_run() -> CurrentRun | None:
+    """The run that is being executed here, or None outside of a task."""
+    return _run.get()
+
+
+@contextmanager
+def executing(run: CurrentRun) -> Iterator[None]:
+    """Execute the block as *run*: its tenant and no other is in reach."""
+    run_token, tenant_token = _run.set(run), _tenant.set(None)
+    try:
+        yield
+    finally:
+        _tenant.reset(tenant_token)
+        _run.reset(run_token)

@@ -1,0 +1,259 @@
+"""The result backend: what Celery stores of a task is noted for the run's end, what it reads is the run.
+
+A final result is not written here but carried to the process that holds the lease (`carry`, `holdings`), which writes
+it together with the end of the run. What others wait for at once (`update_state`, STARTED) is written at once, fenced.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from celery import states
+from celery.backends.base import Backend as CeleryBackend
+from celery.backends.base import SyncBackendMixin
+from celery.exceptions import TaskRevokedError, TimeoutError, WorkerLostError  # noqa: A004 - Celery's own names
+from kombu.utils.json import dumps, loads
+
+from taglane.errors import TenantMissing
+from taglane.model import envelope
+from taglane.model.names import tag_of_queue, tenant_of_run
+from taglane.runtime import holdings
+from taglane.runtime.carry import KINDS, Outcome, current_carry
+from taglane.runtime.publisher import DEFAULT_QUEUE, reachable_tenant, server_for
+from taglane.store import keys
+from taglane.store.runs import Runs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from taglane.store.server import Server
+
+STATES = {
+    "scheduled": states.PENDING,
+    "queued": states.PENDING,
+    "running": states.STARTED,
+    "retrying": states.RETRY,
+    "succeeded": states.SUCCESS,
+    "failed": states.FAILURE,
+    "dead": states.FAILURE,
+    "cancelled": states.REVOKED,
+    "expired": states.REVOKED,
+    "skipped": states.REVOKED,
+    "replaced": states.PENDING,
+}
+"""What our states are called in Celery."""
+
+_READ = ("state", "result", "error", "progress", "finished_at", "task")
+
+
+class Backend(CeleryBackend, SyncBackendMixin):
+    """Results in the runs themselves."""
+
+    supports_autoexpire = True
+    persistent = True
+
+    def __init__(self, app: Any, url: str | None = None, **kwargs: Any) -> None:
+        super().__init__(app, url=url, **kwargs)
+        self._server_url: str = app.conf.broker_transport_options["url"]
+
+    @property
+    def server(self) -> Server:
+        """The server, in this process."""
+        return server_for(self._server_url)
+
+    def as_uri(self, include_password: bool = False) -> str:
+        """Say what it is; never where, since that holds a password."""
+        return "taglane://"
+
+    # -- writing -------------------------------------------------------------------------------------------------
+
+    def _store_result(
+        self, task_id: str, result: Any, state: str, traceback: Any = None, request: Any = None, **_: Any
+    ) -> Any:
+        kind = KINDS.get(state)
+        text = self._outcome_text(result, state, traceback, request)
+        carry = current_carry()
+        mine = carry is not None and task_id == carry.message_id
+        if carry is not None and mine and (kind or state == states.RETRY):
+            carry.state, carry.result = (state if kind else ""), text
+        elif kind:
+            held = holdings.current()
+            if held is None or not held.note(task_id, Outcome(kind, text)):
+                self._record(task_id, kind, text, request)
+        elif carry is not None and mine:
+            self._progress(carry.run.id, carry.run.token, state, result)
+        elif (held := holdings.current()) and (lease := held.token_of(task_id)):
+            self._progress(*lease, state, result)
+        return result
+
+    def _outcome_text(self, result: Any, state: str, traceback: Any, request: Any) -> str:
+        if state in self.EXCEPTION_STATES:
+            outcome: dict[str, Any] = {"e": result}
+            if traceback:
+                outcome["tb"] = str(traceback)
+        else:
+            outcome = {"r": result}
+        children = self.current_task_children(request)
+        if children:
+            outcome["c"] = children
+        return str(self.encode(outcome))
+
+    def _progress(self, run: str, token: int, state: str, meta: Any) -> None:
+        tenant = self._tenant(run)
+        self.server.call("progress", tenant, run, token, self.encode({"s": state, "r": meta}))
+
+    def _record(self, task_id: str, kind: str, text: str, request: Any) -> None:
+        tenant = self._tenant(task_id)
+        task = getattr(request, "task", None) or ""
+        self.server.call("record", tenant, task_id, kind, text, task, tenant)
+
+    # -- chords --------------------------------------------------------------------------------------------------
+
+    def apply_chord(self, header_result_args: Any, body: Any, **_: Any) -> None:
+        """Register, before the header is sent, the run that will join its parts and send the body."""
+        group_id, results = header_result_args[0], header_result_args[1]
+        size = _parts(results)
+        tenant = self._tenant(group_id)
+        tag = tag_of_queue(tenant, body.options.get("queue") or DEFAULT_QUEUE, DEFAULT_QUEUE)
+        call = envelope.of_call({"group": group_id, "body": loads(dumps(body))})
+        join = f"{group_id}~join"
+        step = keys.step_of(body.options.get("priority"))
+        self.server.call("chord", tenant, group_id, size, join, envelope.JOIN_TASK, tag, step, call)
+
+    def set_chord_size(self, group_id: str, chord_size: int) -> None:
+        """Correct the size that `apply_chord` registered: nested canvas is counted as it is sent."""
+        tenant = self._tenant(group_id)
+        self.server.call("chord_size", tenant, group_id, chord_size)
+
+    def on_chord_part_return(self, request: Any, state: str, result: Any, **_: Any) -> None:
+        """Note a part's outcome with the end of its run; at once for one that no worker executes."""
+        group, index = request.group, request.group_index
+        if not group or index is None:
+            return
+        outcome = self.encode({"s": state, "r": self.encode_result(result, state), "id": request.id})
+        part = f"{index} {group} {outcome}"
+        carry = current_carry()
+        held = holdings.current()
+        if carry is not None and request.id == carry.message_id:
+            carry.part = part
+        elif held is None or not held.note(request.id, Outcome(KINDS.get(state, "failed"), part=part)):
+            self.server.call("part", self._tenant(group), group, index, outcome)
+
+    def chord_parts(self, tenant: str, group: str) -> list[dict[str, Any]]:
+        """The outcomes of a chord's parts, in order: ``s`` state, ``r`` result or error, ``id``."""
+        with self.server.renamed(f"reading chord {group}"):
+            fields = self.server.redis.hgetall(keys.chord(tenant, group))
+        parts = {
+            int(name[5:]): self.decode(outcome.decode()) for name, outcome in fields.items() if name.startswith(b"part:")
+        }
+        return [parts[index] for index in sorted(parts)]
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    def _get_task_meta_for(self, task_id: str) -> dict[str, Any]:
+        with self.server.renamed(f"reading run {task_id}"):
+            values = self.server.redis.hmget(keys.run(self._tenant(task_id), task_id), _READ)
+        return self._meta(task_id, *(value.decode() if value is not None else "" for value in values))
+
+    def _meta(  # noqa: PLR0913 - the fields of a run, as read
+        self, task_id: str, state: str, result: str, error: str, progress: str, finished_at: str, task: str
+    ) -> dict[str, Any]:
+        celery_state = STATES.get(state, states.PENDING)
+        outcome = self.decode(result) if result else {}
+        value, children = outcome.get("r"), outcome.get("c")
+        if state == "running" and progress:
+            said = self.decode(progress)
+            celery_state, value = said["s"], said["r"]
+        if celery_state in self.EXCEPTION_STATES:
+            value = self.exception_to_python(outcome["e"]) if "e" in outcome else _server_error(state, error)
+        return {
+            "task_id": task_id,
+            "status": celery_state,
+            "result": value,
+            "traceback": outcome.get("tb"),
+            "children": children or [],
+            "date_done": _iso(finished_at),
+            "name": task or None,
+        }
+
+    def wait_for(  # noqa: PLR0913 - Celery's signature
+        self, task_id: str, timeout: Any = None, interval: Any = 0.5, no_ack: bool = True, on_interval: Any = None
+    ) -> Any:
+        """Wait until the run has ended; woken when it does.
+
+        Raises:
+            celery.exceptions.TimeoutError: it still goes on.
+        """
+        self._ensure_not_eager()
+        tenant = self._tenant(task_id)
+        deadline = None if timeout is None else time.monotonic() + timeout
+        Runs(self.server).until_ended(keys.run(tenant, task_id), keys.done(tenant, task_id), deadline)
+        meta = self.get_task_meta(task_id)
+        if meta["status"] not in states.READY_STATES:
+            msg = "The operation timed out."
+            raise TimeoutError(msg)
+        return meta
+
+    def get_many(self, task_ids: Any, timeout: Any = None, on_message: Any = None, **_: Any) -> Iterator[tuple[str, Any]]:
+        """Yield id and meta of each run as they are asked for, waiting for each."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        for task_id in task_ids:
+            meta = self.wait_for(task_id, None if deadline is None else max(0.0, deadline - time.monotonic()))
+            if on_message is not None:
+                on_message(meta)
+            yield task_id, meta
+
+    def _forget(self, task_id: str) -> None:
+        with self.server.renamed(f"forgetting run {task_id}"):
+            self.server.redis.hdel(keys.run(self._tenant(task_id), task_id), "result")
+
+    # -- saved groups ----------------------------------------------------------------------------------------------
+
+    def _save_group(self, group_id: str, result: Any) -> Any:
+        with self.server.renamed(f"saving group {group_id}"):
+            text = self.encode({"result": result.as_tuple()})
+            self.server.redis.set(keys.group(self._tenant(group_id), group_id), text, ex=int(self.expires or 86_400))
+        return result
+
+    def _restore_group(self, group_id: str) -> dict[str, Any] | None:
+        from celery.result import result_from_tuple  # noqa: PLC0415 - Celery's results import the backends
+
+        with self.server.renamed(f"reading group {group_id}"):
+            text = self.server.redis.get(keys.group(self._tenant(group_id), group_id))
+        if text is None:
+            return None
+        return {"result": result_from_tuple(self.decode(text.decode())["result"], self.app)}
+
+    def _delete_group(self, group_id: str) -> None:
+        with self.server.renamed(f"deleting group {group_id}"):
+            self.server.redis.delete(keys.group(self._tenant(group_id), group_id))
+
+    def _tenant(self, task_id: str) -> str:
+        tenant = tenant_of_run(task_id) or reachable_tenant(self._server_url)
+        if tenant is None:
+            raise TenantMissing(f"the result of {task_id}")
+        return tenant
+
+    def __reduce__(self, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Any:
+        return super().__reduce__(args, {**(kwargs or {}), "url": self.url})
+
+
+def _parts(results: Any) -> int:
+    """How many parts a chord's header has; a nested group counts its members."""
+    return sum(_parts(result.results) if getattr(result, "results", None) is not None else 1 for result in results)
+
+
+def _server_error(state: str, error: str) -> Exception:
+    """The exception for a run that the server ended itself."""
+    if state == "dead":
+        return WorkerLostError(error)
+    return TaskRevokedError(error or state)
+
+
+def _iso(milliseconds: str) -> str | None:
+    if not milliseconds:
+        return None
+    return datetime.fromtimestamp(int(milliseconds) / 1000, UTC).isoformat()
+

@@ -1,0 +1,133 @@
+"""Executes one run where its task runs, and carries all that came of it back to the process that holds the lease.
+
+Celery writes a result from the child and acknowledges from the parent: between the two a run is done and not done.
+Here the child only notes what is to be written; the parent writes it, with the end of the lease, in one step.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from billiard.einfo import ExceptionWithTraceback
+from celery import states
+from celery.exceptions import Ignore, Reject, Retry
+from kombu.utils.json import dumps
+
+from taglane.context import CurrentRun, executing
+from taglane.model.envelope import HEADER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+class Outcome(NamedTuple):
+    """What is to be written of a run; small, since it crosses a pipe."""
+
+    kind: str
+    """succeeded, failed, cancelled, dead, replaced; retry, requeue."""
+    result: str = ""
+    """JSON as `model.run.read_outcome` reads it."""
+    part: str = ""
+    """The run's part of a chord, as the finish script takes it."""
+    again: tuple[str, str, str, str, int] | None = None
+    """For retry: at, envelope, task, tag, step."""
+
+
+class Carry:
+    """What the execution of one run has noted so far."""
+
+    def __init__(self, run: CurrentRun, message_id: str) -> None:
+        self.run = run
+        self.message_id = message_id
+        self.state = ""
+        self.result = ""
+        self.part = ""
+        self.again: tuple[str, str, str, str, int] | None = None
+        self.was_replaced = False
+
+    def outcome(self, failed: int, value: Any) -> Outcome:
+        """Decide the outcome from what was noted, and from what Celery's tracer returned."""
+        error = raised(value) if failed else None
+        if isinstance(error, Retry) or (self.again is not None and isinstance(error, Ignore)):
+            if self.again is not None:
+                return Outcome("retry", self.result, again=self.again)
+            return Outcome("failed", self.result or _describe(value), self.part)
+        if isinstance(error, Reject) and error.requeue:
+            return Outcome("requeue")
+        if isinstance(error, Ignore) and not self.state:
+            return Outcome("replaced" if self.was_replaced else "succeeded", "", self.part)
+        if self.state:
+            return Outcome(KINDS[self.state], self.result, self.part)
+        if failed:
+            return Outcome("failed", _describe(value), self.part)
+        return Outcome("succeeded", "", self.part)
+
+
+KINDS = {
+    states.SUCCESS: "succeeded",
+    states.FAILURE: "failed",
+    states.REVOKED: "cancelled",
+    states.REJECTED: "failed",
+}
+"""What a final state of Celery's is called here."""
+
+_carry: ContextVar[Carry | None] = ContextVar("taglane_carry", default=None)
+
+
+def current_carry() -> Carry | None:
+    """The execution that this code is part of, or None outside of one."""
+    return _carry.get()
+
+
+@contextmanager
+def _carrying(carry: Carry) -> Iterator[None]:
+    token = _carry.set(carry)
+    try:
+        with executing(carry.run):
+            yield
+    finally:
+        _carry.reset(token)
+
+
+def execute(target: Callable[..., tuple[int, Any, float]], *args: Any) -> tuple[tuple[int, Any, float], Outcome | None]:
+    """Call Celery's tracer, and return what it does together with the run's outcome.
+
+    The arguments are the tracer's: task name, id, request, body, content type, content encoding. A message that is
+    not ours has no outcome.
+    """
+    header = args[2].get(HEADER)
+    if header is None:
+        return target(*args), None
+    run = CurrentRun(
+        id=header["run"],
+        tenant=header["tenant"],
+        tag=header["tag"],
+        job=header["job"],
+        due=header["due"],
+        attempt=header["attempt"],
+        token=header["token"],
+    )
+    carry = Carry(run, args[1])
+    with _carrying(carry):
+        returned = target(*args)
+    return returned, carry.outcome(returned[0], returned[1])
+
+
+def raised(info: Any) -> Any:
+    """The exception itself, out of billiard's wrappings."""
+    error = getattr(info, "exception", info)
+    return error.exc if isinstance(error, ExceptionWithTraceback) else error
+
+
+def _describe(info: Any) -> str:
+    error = raised(info)
+    arguments = [arg if isinstance(arg, (str, int, float, bool, type(None))) else repr(arg) for arg in getattr(error, "args", ())]
+    return error_json(type(error), arguments, getattr(info, "traceback", None))
+
+
+def error_json(kind: type, arguments: list[Any], traceback: str | None = None) -> str:
+    """Return a failed run's result: the error as Celery's JSON backends store it."""
+    error = {"exc_type": kind.__qualname__, "exc_message": arguments, "exc_module": kind.__module__}
+    return str(dumps({"e": error, "tb": traceback} if traceback else {"e": error}))

@@ -1,0 +1,75 @@
+"""Keeps a worker's heartbeat from a process of its own, where user code may silence the worker's threads.
+
+One long regular expression holds the interpreter's lock for as long as it takes. This process is forked from the
+worker and ends with it; it skips a beat while the worker is stopped, so that a stopped worker counts as dead.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+from celery.platforms import set_pdeathsig
+
+from taglane.errors import TaglaneError
+from taglane.store.server import Server
+
+
+class Heart:
+    """The helper process of one worker."""
+
+    def __init__(self, url: str, tenant: str, worker: str, interval: float) -> None:
+        self._url = url
+        self._tenant = tenant
+        self._worker = worker
+        self._interval = interval
+        self._pid = 0
+        self._lifeline = -1
+
+    def start(self) -> None:
+        """Fork it. The parent's end of a pipe is its lifeline: when the parent is gone, however, it reads the end."""
+        parent = os.getpid()
+        receiver, self._lifeline = os.pipe()
+        self._pid = os.fork()
+        if self._pid:
+            os.close(receiver)
+            return
+        try:
+            os.close(self._lifeline)
+            set_pdeathsig("SIGKILL")
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)
+            self._beat(parent, receiver)
+        finally:
+            os._exit(0)
+
+    def _beat(self, parent: int, lifeline: int) -> None:
+        server = Server(self._url)
+        while not select.select([lifeline], [], [], self._interval)[0]:
+            if os.getppid() != parent:
+                return
+            if is_stopped(parent):
+                continue
+            with suppress(TaglaneError):  # the next beat may get through; the worker itself reports what is wrong
+                server.call("beat", self._tenant, self._worker)
+
+    def stop(self) -> None:
+        """End it, by its id."""
+        if self._pid:
+            os.close(self._lifeline)
+            with suppress(ProcessLookupError, ChildProcessError):
+                os.kill(self._pid, signal.SIGKILL)
+                os.waitpid(self._pid, 0)
+            self._pid = 0
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a process is stopped by a signal. Without /proc nobody can tell, and it counts as going."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text("ascii", errors="replace")
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] in "Tt"

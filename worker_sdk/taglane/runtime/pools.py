@@ -1,0 +1,98 @@
+"""Celery's pools, with the outcome of each run carried back beside the tracer's answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from billiard.exceptions import WorkerLostError
+from celery import concurrency
+from celery.concurrency.prefork import TaskPool as CeleryPrefork
+from celery.concurrency.solo import TaskPool as CelerySolo
+from celery.concurrency.thread import TaskPool as CeleryThreads
+
+from taglane.model.envelope import HEADER
+from taglane.runtime import holdings
+from taglane.runtime.carry import Outcome, execute, raised
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from taglane.runtime.holdings import Holdings
+
+
+class Carrying:
+    """Mixed into a pool: executes our runs through `carry.execute` and settles them when they end."""
+
+    def apply_async(self, target: Callable[..., Any], args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+        """See `celery.concurrency.base.BasePool.apply_async`."""
+        held = holdings.current()
+        header = args[2].get(HEADER) if args and len(args) > 2 and isinstance(args[2], dict) else None
+        if held is None or header is None:
+            return super().apply_async(target, args, kwargs, **options)  # type: ignore[misc]
+        settling = Settling(held, header["run"], options)
+        held.started(header["run"])
+        options["callback"] = settling.on_result
+        options["error_callback"] = settling.on_error
+        if options.get("timeout_callback"):
+            options["timeout_callback"] = settling.on_timeout
+        return super().apply_async(execute, (target, *args), kwargs, **options)  # type: ignore[misc]
+
+
+class Settling:
+    """The callbacks of one run: Celery's own go first, then the run is settled by what is known of it."""
+
+    def __init__(self, held: Holdings, run: str, options: dict[str, Any]) -> None:
+        self._held = held
+        self._run = run
+        self._callback = options["callback"]
+        self._error_callback = options.get("error_callback")
+        self._timeout_callback = options.get("timeout_callback")
+
+    def on_result(self, answer: Any, **kwargs: Any) -> None:
+        """Take what `execute` returned; or the error of a pool that could not call it."""
+        if not isinstance(answer, tuple):
+            self.on_error(answer)
+            return
+        returned, outcome = answer
+        try:
+            self._callback(returned, **kwargs)
+        finally:
+            self._held.settle(self._run, outcome)
+
+    def on_error(self, info: Any, *args: Any, **kwargs: Any) -> None:
+        """Take the death of a child, or the end of a run by a signal or by its time limit."""
+        error = raised(info)
+        try:
+            if self._error_callback is not None:
+                self._error_callback(info, *args, **kwargs)
+        finally:
+            outcome = None
+            if isinstance(error, (WorkerLostError, SystemExit, KeyboardInterrupt)):
+                outcome = self._held.noted(self._run) or Outcome("died")
+            self._held.settle(self._run, outcome)
+
+    def on_timeout(self, soft: bool, timeout: float) -> None:
+        """Let Celery note a hard time limit; the end of the child settles the run."""
+        if self._timeout_callback is not None:
+            self._timeout_callback(soft, timeout)
+        if not soft:
+            self._held.settle(self._run, None)
+
+
+class Prefork(Carrying, CeleryPrefork):
+    """Child processes: for CPU-bound tasks, and for those with time limits."""
+
+
+class Threads(Carrying, CeleryThreads):
+    """Threads of one process: for tasks that wait for others."""
+
+
+class Solo(Carrying, CelerySolo):
+    """The worker's own process, one task at a time: the least overhead."""
+
+
+def register() -> None:
+    """Make ``-P prefork``, ``threads`` and ``solo`` mean these pools, which treat foreign messages as Celery's do."""
+    concurrency.ALIASES.update(
+        prefork=f"{__name__}:Prefork", processes=f"{__name__}:Prefork", threads=f"{__name__}:Threads", solo=f"{__name__}:Solo"
+    )

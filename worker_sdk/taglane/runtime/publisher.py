@@ -1,0 +1,87 @@
+"""Turns a message that Celery publishes into a run: of the tenant in reach, for the tag that its queue means."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from taglane.context import current_tenant
+from taglane.errors import BadParams, TenantMissing
+from taglane.model.envelope import pack
+from taglane.model.names import check_run_id, tag_of_queue
+from taglane.runtime.carry import current_carry
+from taglane.settings import load_settings
+from taglane.store import keys
+from taglane.store.runs import NewRun, Runs
+from taglane.store.server import Server, tenant_of_url
+
+DEFAULT_QUEUE = "celery"
+
+
+@lru_cache(maxsize=8)
+def _server(url: str, pid: int) -> Server:  # noqa: ARG001 - a forked child connects anew
+    return Server(url)
+
+
+def server_for(url: str) -> Server:
+    """The server of *url* in this process; one for all that publishes and reads results here."""
+    return _server(url, os.getpid())
+
+
+def reachable_tenant(url: str) -> str | None:
+    """The tenant in reach: of the context, else of the url's credential."""
+    return current_tenant() or tenant_of_url(url)
+
+
+def publish(url: str, queue: str, message: dict[str, Any]) -> None:
+    """Make a run of *message*; of the run that is being executed here, it is the next attempt instead.
+
+    Raises:
+        TenantMissing: nobody says whose it is.
+        BadParams: it is not JSON, or over the limit.
+        BadName, TagNotOwned: its queue can't be a tag, or is another tenant's.
+    """
+    headers = message["headers"]
+    task = headers["task"]
+    tenant = reachable_tenant(url)
+    if tenant is None:
+        raise TenantMissing(task)
+    envelope, depends = pack(message)
+    limit = _payload_limit()
+    if len(envelope) > limit:
+        raise BadParams(f"{task}: the arguments take {len(envelope)} bytes, over the limit of {limit} (TAGLANE_PAYLOAD_LIMIT)")
+    run = NewRun(
+        id=check_run_id(headers["id"]),
+        task=task,
+        tag=tag_of_queue(tenant, queue, DEFAULT_QUEUE),
+        envelope=envelope,
+        step=keys.step_of(message["properties"].get("priority")),
+        at=_instant(headers.get("eta")),
+        expires=_instant(headers.get("expires")),
+        depends=depends,
+    )
+    carry = current_carry()
+    if carry is not None and carry.run.tenant == tenant:
+        if run.id == carry.message_id:
+            carry.again = (run.at, run.envelope, run.task, run.tag, run.step)
+            return
+        if headers.get("replaced_task_nesting"):
+            carry.was_replaced = True
+    Runs(server_for(url)).make(tenant, [run])
+
+
+@lru_cache(maxsize=1)
+def _payload_limit() -> int:
+    return load_settings().payload_limit
+
+
+def _instant(iso: str | None) -> str:
+    """An ISO 8601 instant as the scripts take it: from now, so that the server's clock need not agree with ours."""
+    if not iso:
+        return ""
+    instant = datetime.fromisoformat(iso)
+    if instant.tzinfo is None:
+        instant = instant.replace(tzinfo=UTC)  # as Celery sends it
+    return f"+{round((instant - datetime.now(UTC)).total_seconds() * 1000)}"

@@ -1,0 +1,123 @@
+"""Celery's worker as a tagged one: which queues it selects, and when it begins and ends to hold leases."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from typing import Any
+
+from celery import bootsteps
+from celery.signals import worker_shutdown
+from celery.worker import state as worker_state
+
+from taglane.errors import TagNotOwned, TaglaneError
+from taglane.model.names import check_tag, owner_of
+from taglane.runtime import holdings
+from taglane.runtime.heart import Heart
+from taglane.settings import load_settings
+from taglane.store.server import Server
+
+EX_UNAVAILABLE = 69
+
+
+class TagMissing(TaglaneError):
+    """A worker was started without a tag."""
+
+    def __init__(self) -> None:
+        super().__init__("this worker has no tag: name one, as in  --tag tenant_a")
+
+
+class TagStep(bootsteps.StartStopStep):
+    """Between the pool and the consumer: the pool's children are forked before there are threads."""
+
+    requires = ("celery.worker.components:Pool", "celery.worker.components:Hub")
+
+    def __init__(self, worker: Any, tag: tuple[str, ...] = (), **options: Any) -> None:
+        super().__init__(worker, **options)
+        self.enabled = worker.app.conf.broker_url == "taglane://"
+        if not self.enabled:
+            return
+        self._url = worker.app.conf.broker_transport_options["url"]
+        server = Server(self._url)
+        self.tags = list(dict.fromkeys(tag)) or [name for name in (server.tenant,) if name]
+        self.tenant = check_tags(self.tags, server)
+        from taglane.runtime.app import tag_queue  # noqa: PLC0415 - app imports this step
+
+        queues = worker.app.amqp.queues
+        for name in self.tags:
+            queues.add(tag_queue(name))
+        queues.select(self.tags)
+        self._holdings: holdings.Holdings | None = None
+        self._heart: Heart | None = None
+
+    def start(self, worker: Any) -> None:
+        """Enter the tenant's workers."""
+        settings = load_settings(url=self._url)
+        name = f"{self.tenant}@{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+        held = holdings.Holdings(
+            Server(self._url),
+            self.tenant,
+            self.tags,
+            name,
+            lease=settings.lease / 1000,
+            batch=settings.batch,
+            patience=settings.patience / 1000,
+        )
+        held.on_cancel = lambda message: worker.hub.call_soon(_terminate, worker, message)
+        held.on_gone = lambda why: worker.hub.call_soon(_give_up, why)
+        pool = type(worker.pool).__name__.lower()
+        info = {"host": socket.gethostname(), "pid": os.getpid(), "slots": worker.concurrency, "pool": pool}
+        if pool == "solo":
+            info["slots"] = 1
+        held.start(info, worker.app.tasks)
+        if pool != "prefork":
+            self._heart = Heart(self._url, self.tenant, name, min(settings.lease / 3000, 5.0))
+            self._heart.start()
+        holdings.hold(held)
+        self._holdings = held
+        worker_shutdown.connect(self.leave)
+
+    def leave(self, **_: Any) -> None:
+        """Send what is unsent, hand back the rest, leave the tenant's workers: the worker's last act, after its pool's."""
+        held, self._holdings = self._holdings, None
+        if held is not None:
+            held.close()
+            holdings.hold(None)
+        if self._heart is not None:
+            self._heart.stop()
+
+
+def check_tags(tags: list[str], server: Server) -> str:
+    """Return the one tenant whose tags these are.
+
+    Raises:
+        TagMissing: there is none.
+        BadName: one is malformed.
+        TagNotOwned: they are of two tenants, or not of the one whose credential this is.
+    """
+    if not tags:
+        raise TagMissing
+    owner = server.tenant or owner_of(check_tag(tags[0]))
+    for tag in tags:
+        if owner_of(check_tag(tag)) != owner:
+            raise TagNotOwned(tag, owner)
+    return owner
+
+
+def _terminate(worker: Any, message: str) -> None:
+    """Stop a run that is being executed, where the pool can."""
+    request = worker_state.requests.get(message)
+    if request is None:
+        return
+    try:
+        request.terminate(worker.pool, signal="TERM")
+    except NotImplementedError:
+        holdings.logger.warning("cancel_asked run=%s pool=%s: this pool can't stop a task", message, worker.pool)
+
+
+def _give_up(why: str) -> None:
+    holdings.logger.error("server_gone_for_good error=%s", why)
+    worker_state.should_stop = EX_UNAVAILABLE
+
+

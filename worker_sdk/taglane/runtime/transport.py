@@ -1,0 +1,227 @@
+"""kombu's transport onto runs and leases: what Celery publishes becomes a run, what it consumes is a lease.
+
+Celery's channels and connections come and go; what is leased lies in `holdings`, and the network is its threads'
+business. So there is nothing here that a lost connection could break.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from queue import Empty
+from typing import TYPE_CHECKING, Any
+
+from kombu import transport as kombu_transport
+from kombu.transport import virtual
+
+from taglane.errors import TaglaneError
+from taglane.model.envelope import Delivery, unpack
+from taglane.runtime import holdings
+from taglane.runtime.carry import Outcome, error_json
+from taglane.runtime.publisher import publish
+
+if TYPE_CHECKING:
+    from taglane.runtime.holdings import Holdings
+
+logger = logging.getLogger("taglane.worker")
+
+HAND_BACK_MS = 1000
+"""How long a run waits that this worker can't execute, but another can."""
+
+
+class QoS(virtual.QoS):
+    """Celery's window on what is leased. Ends are written by `holdings`, so there is nothing to restore."""
+
+    restore_at_shutdown = False
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        """Keep nothing: the lease does."""
+
+    def can_consume(self) -> bool:
+        """Whether the pool has room."""
+        held = holdings.current()
+        return held is not None and held.executing < (self.prefetch_count or 1)
+
+    def ack(self, delivery_tag: str) -> None:
+        """Take an acknowledgement: early, it says that one death is the last; without a pool, it is the end."""
+        held = holdings.current()
+        if held is None or not held.holds(delivery_tag):
+            return
+        if self.channel.connection.is_in_pool(delivery_tag):
+            held.acknowledged_early(delivery_tag)
+        else:
+            held.settle(delivery_tag, None)
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        """Take a rejection by Celery's own worker code; a task's Reject is carried with its outcome."""
+        held = holdings.current()
+        if held is None or not held.holds(delivery_tag) or self.channel.connection.is_in_pool(delivery_tag):
+            return
+        if requeue:
+            held.refuse(delivery_tag, HAND_BACK_MS)
+        else:
+            held.settle(delivery_tag, None)
+
+    def restore_unacked_once(self, stderr: Any = None) -> None:
+        """Restore nothing: a lease that is not renewed ends by itself."""
+
+
+class Channel(virtual.Channel):
+    """Publishes runs; consumes leases."""
+
+    QoS = QoS
+    body_encoding = None
+    do_restore = False
+    supports_fanout = False
+
+    def _put(self, queue: str, message: dict[str, Any], **_: Any) -> None:
+        publish(self.connection.url, queue, message)
+
+    def _get(self, queue: str, timeout: float | None = None) -> Any:
+        raise Empty
+
+    def _purge(self, queue: str) -> int:
+        return 0
+
+    def basic_consume(self, queue: str, no_ack: bool, callback: Any, consumer_tag: str, **kwargs: Any) -> Any:
+        """Begin to serve the tag that is called like the queue."""
+        answer = super().basic_consume(queue, no_ack, callback, consumer_tag, **kwargs)
+        self.connection.serve(self)
+        return answer
+
+    def basic_cancel(self, consumer_tag: str) -> Any:
+        """Stop to serve; what was fetched and not started goes back."""
+        held = holdings.current()
+        if held is not None and consumer_tag in self._consumers:
+            held.stop_fetching()
+        return super().basic_cancel(consumer_tag)
+
+    def basic_qos(self, prefetch_size: int = 0, prefetch_count: int = 0, apply_global: bool = False) -> None:
+        """Set how many runs the pool executes at once."""
+        super().basic_qos(prefetch_size, prefetch_count, apply_global)
+        self.connection.serve(self)
+
+
+class Transport(virtual.Transport):
+    """The transport behind ``taglane://``. Its url, with the credential, is a transport option."""
+
+    Channel = Channel
+    driver_type = "taglane"
+    driver_name = "taglane"
+    default_port = 6379
+    polling_interval = None
+    connection_errors = (*virtual.Transport.connection_errors,)
+    channel_errors = (*virtual.Transport.channel_errors,)
+    implements = virtual.Transport.implements.extend(asynchronous=True, exchange_type=frozenset(["direct"]))
+
+    def __init__(self, client: Any, **kwargs: Any) -> None:
+        super().__init__(client, **kwargs)
+        self.url: str = client.transport_options["url"]
+        self._wakeup: tuple[int, int] | None = None
+        self._loop: Any = None
+
+    def driver_version(self) -> str:
+        """The version of the client library."""
+        import redis  # noqa: PLC0415 - only Celery's report asks
+
+        return str(redis.__version__)
+
+    def serve(self, channel: Channel) -> None:
+        """Let the holdings fetch for a channel that consumes."""
+        held = holdings.current()
+        if held is not None and channel._consumers and self._loop is not None:
+            held.serve(channel.qos.prefetch_count)
+
+    def register_with_event_loop(self, connection: Any, loop: Any) -> None:
+        """Let the loop wake when there is something to take."""
+        self.unregister()
+        receiver, sender = os.pipe()
+        os.set_blocking(receiver, False)
+        os.set_blocking(sender, False)
+        self._wakeup, self._loop = (receiver, sender), loop
+        loop.add_reader(receiver, self._on_wake, receiver)
+        held = holdings.current()
+        if held is not None:
+            held.wake = self.wake
+
+    def unregister(self) -> None:
+        """Let go of the loop."""
+        if self._wakeup is not None:
+            wakeup, self._wakeup = self._wakeup, None
+            self._loop.remove_reader(wakeup[0])
+            for descriptor in wakeup:
+                os.close(descriptor)
+
+    def wake(self) -> None:
+        """Wake the loop, from any thread."""
+        if self._wakeup is not None:
+            try:
+                os.write(self._wakeup[1], b"1")
+            except (BlockingIOError, OSError):
+                return  # it is full: the loop will wake; or closed: there is no loop any more
+
+    def close_connection(self, connection: Any) -> None:
+        """Close the channels, and let go of the loop."""
+        self.unregister()
+        super().close_connection(connection)
+
+    def is_in_pool(self, run: str) -> bool:
+        """Whether Celery has given a run to its pool."""
+        held = holdings.current()
+        return held is not None and held.is_in_pool(run)
+
+    def _on_wake(self, receiver: int) -> None:
+        try:
+            os.read(receiver, 4096)
+        except BlockingIOError:
+            pass
+        held = holdings.current()
+        if held is None:
+            return
+        for _ in range(64):  # then the loop has its turn: timers, results, signals
+            delivery = held.take()
+            if delivery is None:
+                return
+            self._hand_over(held, delivery)
+        self.wake()
+
+    def _hand_over(self, held: Holdings, delivery: Delivery) -> None:
+        app = self.client.transport_options["app"]()
+        if delivery.task not in app.tasks and not delivery.ended:
+            self._on_unknown(held, delivery)
+            return
+        try:
+            self._deliver(unpack(delivery), delivery.tag)
+        except (ValueError, KeyError, TypeError) as error:
+            logger.exception("unreadable_run run=%s", delivery.run)
+            held.settle(delivery.run, Outcome("failed", error_json(type(error), [f"unreadable envelope: {error}"])))
+
+    def _on_unknown(self, held: Holdings, delivery: Delivery) -> None:
+        """Hand a run back when another worker knows its task (a rolling deploy); else it fails, and says why."""
+        try:
+            somebody, known = held.others_know(delivery.task)
+        except TaglaneError:
+            held.refuse(delivery.run, HAND_BACK_MS)
+            return
+        if somebody:
+            logger.info("task_handed_back run=%s task=%s", delivery.run, delivery.task)
+            held.refuse(delivery.run, HAND_BACK_MS)
+            return
+        tasks = ", ".join(known) or "none"
+        reason = f"no live worker of tag {delivery.tag} knows the task {delivery.task!r}; they know: {tasks}"
+        logger.error("task_unknown run=%s task=%s", delivery.run, delivery.task)
+        held.settle(delivery.run, Outcome("failed", error_json(NotRegistered, [reason])))
+
+
+class NotRegistered(KeyError):
+    """No worker of the tag knows the task."""
+
+
+NotRegistered.__module__ = "celery.exceptions"
+
+
+
+
+def register() -> None:
+    """Make ``taglane://`` a transport that kombu knows."""
+    kombu_transport.TRANSPORT_ALIASES["taglane"] = f"{__name__}:Transport"

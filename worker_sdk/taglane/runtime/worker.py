@@ -1,0 +1,93 @@
+"""Starts a tagged worker: finds the application, chooses the pool, runs Celery's worker until it is told to stop."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from celery import Celery
+from celery.app.utils import find_app
+
+from taglane.errors import BadSetting
+from taglane.runtime.app import create_app, install
+from taglane.runtime.step import check_tags
+from taglane.settings import load_settings
+from taglane.store.server import Server
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+POOLS = ("auto", "prefork", "threads", "solo")
+
+
+def load_app(name: str | None, url: str | None = None) -> Celery:
+    """Return the application called *name*: a module, or ``module:attribute``; without one, an empty application.
+
+    A module that only declares tasks is given an application of its own. One that is not on Taglane yet is put on it.
+
+    Raises:
+        BadSetting: there is no such module.
+    """
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    if name is None:
+        return create_app(url=url)
+    try:
+        app = find_app(name)
+    except (ImportError, AttributeError) as error:
+        module = name.partition(":")[0]
+        if isinstance(error, ImportError) and getattr(error, "name", None) not in {None, *_parents(module)}:
+            raise BadSetting("-A", name, f"importing it failed: {error}") from error
+        try:
+            import_module(module)
+        except ImportError as missing:
+            raise BadSetting("-A", name, f"no such module: {missing}") from missing
+        return create_app(url=url)
+    if app.conf.broker_url != "taglane://" or url is not None:
+        install(app, url)
+    return app
+
+
+def _parents(module: str) -> list[str]:
+    parts = module.split(".")
+    return [".".join(parts[: end + 1]) for end in range(len(parts))] + [f"{module}.celery"]
+
+
+def run_worker(  # noqa: PLR0913 - the options of one command
+    tags: Sequence[str],
+    app_name: str | None = None,
+    *,
+    concurrency: int | None = None,
+    pool: str = "auto",
+    loglevel: str = "INFO",
+    url: str | None = None,
+) -> int:
+    """Run one worker process until a signal stops it; answers its exit code.
+
+    Raises:
+        TagNotOwned: a tag is not this credential's tenant's.
+        BadSetting: there is no such application.
+    """
+    settings = load_settings(url=url)
+    check_tags(list(tags), Server(settings.url))
+    app = load_app(app_name, url)
+    return serve(app, tags, concurrency=concurrency or os.cpu_count() or 1, pool=pool, loglevel=loglevel)
+
+
+def serve(app: Celery, tags: Sequence[str], *, concurrency: int, pool: str, loglevel: str = "INFO") -> int:
+    """Run *app*'s worker in this process."""
+    worker: Any = app.Worker(
+        pool_cls=f"taglane.runtime.pools:{pool.capitalize()}",
+        concurrency=1 if pool == "solo" else concurrency,
+        loglevel=loglevel,
+        tag=tuple(tags),
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+    )
+    worker.start()
+    return int(worker.exitcode or 0)

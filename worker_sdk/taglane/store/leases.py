@@ -1,0 +1,164 @@
+"""A worker's side of the moves: hello, fetch, finish, renew, leave; and waiting on bells."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from redis.exceptions import ConnectionError as LostConnection
+from redis.exceptions import RedisError
+
+from taglane.errors import TaglaneError
+from taglane.model.envelope import Delivery
+from taglane.store import keys
+from taglane.store.server import Server, connect, rename
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from redis.connection import Connection
+
+
+class Finish(NamedTuple):
+    """One end of a run, as the finish script takes it."""
+
+    run: str
+    token: int
+    kind: str
+    ran_ms: int | str
+    result: str
+    part: str
+
+
+class Leases:
+    """The leases of one worker, in one tenant."""
+
+    def __init__(self, server: Server, tenant: str, worker: str) -> None:
+        self._server = server
+        self._tenant = tenant
+        self._worker = worker
+        self._sequence = 0
+        self._asked: list[Any] | None = None
+        self._introduction: list[Any] = []
+        self._waiter: Connection | None = None
+        self._waiters = connect(server.url, timeout=None).connection_pool
+
+    def hello(self, info: dict[str, Any], tags: list[str], tasks: list[str]) -> None:
+        """Enter the tenant's workers."""
+        self._introduction = ["info", json.dumps(info), "tags", " ".join(tags), "tasks", json.dumps(tasks)]
+        self.hello_again()
+
+    def hello_again(self) -> None:
+        """Enter them once more, after we were given up for dead."""
+        self._server.call("hello", self._tenant, self._worker, *self._introduction)
+
+    def leave(self) -> None:
+        """Leave the tenant's workers; what is still held goes back to its queue."""
+        self._server.call("leave", self._tenant, self._worker)
+
+    def fetch(self, most: int, tags: list[str], *, idle: bool) -> tuple[int, list[Delivery]] | None:
+        """Lease up to *most* runs; answers ms until a delayed run is due (-1: none) and the runs.
+
+        After a lost reply the same question is asked again, word for word, and gets the same runs. None: the server
+        does not know this worker.
+        """
+        if self._asked is None:
+            self._sequence += 1
+            self._asked = [self._worker, self._sequence, most, "1" if idle else "0", *tags]
+        answer = self._server.call("fetch", self._tenant, *self._asked)
+        self._asked = None
+        if answer == 0:
+            return None
+        return answer[1], [self._delivery(fields) for fields in answer[2]]
+
+    def _delivery(self, fields: list[bytes]) -> Delivery:
+        run, token, envelope, attempts, tag, job, due, rescues, ended, of, task = fields
+        return Delivery(
+            run=run.decode(),
+            token=int(token),
+            envelope=envelope,
+            attempt=int(attempts),
+            tenant=self._tenant,
+            tag=tag.decode(),
+            job=job.decode(),
+            due=int(due) if due else None,
+            rescues=int(rescues),
+            ended=ended.decode(),
+            of=of.decode() if ended else "",
+            task=task.decode(),
+        )
+
+    def say(self, calls: list[tuple[str, list[Any]]], hear: Callable[[str, Any], None]) -> None:
+        """Make several moves in one round trip, and hand each answer to *hear*.
+
+        All may be said again after an error: tokens make a repetition harmless.
+
+        Raises:
+            TaglaneError: one of them got no answer.
+        """
+        if len(calls) == 1:
+            move, arguments = calls[0]
+            hear(move, self._server.call(move, self._tenant, *arguments))
+            return
+        answers = self._server.calls([(move, self._tenant, arguments) for move, arguments in calls])
+        for answer in answers:
+            if isinstance(answer, TaglaneError):
+                raise answer
+        for (move, _), answer in zip(calls, answers, strict=True):
+            hear(move, answer)
+
+    def wait(self, tags: list[str], seconds: float) -> None:
+        """Wait until one of the tags' bells rings, *seconds* at most.
+
+        Raises:
+            ServerUnavailable: the connection broke.
+        """
+        if seconds <= 0.001:
+            return
+        try:
+            connection = self._waiter
+            if connection is None:
+                connection = self._waiter = self._waiters.get_connection()
+            bells = [keys.bell(self._tenant, tag) for tag in tags]
+            connection.send_command("BLPOP", *bells, f"{seconds:.3f}")
+            deadline = time.monotonic() + seconds + 5.0
+            while not connection.can_read(timeout=max(0.0, deadline - time.monotonic())):
+                if time.monotonic() >= deadline:
+                    self._drop_waiter()
+                    return
+            connection.read_response()
+        except (RedisError, OSError, AttributeError, TypeError, ValueError) as error:  # closed under us: see stop_waiting
+            self._drop_waiter()
+            lost = error if isinstance(error, RedisError) else LostConnection(str(error))
+            raise rename(lost, "waiting", self._server.url) from error
+
+    def stop_waiting(self) -> None:
+        """Wake whoever waits, from another thread: its connection is closed under it."""
+        connection = self._waiter
+        if connection is not None:
+            connection.disconnect()
+
+    def _drop_waiter(self) -> None:
+        connection, self._waiter = self._waiter, None
+        if connection is not None:
+            connection.disconnect()
+            self._waiters.release(connection)
+
+    def who_knows(self, task: str, tags: list[str]) -> tuple[bool, list[str]]:
+        """Ask whether another worker that serves one of *tags* knows *task*; and what all of them know, sorted."""
+        with self._server.renamed("asking the other workers"):
+            workers = [worker.decode() for worker in self._server.redis.smembers(keys.workers(self._tenant))]
+            pipeline = self._server.redis.pipeline(transaction=False)
+            for worker in workers:
+                pipeline.hmget(keys.worker(self._tenant, worker), "tags", "tasks")
+            rows = pipeline.execute()
+        known: set[str] = set()
+        somebody = False
+        for worker, (served, tasks) in zip(workers, rows, strict=True):
+            if not served or not set(tags) & set(served.decode().split()):
+                continue
+            names = json.loads(tasks or b"[]")
+            known.update(names)
+            somebody = somebody or (worker != self._worker and task in names)
+        return somebody, sorted(name for name in known if not name.startswith(("celery.", "taglane.")))

@@ -1,0 +1,200 @@
+"""Reads, waits for, makes and stops runs. Scripts: enqueue, cancel, replay."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from redis.exceptions import RedisError
+
+from taglane.errors import RunNotFound, RunTimeout, ServerUnavailable
+from taglane.model.names import check_run_id, new_run_id, tenant_of_run
+from taglane.model.run import ENDED, FIELDS, RunInfo, from_fields
+from taglane.store import keys
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from redis.client import PubSub
+
+    from taglane.store.server import Server
+
+PAGE = 200
+RECHECK = 5.0
+"""Seconds after which a waiter looks for itself: a message is lost when its connection drops."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """A run to be made. Instants are as the enqueue script reads them: '' now, '+ms' from now, 'ms' then."""
+
+    id: str
+    task: str
+    tag: str
+    envelope: str
+    step: int = 0
+    at: str = ""
+    expires: str = ""
+    key: str = ""
+    depends: bool = False
+
+    def arguments(self) -> tuple[str | int, ...]:
+        """What the enqueue script takes for it."""
+        depends = "1" if self.depends else ""
+        return (self.id, self.task, self.tag, self.step, self.envelope, self.at, self.expires, self.key, depends)
+
+
+class Runs:
+    """The runs of every tenant that the server's credential reaches."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._listeners: list[PubSub] = []
+
+    def make(self, tenant: str, runs: Sequence[NewRun]) -> list[tuple[str, bool]]:
+        """Make runs of one tenant in one step; answers id and whether it was made now, for each.
+
+        Raises:
+            ServerUnavailable: nothing was made, or all: ask again with the same ids.
+        """
+        arguments = [argument for run in runs for argument in run.arguments()]
+        answer = self._server.call("enqueue", tenant, *arguments)
+        return [(answer[i].decode(), answer[i + 1] == 1) for i in range(0, len(answer), 2)]
+
+    def get(self, run_id: str, tenant: str | None = None) -> RunInfo:
+        """Return one run; *tenant* is needed only for an id that does not carry it.
+
+        Raises:
+            RunNotFound: it is not kept, or never was.
+        """
+        tenant = self._tenant(run_id, tenant)
+        with self._server.renamed(f"reading run {run_id}"):
+            found = from_fields(run_id, tenant, self._server.redis.hmget(keys.run(tenant, run_id), FIELDS))
+        if found is None:
+            raise RunNotFound(run_id)
+        return found
+
+    def list(
+        self, tenant: str | None = None, *, job: str | None = None, state: str | None = None, limit: int = 50
+    ) -> list[RunInfo]:
+        """Return the newest runs first, of one tenant or of all that the operator has."""
+        tenants = [tenant] if tenant else self._tenants()
+        found: list[RunInfo] = []
+        for each in tenants:
+            matching = (
+                run for run in self._newest(each) if (job is None or run.job == job) and state in {None, run.state}
+            )
+            found += [run for run, _ in zip(matching, range(limit), strict=False)]
+        found.sort(key=lambda run: run.queued_at or 0, reverse=True)
+        return found[:limit]
+
+    def wait(self, run_id: str, timeout: float | None = None, tenant: str | None = None) -> RunInfo:
+        """Wait until a run has ended, for *timeout* seconds at most; wakes when it does, without polling.
+
+        Raises:
+            RunNotFound: there is no such run.
+            RunTimeout: it still goes on.
+        """
+        tenant = self._tenant(run_id, tenant)
+        key, channel = keys.run(tenant, run_id), keys.done(tenant, run_id)
+        deadline = None if timeout is None else time.monotonic() + timeout
+        state = self._state(key)
+        if state is None:
+            raise RunNotFound(run_id)
+        if state not in ENDED:
+            self.until_ended(key, channel, deadline)
+        found = self.get(run_id, tenant)
+        if not found.is_ended:
+            raise RunTimeout(run_id, found.state, timeout or 0.0)
+        return found
+
+    def until_ended(self, key: str, channel: str, deadline: float | None) -> None:
+        """Return when the run at *key* has ended, or at the *deadline* (monotonic seconds)."""
+        while deadline is None or time.monotonic() < deadline:
+            try:
+                if self._listen(key, channel, deadline):
+                    return
+            except (RedisError, OSError, ServerUnavailable):
+                time.sleep(0.2)
+
+    def _listen(self, key: str, channel: str, deadline: float | None) -> bool:
+        listener = self._listeners.pop() if self._listeners else self._server.redis.pubsub()
+        listener.subscribe(channel)
+        wanted = channel.encode()
+        while True:
+            if self._state(key) in ENDED:
+                break
+            left = RECHECK if deadline is None else min(RECHECK, deadline - time.monotonic())
+            if left <= 0 or _heard(listener, wanted, left):
+                break
+        listener.unsubscribe(channel)
+        self._listeners.append(listener)
+        return True
+
+    def cancel(self, run_id: str, why: str = "cancelled", tenant: str | None = None) -> str:
+        """End a run that waits, or ask its worker to stop it; answers ``cancelled``, ``asked`` or ``ended``.
+
+        Raises:
+            RunNotFound: there is no such run.
+        """
+        answer: str = self._server.call("cancel", self._tenant(run_id, tenant), run_id, why).decode()
+        if answer == "missing":
+            raise RunNotFound(run_id)
+        return answer
+
+    def replay(self, run_id: str, tenant: str | None = None) -> str:
+        """Make a new run of one that failed or died, and return its id.
+
+        Raises:
+            RunNotFound: there is no such run, it has not ended, or it succeeded.
+        """
+        tenant = self._tenant(run_id, tenant)
+        answer: str = self._server.call("replay", tenant, run_id, new_run_id(tenant)).decode()
+        if not answer:
+            raise RunNotFound(run_id)
+        return answer
+
+    def _tenant(self, run_id: str, tenant: str | None) -> str:
+        found = tenant or tenant_of_run(check_run_id(run_id)) or self._server.tenant
+        if found is None:
+            raise RunNotFound(run_id)
+        return found
+
+    def _state(self, key: str) -> str | None:
+        with self._server.renamed("reading a run"):
+            state = self._server.redis.hget(key, "state")
+        return state.decode() if state is not None else None
+
+    def _tenants(self) -> list[str]:
+        if self._server.tenant:
+            return [self._server.tenant]
+        with self._server.renamed("listing tenants"):
+            return sorted(name.decode() for name in self._server.redis.hkeys(keys.TENANTS))
+
+    def _newest(self, tenant: str) -> Iterator[RunInfo]:
+        start = 0
+        while True:
+            with self._server.renamed(f"listing runs of {tenant}"):
+                ids = self._server.redis.zrevrange(keys.runs(tenant), start, start + PAGE - 1)
+                pipeline = self._server.redis.pipeline(transaction=False)
+                for run_id in ids:
+                    pipeline.hmget(keys.run(tenant, run_id.decode()), FIELDS)
+                rows = pipeline.execute()
+            for run_id, row in zip(ids, rows, strict=True):
+                found = from_fields(run_id.decode(), tenant, row)
+                if found is not None:
+                    yield found
+            if len(ids) < PAGE:
+                return
+            start += PAGE
+
+
+def _heard(listener: PubSub, channel: bytes, seconds: float) -> bool:
+    """Wait for a message on *channel*, at most that long; other channels' late messages are passed over."""
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        message = listener.get_message(ignore_subscribe_messages=False, timeout=left)
+        if message and message["type"] == "message" and message["channel"] == channel:
+            return True
+    return False

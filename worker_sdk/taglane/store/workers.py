@@ -1,0 +1,121 @@
+"""Reads who works: what each worker said of itself when it came, and its heartbeat since (hello.lua, renew.lua)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from taglane.model.names import owner_of
+from taglane.store import keys
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taglane.store.server import Server
+
+_FIELDS = ("info", "tags", "tasks", "active", "seen", "beat")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerInfo:
+    """A worker as the server knows it. Times are ms since 1970; what it did not say is None or empty."""
+
+    id: str
+    tenant: str
+    tags: tuple[str, ...]
+    tasks: tuple[str, ...]
+    """The names of the tasks that it has loaded."""
+    host: str | None
+    pid: int | None
+    slots: int | None
+    """How many runs it executes at once."""
+    pool: str | None
+    active: int
+    """How many it executed at its last heartbeat."""
+    last_seen: int
+    silent: int
+    """For how long, ms, there has been no heartbeat: over a lease, and others take its runs."""
+
+
+class Workers:
+    """The workers of every tenant that the server's credential reaches."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._redis: Any = server.redis
+
+    def list(self, tenant: str | None = None) -> Sequence[WorkerInfo]:
+        """Return the workers of one tenant or of all, by tenant and id: dead ones too, until they are rescued."""
+        with self._server.renamed("listing workers"):
+            tenants = [tenant] if tenant else self._tenants()
+            pipeline = self._redis.pipeline(transaction=False)
+            pipeline.time()
+            for each in tenants:
+                pipeline.smembers(keys.workers(each))
+            (seconds, micros), *members = _execute(pipeline)
+            found = [
+                (each, member.decode(errors="replace"))
+                for each, ids in zip(tenants, members, strict=True)
+                for member in sorted(ids)
+            ]
+            for each, worker in found:
+                pipeline.hmget(keys.worker(each, worker), _FIELDS)
+            rows = _execute(pipeline)
+        now = seconds * 1000 + micros // 1000
+        return [
+            _worker(worker, each, dict(zip(_FIELDS, row, strict=True)), now)
+            for (each, worker), row in zip(found, rows, strict=True)
+            if row and row[-1] is not None
+        ]
+
+    def serving(self, tag: str, *, within: int) -> Sequence[WorkerInfo]:
+        """Return the workers of *tag*'s tenant that take its runs and were heard of *within* so many ms."""
+        return [worker for worker in self.list(owner_of(tag)) if tag in worker.tags and worker.silent <= within]
+
+    def _tenants(self) -> Sequence[str]:
+        if self._server.tenant:
+            return [self._server.tenant]
+        return sorted(name.decode() for name in self._redis.hkeys(keys.TENANTS))
+
+
+def _worker(worker: str, tenant: str, fields: dict[str, bytes | None], now: int) -> WorkerInfo:
+    info = _read(fields["info"], dict)
+    seen = _int(fields["seen"])
+    return WorkerInfo(
+        id=worker,
+        tenant=tenant,
+        tags=tuple((fields["tags"] or b"").decode(errors="replace").split()),
+        tasks=tuple(str(task) for task in _read(fields["tasks"], list)),
+        host=info.get("host"),
+        pid=info.get("pid"),
+        slots=info.get("slots"),
+        pool=info.get("pool"),
+        active=_int(fields["active"]),
+        last_seen=seen,
+        silent=max(0, now - seen),
+    )
+
+
+def _execute(pipeline: Any) -> list[Any]:
+    """Execute; a key that its tenant has made something else of reads as empty, so it hides nobody else's."""
+    answers = pipeline.execute(raise_on_error=False)
+    for answer in answers:
+        if isinstance(answer, Exception) and not str(answer).startswith("WRONGTYPE"):
+            raise answer
+    return [() if isinstance(answer, Exception) else answer for answer in answers]
+
+
+def _int(text: bytes | None) -> int:
+    try:
+        return int(text or 0)
+    except ValueError:
+        return 0
+
+
+def _read(text: bytes | None, kind: type[Any]) -> Any:
+    try:
+        loaded = json.loads(text or b"null")
+    except ValueError:
+        loaded = None
+    return loaded if isinstance(loaded, kind) else kind()
