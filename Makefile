@@ -9,7 +9,7 @@ BIN := .venv/bin
 .DELETE_ON_ERROR:
 
 demo: .venv/.stamp ## real jobs of three tenants on an embedded server, for DEMO_SECONDS (20)
-	$(BIN)/taglane demo --seconds $${DEMO_SECONDS:-20} $(DEMO_ARGS)
+	$(BIN)/taglane demo --app-dir tests/apps --seconds $${DEMO_SECONDS:-20} $(DEMO_ARGS)
 
 test: .venv/.stamp ## the whole suite; PYTEST_ARGS replaces `-n 2`
 	$(BIN)/pytest $(PYTEST_ARGS)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 @click.pass_obj
 def enqueue(  # noqa: PLR0913 - one for each option
     connection: Connection,
+    *,
     task: str,
     tenant: str | None,
     params: str | None,
@@ -37,7 +38,10 @@ def enqueue(  # noqa: PLR0913 - one for each option
     timeout: float | None,
     output: str,
 ) -> None:
-    """Run the task with the dotted name TASK once, and print the run's id."""
+    """Run a task once, now or later.
+
+    TASK is its dotted name. Prints the run's id.
+    """
     _check(task, delay)
     owner = connection.tenant(tenant)
     run = connection.client.enqueue(task, tenant=owner, params=read_params(params), tag=tag, delay=delay, key=key)

@@ -47,7 +47,7 @@ def job() -> None:
 @click.option("--expires", metavar="DURATION", help="How long a run may wait for a worker.")
 @output_option
 @click.pass_obj
-def add(connection: Connection, name: str, tenant: str | None, output: str, **fields: Any) -> None:
+def add(connection: Connection, /, name: str, tenant: str | None, output: str, **fields: Any) -> None:
     """Add a job, or change the one of that name; shows when it fires next."""
     from taglane.model.job import make_job  # noqa: PLC0415 - not for the help
 
@@ -78,7 +78,9 @@ def add(connection: Connection, name: str, tenant: str | None, output: str, **fi
 @click.option("-n", "--count", type=click.IntRange(1, 1_000), default=5, show_default=True, help="How many.")
 @output_option
 @click.pass_obj
-def next_(connection: Connection, name: str | None, tenant: str | None, count: int, output: str, **given: Any) -> None:
+def next_(
+    connection: Connection, /, name: str | None, tenant: str | None, count: int, output: str, **given: Any
+) -> None:
     """Show when a job, or a cron expression, fires next."""
     from taglane.errors import BadSchedule  # noqa: PLC0415 - not for the help
     from taglane.model.instant import parse_instant  # noqa: PLC0415
@@ -93,7 +95,7 @@ def next_(connection: Connection, name: str | None, tenant: str | None, count: i
     except ValueError as error:
         raise BadSchedule(str(error)) from error
     if cron_schedule is not None:
-        coming = upcoming(cron_schedule, now=_now() if after is None else after, count=count)
+        coming: Sequence[int] = upcoming(cron_schedule, now=_now() if after is None else after, count=count)
     else:
         coming = _coming(connection.jobs.get(connection.tenant(tenant), str(name)), count, after)
     if output == "json":

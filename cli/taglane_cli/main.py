@@ -27,6 +27,11 @@ _CODES: tuple[tuple[type[errors.TaglaneError], int], ...] = (
 )
 
 _COMMANDS = (
+    (
+        "demo",
+        "taglane_cli.demo:demo",
+        "Run three tenants' jobs on tagged workers, and check that each fire ran exactly once, where it should.",
+    ),
     ("tenant", "taglane_cli.tenants:tenant", "Create, list and delete tenants."),
     ("job", "taglane_cli.jobs:job", "Add jobs, see when they are due, pause and trigger them."),
     ("apply", "taglane_cli.apply:apply", "Make the server's jobs those of a jobs file."),
@@ -67,7 +72,7 @@ def _tell(error: Exception) -> int:
     """Say what went wrong in one line, and return the exit code."""
     if os.environ.get("TAGLANE_DEBUG") == "1":
         traceback.print_exception(error)
-    text = " ".join(str(error).split())
+    text = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
     if isinstance(error, errors.TaglaneError):
         click.echo(f"error: {text}", err=True)
         return next((code for kind, code in _CODES if isinstance(error, kind)), FAILED)

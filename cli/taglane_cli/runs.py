@@ -30,7 +30,7 @@ def run() -> None:
 @output_option
 @click.pass_obj
 def list_(  # noqa: PLR0913 - one for each option
-    connection: Connection, tenant: str | None, job: str | None, state: str | None, limit: int, output: str
+    connection: Connection, *, tenant: str | None, job: str | None, state: str | None, limit: int, output: str
 ) -> None:
     """List runs, the newest first, of one tenant or of all."""
     if state is not None:

@@ -30,9 +30,12 @@ _LEVELS = click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=Fal
 @click.option("-l", "--loglevel", type=_LEVELS, default="INFO", show_default=True)
 @click.pass_context
 def worker(  # noqa: PLR0913 - one for each option
-    ctx: click.Context, tags: tuple[str, ...], app: str | None, concurrency: int | None, pool: str, loglevel: str
+    ctx: click.Context, *, tags: tuple[str, ...], app: str | None, concurrency: int | None, pool: str, loglevel: str
 ) -> None:
-    """Start a worker: it takes the runs of its tags and no others, until it is stopped."""
+    """Start a worker that takes the runs of its tags.
+
+    And no others. It runs until it is stopped.
+    """
     from taglane.model.names import check_tag  # noqa: PLC0415 - not for the help
 
     for tag in tags:
@@ -46,7 +49,10 @@ def worker(  # noqa: PLR0913 - one for each option
 @click.option("-l", "--loglevel", type=_LEVELS, default="INFO", show_default=True)
 @click.pass_obj
 def scheduler(connection: Connection, loglevel: str) -> None:
-    """Start a scheduler: it fires what is due and takes over from dead workers. Any number may run at once."""
+    """Start a scheduler; any number may run at once.
+
+    It fires what is due, and takes over from workers that died. It takes the operator's credential.
+    """
     from taglane_scheduler.process import FORMAT, run_scheduler  # noqa: PLC0415 - not for the help
 
     logging.basicConfig(level=loglevel.upper(), format=FORMAT)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @output_option
 @click.pass_obj
 def workers(connection: Connection, tenant: str | None, output: str) -> None:
-    """List the workers, of one tenant or of all, with their tags and what they do."""
+    """List the workers and what they serve."""
     owner = connection.tenant(tenant) if tenant else connection.own_tenant
     rows = [
         {

@@ -174,7 +174,7 @@ class SchedulerLoop:
         if earliest is not None:
             seconds = min(seconds, (earliest - self.now()) / 1000)
         for wake in self._wakes.wait(seconds, stopping):
-            if wake.tenant in self._heap or self._is_tenant(wake.tenant):
+            if wake.tenant in self._heap:
                 self._heap.hint(wake.tenant, wake.instant + self._peers.delay(wake.tenant))
 
     def now(self) -> float:
@@ -197,7 +197,8 @@ class SchedulerLoop:
         self.disconnect()
 
     def _connect(self) -> None:
-        self._prepare()
+        with self._server.renamed("preparing the server"):
+            self._prepare()
         self._wakes.subscribe()  # before the full read: what changes after that comes as a wake
         with self._server.renamed("reading the server's time"):
             seconds, micros = self._server.redis.time()

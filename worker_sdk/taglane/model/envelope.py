@@ -129,7 +129,7 @@ def unpack(delivery: Delivery) -> dict[str, Any]:
     properties = {
         "priority": 0,
         **envelope.get("p", {}),
-        "delivery_tag": delivery.run,
+        "delivery_tag": f"{delivery.token}:{delivery.run}",
         "delivery_info": {"exchange": "", "routing_key": delivery.tag, "redelivered": delivery.rescues > 0},
         "correlation_id": run,
         "reply_to": None,

@@ -84,7 +84,7 @@ class Backend(CeleryBackend, SyncBackendMixin):
                 self._record(task_id, kind, text, request)
         elif carry is not None and mine:
             self._progress(carry.run.id, carry.run.token, state, result)
-        elif (held := holdings.current()) and (lease := held.token_of(task_id)):
+        elif (held := holdings.current()) and (lease := held.lease_of(task_id)):
             self._progress(*lease, state, result)
         return result
 

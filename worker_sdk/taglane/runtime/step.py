@@ -14,8 +14,13 @@ from celery.worker import state as worker_state
 from taglane.errors import TagNotOwned, TaglaneError
 from taglane.model.names import check_tag, owner_of
 from taglane.runtime import holdings
+from taglane.runtime.fetcher import Fetcher
 from taglane.runtime.heart import Heart
+from taglane.runtime.holdings import logger
+from taglane.runtime.patience import Patience
+from taglane.runtime.sender import BEAT, FAREWELL, Sender
 from taglane.settings import load_settings
+from taglane.store.leases import Leases
 from taglane.store.server import Server
 
 EX_UNAVAILABLE = 69
@@ -55,35 +60,40 @@ class TagStep(bootsteps.StartStopStep):
         """Enter the tenant's workers."""
         settings = load_settings(url=self._url)
         name = f"{self.tenant}@{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
-        held = holdings.Holdings(
-            Server(self._url),
-            self.tenant,
-            self.tags,
-            name,
-            lease=settings.lease / 1000,
-            batch=settings.batch,
-            patience=settings.patience / 1000,
-        )
-        held.on_cancel = lambda message: worker.hub.call_soon(_terminate, worker, message)
-        held.on_gone = lambda why: worker.hub.call_soon(_give_up, why)
         pool = type(worker.pool).__name__.lower()
-        info = {"host": socket.gethostname(), "pid": os.getpid(), "slots": worker.concurrency, "pool": pool}
-        if pool == "solo":
-            info["slots"] = 1
-        held.start(info, worker.app.tasks)
+        slots = 1 if pool == "solo" else worker.concurrency
+        leases = Leases(Server(self._url), self.tenant, name)
+        info = {"host": socket.gethostname(), "pid": os.getpid(), "slots": slots, "pool": pool}
+        leases.hello(info, self.tags, sorted(worker.app.tasks))
+        lease = settings.lease / 1000
         if pool != "prefork":
-            self._heart = Heart(self._url, self.tenant, name, min(settings.lease / 3000, 5.0))
+            self._heart = Heart(self._url, self.tenant, name, min(lease / 3, BEAT))
             self._heart.start()
+        held = holdings.Holdings(lease=lease, batch=settings.batch)
+        held.on_cancel = lambda message: worker.hub.call_soon(_terminate, worker, message)
+        patience = Patience(settings.patience / 1000, lambda why: worker.hub.call_soon(_give_up, why))
+        worker.app.conf.broker_transport_options["who_knows"] = lambda task: leases.who_knows(task, self.tags)
         holdings.hold(held)
-        self._holdings = held
+        self._leases, self._holdings = leases, held
+        self._fetcher = Fetcher(held, leases, self.tags, patience)
+        self._sender = Sender(held, leases, patience)
+        self._sender.start()
+        self._fetcher.start()
         worker_shutdown.connect(self.leave)
 
     def leave(self, **_: Any) -> None:
-        """Send what is unsent, hand back the rest, leave the tenant's workers: the worker's last act, after its pool's."""
+        """Say what is unsaid, hand back the rest, leave the tenant's workers: the worker's last act, after its pool's."""
         held, self._holdings = self._holdings, None
-        if held is not None:
-            held.close()
-            holdings.hold(None)
+        if held is None:
+            return
+        held.stop_serving()
+        self._fetcher.stop(FAREWELL)
+        self._sender.stop(2 * FAREWELL)
+        try:
+            self._leases.leave()
+        except TaglaneError as error:
+            logger.warning("leave_failed error=%s", error)
+        holdings.hold(None)
         if self._heart is not None:
             self._heart.stop()
 
@@ -113,11 +123,11 @@ def _terminate(worker: Any, message: str) -> None:
     try:
         request.terminate(worker.pool, signal="TERM")
     except NotImplementedError:
-        holdings.logger.warning("cancel_asked run=%s pool=%s: this pool can't stop a task", message, worker.pool)
+        logger.warning("cancel_asked run=%s pool=%s: this pool can't stop a task", message, worker.pool)
 
 
 def _give_up(why: str) -> None:
-    holdings.logger.error("server_gone_for_good error=%s", why)
+    logger.error("server_gone_for_good error=%s", why)
     worker_state.should_stop = EX_UNAVAILABLE
 
 

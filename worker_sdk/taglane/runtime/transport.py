@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import suppress
 from queue import Empty
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("taglane.worker")
 
-HAND_BACK_MS = 1000
-"""How long a run waits that this worker can't execute, but another can."""
+
+TURN = 64
+"""Runs handed out in one turn of the loop."""
 
 
 class QoS(virtual.QoS):
@@ -40,27 +42,29 @@ class QoS(virtual.QoS):
     def can_consume(self) -> bool:
         """Whether the pool has room."""
         held = holdings.current()
-        return held is not None and held.executing < (self.prefetch_count or 1)
+        return held is not None and held.has_room()
 
     def ack(self, delivery_tag: str) -> None:
         """Take an acknowledgement: early, it says that one death is the last; without a pool, it is the end."""
         held = holdings.current()
-        if held is None or not held.holds(delivery_tag):
+        run = held.run_of_lease(delivery_tag) if held else None
+        if held is None or run is None:
             return
-        if self.channel.connection.is_in_pool(delivery_tag):
-            held.acknowledged_early(delivery_tag)
+        if held.is_in_pool(run):
+            held.acknowledged_early(run)
         else:
-            held.settle(delivery_tag, None)
+            held.settle(run, None)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
         """Take a rejection by Celery's own worker code; a task's Reject is carried with its outcome."""
         held = holdings.current()
-        if held is None or not held.holds(delivery_tag) or self.channel.connection.is_in_pool(delivery_tag):
+        run = held.run_of_lease(delivery_tag) if held else None
+        if held is None or run is None or held.is_in_pool(run):
             return
         if requeue:
-            held.refuse(delivery_tag, HAND_BACK_MS)
+            held.refuse(run)
         else:
-            held.settle(delivery_tag, None)
+            held.settle(run, None)
 
     def restore_unacked_once(self, stderr: Any = None) -> None:
         """Restore nothing: a lease that is not renewed ends by itself."""
@@ -93,7 +97,7 @@ class Channel(virtual.Channel):
         """Stop to serve; what was fetched and not started goes back."""
         held = holdings.current()
         if held is not None and consumer_tag in self._consumers:
-            held.stop_fetching()
+            held.stop_serving()
         return super().basic_cancel(consumer_tag)
 
     def basic_qos(self, prefetch_size: int = 0, prefetch_count: int = 0, apply_global: bool = False) -> None:
@@ -119,6 +123,7 @@ class Transport(virtual.Transport):
         self.url: str = client.transport_options["url"]
         self._wakeup: tuple[int, int] | None = None
         self._loop: Any = None
+        self._rung = False
 
     def driver_version(self) -> str:
         """The version of the client library."""
@@ -154,36 +159,28 @@ class Transport(virtual.Transport):
 
     def wake(self) -> None:
         """Wake the loop, from any thread."""
-        if self._wakeup is not None:
-            try:
+        if self._wakeup is not None and not self._rung:
+            self._rung = True
+            with suppress(OSError):  # closed: there is no loop any more
                 os.write(self._wakeup[1], b"1")
-            except (BlockingIOError, OSError):
-                return  # it is full: the loop will wake; or closed: there is no loop any more
-
-    def close_connection(self, connection: Any) -> None:
-        """Close the channels, and let go of the loop."""
-        self.unregister()
-        super().close_connection(connection)
-
-    def is_in_pool(self, run: str) -> bool:
-        """Whether Celery has given a run to its pool."""
-        held = holdings.current()
-        return held is not None and held.is_in_pool(run)
 
     def _on_wake(self, receiver: int) -> None:
-        try:
+        with suppress(BlockingIOError):
             os.read(receiver, 4096)
-        except BlockingIOError:
-            pass
+        self._rung = False
+        self._hand_out()
+
+    def _hand_out(self) -> None:
+        """Give the pool what it has room for."""
         held = holdings.current()
         if held is None:
             return
-        for _ in range(64):  # then the loop has its turn: timers, results, signals
+        for _ in range(TURN):
             delivery = held.take()
             if delivery is None:
                 return
             self._hand_over(held, delivery)
-        self.wake()
+        self.wake()  # the loop has its turn, timers, results, signals, and comes back
 
     def _hand_over(self, held: Holdings, delivery: Delivery) -> None:
         app = self.client.transport_options["app"]()
@@ -199,13 +196,13 @@ class Transport(virtual.Transport):
     def _on_unknown(self, held: Holdings, delivery: Delivery) -> None:
         """Hand a run back when another worker knows its task (a rolling deploy); else it fails, and says why."""
         try:
-            somebody, known = held.others_know(delivery.task)
+            somebody, known = self.client.transport_options["who_knows"](delivery.task)
         except TaglaneError:
-            held.refuse(delivery.run, HAND_BACK_MS)
+            held.refuse(delivery.run)
             return
         if somebody:
             logger.info("task_handed_back run=%s task=%s", delivery.run, delivery.task)
-            held.refuse(delivery.run, HAND_BACK_MS)
+            held.refuse(delivery.run)
             return
         tasks = ", ".join(known) or "none"
         reason = f"no live worker of tag {delivery.tag} knows the task {delivery.task!r}; they know: {tasks}"

@@ -14,6 +14,7 @@ from celery.app.utils import find_app
 from taglane.errors import BadSetting
 from taglane.runtime.app import create_app, install
 from taglane.runtime.step import check_tags
+from taglane.runtime.supervisor import Supervisor
 from taglane.settings import load_settings
 from taglane.store.server import Server
 
@@ -75,11 +76,27 @@ def run_worker(  # noqa: PLR0913 - the options of one command
     settings = load_settings(url=url)
     check_tags(list(tags), Server(settings.url))
     app = load_app(app_name, url)
-    return serve(app, tags, concurrency=concurrency or os.cpu_count() or 1, pool=pool, loglevel=loglevel)
+    count = concurrency or os.cpu_count() or 1
+    if pool == "auto":
+        pool = choose_pool(app)
+        if pool == "solo" and count > 1:
+            return Supervisor(lambda: serve(app, tags, 1, "solo", loglevel), count).run()
+    return serve(app, tags, count, pool, loglevel)
 
 
-def serve(app: Celery, tags: Sequence[str], *, concurrency: int, pool: str, loglevel: str = "INFO") -> int:
-    """Run *app*'s worker in this process."""
+def choose_pool(app: Celery) -> str:
+    """Return the pool for *app*: prefork where a task has a time limit, which only it can enforce; else solo.
+
+    Solo processes, one a core, have the least overhead: a run crosses no pipe.
+    """
+    app.finalize()
+    limits = [app.conf.task_time_limit, app.conf.task_soft_time_limit]
+    limits += [limit for task in app.tasks.values() for limit in (task.time_limit, task.soft_time_limit)]
+    return "prefork" if any(limits) else "solo"
+
+
+def serve(app: Celery, tags: Sequence[str], concurrency: int, pool: str, loglevel: str = "INFO") -> int:
+    """Run *app*'s worker in this process, with one of Celery's pools; answers its exit code."""
     worker: Any = app.Worker(
         pool_cls=f"taglane.runtime.pools:{pool.capitalize()}",
         concurrency=1 if pool == "solo" else concurrency,

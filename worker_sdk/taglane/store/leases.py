@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ConnectionError as LostConnection
 from redis.exceptions import RedisError
@@ -20,24 +20,13 @@ if TYPE_CHECKING:
     from redis.connection import Connection
 
 
-class Finish(NamedTuple):
-    """One end of a run, as the finish script takes it."""
-
-    run: str
-    token: int
-    kind: str
-    ran_ms: int | str
-    result: str
-    part: str
-
-
 class Leases:
     """The leases of one worker, in one tenant."""
 
     def __init__(self, server: Server, tenant: str, worker: str) -> None:
         self._server = server
         self._tenant = tenant
-        self._worker = worker
+        self.worker = worker
         self._sequence = 0
         self._asked: list[Any] | None = None
         self._introduction: list[Any] = []
@@ -51,11 +40,11 @@ class Leases:
 
     def hello_again(self) -> None:
         """Enter them once more, after we were given up for dead."""
-        self._server.call("hello", self._tenant, self._worker, *self._introduction)
+        self._server.call("hello", self._tenant, self.worker, *self._introduction)
 
     def leave(self) -> None:
         """Leave the tenant's workers; what is still held goes back to its queue."""
-        self._server.call("leave", self._tenant, self._worker)
+        self._server.call("leave", self._tenant, self.worker)
 
     def fetch(self, most: int, tags: list[str], *, idle: bool) -> tuple[int, list[Delivery]] | None:
         """Lease up to *most* runs; answers ms until a delayed run is due (-1: none) and the runs.
@@ -65,7 +54,7 @@ class Leases:
         """
         if self._asked is None:
             self._sequence += 1
-            self._asked = [self._worker, self._sequence, most, "1" if idle else "0", *tags]
+            self._asked = [self.worker, self._sequence, most, "1" if idle else "0", *tags]
         answer = self._server.call("fetch", self._tenant, *self._asked)
         self._asked = None
         if answer == 0:
@@ -145,6 +134,21 @@ class Leases:
             connection.disconnect()
             self._waiters.release(connection)
 
+    def beats(self) -> dict[str, str]:
+        """The heartbeat counters of all workers of the tenant."""
+        with self._server.renamed("looking after the workers"):
+            workers = [worker.decode() for worker in self._server.redis.smembers(keys.workers(self._tenant))]
+            pipeline = self._server.redis.pipeline(transaction=False)
+            for worker in workers:
+                pipeline.hget(keys.worker(self._tenant, worker), "beat")
+            counters = pipeline.execute()
+        return {worker: (counter or b"").decode() for worker, counter in zip(workers, counters, strict=True)}
+
+    def rescue(self, worker: str, beat: str) -> tuple[int, int]:
+        """Take over what a worker held whose counter stood still at *beat*; answers runs queued again, dead letters."""
+        queued, dead = self._server.call("rescue", self._tenant, worker, beat)
+        return queued, dead
+
     def who_knows(self, task: str, tags: list[str]) -> tuple[bool, list[str]]:
         """Ask whether another worker that serves one of *tags* knows *task*; and what all of them know, sorted."""
         with self._server.renamed("asking the other workers"):
@@ -160,5 +164,5 @@ class Leases:
                 continue
             names = json.loads(tasks or b"[]")
             known.update(names)
-            somebody = somebody or (worker != self._worker and task in names)
+            somebody = somebody or (worker != self.worker and task in names)
         return somebody, sorted(name for name in known if not name.startswith(("celery.", "taglane.")))

@@ -102,7 +102,8 @@ local function delay(P, id, tag, at)
 end
 
 -- Make a run that nobody has made yet. `run` holds id, task, tag, step, envelope, and what else is to be kept
--- of it in `extra` (a flat list of fields and values); `at` is when it may be served, `expires` until when.
+-- of it in `extra` (a flat list of fields and values); `at` is when it may be served, `expires` until when: the first
+-- that expires wakes the schedulers, who end it when no worker came.
 local function admit(P, t, run)
     local waits = run.at and run.at > t
     local fields = run.extra or {}
@@ -121,6 +122,9 @@ local function admit(P, t, run)
     if run.expires then
         fields[size + 1], fields[size + 2] = 'expires', int(run.expires)
         redis.call('ZADD', expiring_key(P), int(run.expires), run.id)
+        if redis.call('ZRANGE', expiring_key(P), 0, 0)[1] == run.id then
+            redis.call('PUBLISH', wake_channel(P), int(run.expires))
+        end
     end
     redis.call('HSET', run_key(P, run.id), unpack(fields))
     redis.call('ZADD', runs_key(P), int(t), run.id)

@@ -1,0 +1,149 @@
+"""Reads YAML into values that know their line and column. Pure.
+
+The text is parsed into nodes and no further: nothing in it is constructed but plain scalars, lists and maps, so a
+document can neither name a Python type nor grow beyond what it says (aliases are counted each time they are used).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ruamel.yaml import YAML, nodes
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+_MOST_NODES = 1_000_000
+_DEEPEST = 100
+_MERGE = "tag:yaml.org,2002:merge"
+_SCALARS = {f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str", "timestamp")}
+
+
+class BadYaml(ValueError):
+    """Text that is no YAML, or YAML that we don't take. Line and column count from 1."""
+
+    def __init__(self, line: int, column: int, why: str) -> None:
+        self.line, self.column, self.why = line, column, why
+        super().__init__(f"{line}:{column}: {why}")
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value and where it stands. `data` is a dict of `Value`s by `Key`, a list of `Value`s, or a scalar."""
+
+    data: Any
+    line: int
+    column: int
+
+    @property
+    def kind(self) -> str:
+        """What it is, in a user's words."""
+        match self.data:
+            case dict():
+                return "a mapping"
+            case list():
+                return "a list"
+            case None:
+                return "nothing"
+            case bool():
+                return "true or false"
+            case int() | float():
+                return "a number"
+            case _:
+                return "a text"
+
+    def plain(self) -> Any:
+        """Return the value without its places."""
+        match self.data:
+            case dict():
+                return {key.name: value.plain() for key, value in self.data.items()}
+            case list():
+                return [value.plain() for value in self.data]
+            case _:
+                return self.data
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key of a mapping and where it stands."""
+
+    name: Any
+    line: int
+    column: int
+
+
+def read_yaml(text: str) -> Value:
+    """Read one document; an empty one is a `Value` of None.
+
+    Raises:
+        BadYaml: with the place and what is wrong there.
+    """
+    yaml = YAML(typ="safe", pure=True)
+    try:
+        node = yaml.compose(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        raise BadYaml(line, column, f"no YAML: {error.problem or error.context}") from error
+    except (YAMLError, RecursionError, ValueError) as error:
+        raise BadYaml(1, 1, f"no YAML: {' '.join(str(error).split()) or 'nested too deeply'}") from error
+    return Value(None, 1, 1) if node is None else _Reader(yaml).value(node, 0)
+
+
+class _Reader:
+    def __init__(self, yaml: Any) -> None:
+        self._construct = yaml.constructor.construct_object
+        self._count = 0
+
+    def value(self, node: Any, depth: int) -> Value:
+        line, column = _place(node)
+        self._count += 1
+        if depth > _DEEPEST or self._count > _MOST_NODES:
+            raise BadYaml(line, column, "nested too deeply" if depth > _DEEPEST else "too large")
+        match node:
+            case nodes.MappingNode():
+                return Value(self._mapping(node, depth), line, column)
+            case nodes.SequenceNode():
+                return Value([self.value(item, depth + 1) for item in node.value], line, column)
+            case _:
+                return Value(self._scalar(node), line, column)
+
+    def _scalar(self, node: Any) -> Any:
+        if str(node.tag) not in _SCALARS:
+            raise BadYaml(*_place(node), f"the tag {node.tag} is not taken here")
+        if str(node.tag).endswith(":timestamp"):
+            return node.value  # the text of a date says more, its precision, than what YAML would make of it
+        try:
+            return self._construct(node)
+        except ValueError as error:
+            raise BadYaml(*_place(node), str(error)) from error
+
+    def _mapping(self, node: Any, depth: int) -> dict[Key, Value]:
+        own: dict[Key, Value] = {}
+        merged: dict[Key, Value] = {}
+        for key_node, value_node in node.value:
+            if str(key_node.tag) == _MERGE:
+                merged |= self._merged(value_node, depth)
+                continue
+            if not isinstance(key_node, nodes.ScalarNode):
+                raise BadYaml(*_place(key_node), "a key is a plain text")
+            key = Key(self._scalar(key_node), *_place(key_node))
+            if any(key.name == known.name for known in own):
+                raise BadYaml(key.line, key.column, f"{key.name!r} is there twice")
+            own[key] = self.value(value_node, depth + 1)
+        names = {key.name for key in own}
+        return {**{key: value for key, value in merged.items() if key.name not in names}, **own}
+
+    def _merged(self, node: Any, depth: int) -> dict[Key, Value]:
+        sources = node.value if isinstance(node, nodes.SequenceNode) else [node]
+        found: dict[Key, Value] = {}
+        for source in reversed(sources):
+            value = self.value(source, depth + 1)
+            if not isinstance(value.data, dict):
+                raise BadYaml(value.line, value.column, f"<< takes a mapping, not {value.kind}")
+            names = {key.name for key in value.data}
+            found = {**{key: kept for key, kept in found.items() if key.name not in names}, **value.data}
+        return found
+
+
+def _place(node: Any) -> tuple[int, int]:
+    return node.start_mark.line + 1, node.start_mark.column + 1

@@ -1,0 +1,139 @@
+"""`taglane apply` and `taglane diff`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cli.conftest import Cli
+
+FILE = """\
+tenants:
+  acme:
+    timezone: Europe/Berlin
+    jobs:
+      report: {task: shop.tasks.report, cron: "*/5 9-17 * * MON-FRI", params: {region: eu}}
+      sync:   {task: shop.tasks.sync, every: 30s, tag: acme.io}
+  other:
+    jobs:
+      clean: {task: shop.tasks.clean, after: 5m}
+"""
+
+
+def said(*pairs: tuple[str, str]) -> list[dict[str, str]]:
+    """What apply answers, from (tenant/job, change)."""
+    return [
+        {"tenant": name.partition("/")[0], "job": name.partition("/")[2], "change": change} for name, change in pairs
+    ]
+
+
+def names(taglane: Cli) -> list[str]:
+    rows = taglane.ok("job", "list", "-o", "json").json
+    return [f"{row['tenant']}/{row['job']}" for row in rows]
+
+
+def test_apply_makes_the_servers_jobs_those_of_the_file(taglane: Cli, acme: Cli) -> None:
+    """Created the first time, unchanged the second; the grid of a fixed rate, which the server chose, is no change."""
+    del acme
+    created = taglane.ok("apply", "-f", "-", "-o", "json", stdin=FILE).json
+    again = taglane.ok("apply", "-f", "-", "-o", "json", stdin=FILE).json
+
+    assert said(("acme/report", "created"), ("acme/sync", "created"), ("other/clean", "created")) == created
+    assert {"unchanged"} == {row["change"] for row in again}
+    assert ["acme/report", "acme/sync", "other/clean"] == names(taglane)
+
+
+def test_prune_deletes_what_the_file_lacks(taglane: Cli, acme: Cli) -> None:
+    """Of the tenants that it names, no others'; without --prune nothing goes."""
+    del acme
+    taglane.ok("apply", "-f", "-", stdin=FILE)
+    lacking = "tenants:\n  acme:\n    jobs:\n      sync: {task: shop.tasks.sync, every: 40s, tag: acme.io}\n"
+
+    kept = taglane.ok("apply", "-f", "-", "-o", "json", stdin=lacking).json
+    pruned = taglane.ok("apply", "-f", "-", "--prune", "-o", "json", stdin=lacking).json
+
+    assert said(("acme/sync", "updated")) == kept
+    assert said(("acme/sync", "unchanged"), ("acme/report", "pruned")) == pruned
+    assert ["acme/sync", "other/clean"] == names(taglane)
+
+
+def test_a_dry_run_and_a_diff_change_nothing(taglane: Cli, acme: Cli) -> None:
+    """diff exits 1 when there is a difference and 0 when there is none."""
+    del acme
+    planned = taglane.ok("apply", "-f", "-", "--dry-run", stdin=FILE)
+    before = taglane("diff", "-f", "-", stdin=FILE)
+    assert [] == names(taglane)
+    taglane.ok("apply", "-f", "-", stdin=FILE)
+    after = taglane("diff", "-f", "-", stdin=FILE)
+
+    assert ["created", "created", "created"] == [line.split()[0] for line in planned.out.splitlines()]
+    assert (1, 0, "") == (before.code, after.code, after.out)
+    assert "+++ other/clean (-)\n@@ -0,0 +1,2 @@\n+task: shop.tasks.clean\n+after: 5m\n" in before.out
+
+
+def test_a_diff_shows_the_fields_that_differ(taglane: Cli, acme: Cli) -> None:
+    """As text like diff -u, and as JSON."""
+    del acme
+    taglane.ok("apply", "-f", "-", stdin=FILE)
+    changed = FILE.replace("region: eu", "region: us").replace("      sync:", "      # sync:")
+
+    text = taglane("diff", "-f", "-", "--prune", stdin=changed)
+    rows = taglane("diff", "-f", "-", "-o", "json", stdin=changed)
+
+    assert '-params: {"region": "eu"}\n+params: {"region": "us"}\n' in text.out
+    assert "+++ /dev/null" in text.out
+    assert [("report", "updated", {"region": "eu"}, {"region": "us"})] == [
+        (row["job"], row["change"], row["before"]["params"], row["after"]["params"]) for row in rows.json
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "told"),
+    [
+        ("every: 30s", "evry: 30s", 2, "<stdin>:6:39: job 'sync' has no field 'evry': did you mean 'every'?"),
+        ("after: 5m", "cron: 61 * * * *", 2, "<stdin>:9:45: cron field minute: '61'"),
+        ("  other:", "  nobody:", 3, "no tenant 'nobody'"),
+        ("acme.io", "other", 2, "<stdin>:6:56: tag 'other' does not belong to tenant 'acme'"),
+        ("clean: {", "clean: [", 2, "<stdin>:9:"),
+        ("region: eu", "region: " + "x" * 1_100_000, 2, "the limit is 1048576"),
+    ],
+)
+def test_one_mistake_and_nothing_is_applied(  # noqa: PLR0917 - a table
+    taglane: Cli, acme: Cli, old: str, new: str, code: int, told: str
+) -> None:
+    """Not even the tenants before it."""
+    del acme
+    for command in ("apply", "diff"):
+        answer = taglane(command, "-f", "-", stdin=FILE.replace(old, new))
+        if command == "apply" or "limit" not in told:
+            assert code == answer.code
+            assert told in answer.error
+
+    assert [] == names(taglane)
+
+
+def test_a_tenant_applies_its_own_and_no_others(acme: Cli, taglane: Cli) -> None:
+    """With its own credential, a file that names another tenant is refused before anything is written."""
+    refused = acme("apply", "-f", "-", stdin=FILE)
+    assert (4, []) == (refused.code, names(taglane))
+
+    acme.ok("apply", "-f", "-", stdin=FILE[: FILE.index("  other:")])
+
+    assert ["acme/report", "acme/sync"] == names(taglane)
+
+
+def test_a_file_on_disk(taglane: Cli, acme: Cli, tmp_path: Path) -> None:
+    """Its path is in the messages; what is no file, or no text, is said so."""
+    del acme
+    path = tmp_path / "jobs.yaml"
+    path.write_text(FILE)
+    taglane.ok("apply", "-f", str(path))
+    path.write_bytes(b"tenants: \xff\xfe")
+
+    assert f"{path}:1:1: is no UTF-8 text" in taglane("apply", "-f", str(path)).error
+    assert 2 == taglane("apply", "-f", str(tmp_path / "none.yaml")).code
+    assert 2 == taglane("apply", "-f", str(tmp_path)).code

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from factories import make_server
+from hypothesis import given
+from hypothesis import strategies as st
+from taglane.store import keys
+from taglane_scheduler.firing.peers import DEAD_AFTER_S, STEP_IN_MS, Peers, goes_first
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from redis import Redis
+    from taglane.store.server import Server
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Server]:
+    server = make_server(url)
+    yield server
+    server.close()
+
+
+@given(st.sets(st.text(), min_size=1, max_size=8), st.text())
+def test_one_goes_first(schedulers: set[str], tenant: str) -> None:
+    """For each tenant exactly one scheduler goes first, and all agree on which."""
+    assert 1 == sum(goes_first(me, schedulers - {me}, tenant) for me in schedulers)
+
+
+@given(st.sets(st.text(), min_size=2, max_size=8), st.text())
+def test_a_death_moves_only_what_was_its(schedulers: set[str], tenant: str) -> None:
+    """When a scheduler is gone, no tenant moves between the others."""
+    first = next(me for me in schedulers if goes_first(me, schedulers - {me}, tenant))
+    gone = next(me for me in schedulers if me != first)
+
+    assert goes_first(first, schedulers - {first, gone}, tenant)
+
+
+def test_alone_never_waits(store: Server) -> None:
+    """A scheduler without company leaves nothing to others."""
+    alone = Peers(store)
+
+    alone.beat(0)
+
+    assert {0} == {alone.delay(f"t{number}") for number in range(50)}
+
+
+def test_two_share(store: Server) -> None:
+    """Of two schedulers one goes first and the other waits, for each tenant."""
+    one, two = Peers(store, "one"), Peers(store, "two")
+    for peers in (one, two, one):
+        peers.beat(0)
+
+    delays = {(one.delay(f"t{number}"), two.delay(f"t{number}")) for number in range(50)}
+
+    assert {(0, STEP_IN_MS), (STEP_IN_MS, 0)} == delays
+
+
+def test_the_dead_are_struck_out(store: Server, redis: Redis) -> None:
+    """A scheduler whose counter stands still is waited for no longer, and leaves nothing behind."""
+    one = Peers(store, "one")
+    Peers(store, "two").beat(0)
+
+    for second in range(int(DEAD_AFTER_S)):
+        one.beat(second)
+        assert {"two"} == one.others
+    one.beat(DEAD_AFTER_S)
+
+    assert set() == one.others
+    assert [b"one"] == redis.hkeys(keys.SCHEDULERS)
+
+
+def test_leave(store: Server, redis: Redis) -> None:
+    """Who ends in order is not waited for at all."""
+    peers = Peers(store)
+    peers.beat(0)
+
+    peers.leave()
+
+    assert 0 == redis.hlen(keys.SCHEDULERS)

@@ -1,0 +1,70 @@
+"""What applying a jobs file changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from taglane.model.job import Job, make_job
+from taglane_scheduler.jobs_diff import changes, fields_of
+
+
+def make(name: str = "report", tenant: str = "acme", **fields: Any) -> Job:
+    fields.setdefault("task", "a.b")
+    if not {"cron", "after", "at", "manual"} & set(fields):
+        fields.setdefault("every", "30s")
+    return make_job(tenant, name, **fields)
+
+
+def what(wanted: list[Job], stored: list[Job], *, prune: bool = False) -> list[tuple[str, str]]:
+    return [(f"{each.tenant}/{each.job}", each.change) for each in changes(wanted, stored, prune=prune)]
+
+
+def test_each_job_is_created_updated_or_unchanged() -> None:
+    """In the file's order; identity is tenant and name."""
+    wanted = [make("b"), make("a", every="40s"), make("a", tenant="other")]
+    stored = [make("a"), make("b")]
+
+    assert [("acme/b", "unchanged"), ("acme/a", "updated"), ("other/a", "created")] == what(wanted, stored)
+
+
+def test_only_prune_deletes() -> None:
+    """What the file lacks stays where it is otherwise."""
+    assert [] == what([], [make("a")])
+    assert [("acme/a", "pruned")] == what([], [make("a")], prune=True)
+
+
+def test_the_anchor_that_the_server_chose_is_no_difference() -> None:
+    """But a start that was written is."""
+    assert [("acme/report", "unchanged")] == what([make(now=1)], [make(now=2)])
+    assert [("acme/report", "updated")] == what([make(start="2026-01-01T00:00:00Z")], [make()])
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"task": "c.d"}, {"every": "31s"}, {"cron": "* * * * *"}, {"after": "30s"}, {"at": "2030-01-01T00:00:00Z"},
+        {"manual": True}, {"params": {"a": 1}}, {"tag": "acme.io"}, {"tz": "Europe/Berlin"}, {"priority": 3},
+        {"overlap": "allow"}, {"expires": "1h"}, {"end": "2030-01-01T00:00:00Z"},
+    ],
+)  # fmt: skip
+def test_every_field_counts(fields: dict[str, Any]) -> None:
+    """A change of any one is an update, and shows."""
+    (change,) = changes([make(**fields)], [make()], prune=False)
+
+    assert "updated" == change.change
+    assert change.before != change.after
+
+
+def test_fields_are_spelled_as_in_a_file() -> None:
+    """Without those that have their default."""
+    assert {"task": "a.b", "every": "30s"} == fields_of(make())
+    assert {
+        "task": "a.b", "cron": "0 9 * * *", "timezone": "Europe/Berlin", "end": "2030-01-01T00:00:00Z",
+        "params": {"n": 1}, "tag": "acme.io", "priority": 3, "overlap": "allow", "expires": "1h30m",
+    } == fields_of(
+        make(
+            cron="0 9 * * *", tz="Europe/Berlin", end="2030-01-01T00:00:00Z", params={"n": 1}, tag="acme.io", priority=3,
+            overlap="allow", expires="1h30m",
+        )
+    )  # fmt: skip

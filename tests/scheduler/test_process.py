@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from eventually import eventually
+from factories import make_job, run_ids, server_time
+from taglane.settings import load_settings
+from taglane_scheduler.process import run_scheduler
+from taglane_scheduler.services import build
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+SCHEDULER = """
+import sys
+from taglane.settings import load_settings
+from taglane_scheduler.process import run_scheduler
+from taglane_scheduler.services import build
+run_scheduler(build(load_settings(url=sys.argv[1])), ready=lambda: print("ready", flush=True))
+print("over", flush=True)
+"""
+
+
+def test_fires_until_it_is_stopped(redis: Redis, url: str) -> None:
+    """A scheduler on a fresh server loads what it needs, fires, and ends when it is told to."""
+    stopping, ready = threading.Event(), threading.Event()
+    thread = threading.Thread(target=run_scheduler, args=(build(load_settings(url=url)), ready.set, stopping))
+    thread.start()
+    try:
+        assert ready.wait(10)
+        services = build(load_settings(url=url))
+        services.tenants.create("acme")
+        services.jobs.put(make_job(at=server_time(redis) + 100))
+        eventually(lambda: run_ids(redis))
+        services.close()
+    finally:
+        stopping.set()
+        thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_sigterm_ends_it_in_order(redis: Redis, url: str) -> None:
+    """SIGTERM ends the process with 0, and leaves nothing of it among the schedulers."""
+    process = subprocess.Popen([sys.executable, "-c", SCHEDULER, url], stdout=subprocess.PIPE, text=True)
+    with process:
+        assert process.stdout is not None
+        try:
+            assert "ready\n" == process.stdout.readline()
+            assert 1 == redis.hlen("taglane:schedulers")
+
+            process.send_signal(signal.SIGTERM)
+
+            assert "over\n" == process.stdout.readline()
+            assert 0 == process.wait(10)
+        finally:
+            process.kill()
+    assert 0 == redis.hlen("taglane:schedulers")
+
+
+def test_handlers_are_put_back(url: str) -> None:
+    """After it has run, the process handles its signals as it did before."""
+    before = signal.getsignal(signal.SIGTERM)
+    stopping = threading.Event()
+
+    run_scheduler(build(load_settings(url=url)), ready=stopping.set, stopping=stopping)
+
+    assert before == signal.getsignal(signal.SIGTERM)

@@ -1,0 +1,276 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from factories import HandWorker, make_job, make_server, run_field, run_ids, server_time, set_due
+from taglane.errors import BadParams, BadSchedule, JobNotFound, ServerUnavailable
+from taglane.model.schedule import Every
+from taglane.store import keys
+from taglane.store.jobs import Jobs, Put
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from redis import Redis
+    from taglane.model.job import Job
+    from taglane.store.server import Server
+
+LIMIT = 1_024
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Server]:
+    server = make_server(url)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def jobs(store: Server) -> Jobs:
+    return Jobs(store, LIMIT)
+
+
+def snapshot(redis: Redis) -> dict[bytes | str, object]:
+    """All that the server holds, key by key."""
+    return {key: redis.dump(key) for key in redis.keys("*")}
+
+
+def test_put_creates(jobs: Jobs, redis: Redis) -> None:
+    """A new job is created at revision 1, and due strictly after now."""
+    before = server_time(redis)
+
+    put = jobs.put(make_job(every="2s"))
+
+    assert "created" == put.change
+    assert 1 == put.revision
+    assert put.next_due is not None
+    assert before < put.next_due <= server_time(redis) + 2_000
+    assert put.next_due == jobs.get("acme", "report").next_due
+
+
+def test_put_unchanged_writes_nothing(jobs: Jobs, redis: Redis) -> None:
+    """Putting the same definition again, as applying a file does, leaves every byte as it is."""
+    first = jobs.put(make_job(every="2s", params={"a": 1, "b": 2}))
+    before = snapshot(redis)
+
+    again = jobs.put(make_job(every="2s", params={"b": 2, "a": 1}, now=1))
+
+    assert Put("unchanged", 1, first.next_due) == again
+    assert before == snapshot(redis)
+
+
+def test_update_keeps_the_pending_due(jobs: Jobs, redis: Redis) -> None:
+    """New params reach the next fire, and don't move it: not even when it is late."""
+    jobs.put(make_job(every="1h"))
+    set_due(redis, make_job(), 1_000)
+
+    put = jobs.put(make_job(every="1h", params={"a": 1}))
+
+    assert Put("updated", 2, 1_000) == put
+    assert 1_000 == redis.zscore(keys.due("acme"), "report")
+    assert {"a": 1} == jobs.get("acme", "report").job.params
+
+
+def test_new_schedule_moves_the_due(jobs: Jobs, redis: Redis) -> None:
+    """A job that got another schedule is due by it, from now on."""
+    jobs.put(make_job(every="1h"))
+
+    put = jobs.put(make_job(every="2s"))
+
+    assert "updated" == put.change
+    assert put.next_due is not None
+    assert put.next_due <= server_time(redis) + 2_000
+
+
+def test_grid_hangs_on_the_servers_time(jobs: Jobs, redis: Redis) -> None:
+    """A fixed rate counts from the server's time at its creation, whatever clock the caller has; an update keeps it."""
+    before = server_time(redis)
+    jobs.put(make_job(every="2s", now=5))
+    created = jobs.get("acme", "report").job.schedule
+
+    jobs.put(make_job(every="2s", now=7, params={"a": 1}))
+
+    assert isinstance(created, Every)
+    assert created.anchor is not None
+    assert before <= created.anchor <= server_time(redis)
+    assert created == jobs.get("acme", "report").job.schedule
+
+
+def test_after_begins_a_delay_from_now(jobs: Jobs, redis: Redis) -> None:
+    """A fixed delay is first due its delay after now, in whole seconds."""
+    put = jobs.put(make_job(after="5s"))
+
+    assert put.next_due is not None
+    assert 0 == put.next_due % 1_000
+    assert 3_000 < put.next_due - server_time(redis) <= 5_000
+
+
+def test_past_instants_are_refused(jobs: Jobs, redis: Redis) -> None:
+    """A job that could never be due is refused, and nothing is written: not even of the others put with it."""
+    with pytest.raises(BadSchedule, match=r"^at: 2020-01-01T00:00:00Z lies in the past: it would never be due$"):
+        jobs.put_many([make_job("good"), make_job(at="2020-01-01T00:00:00Z")])
+    with pytest.raises(
+        BadSchedule, match=r"^job 'report': the end of 'every 5s, until 2020-01-01T00:00:00Z' lies in the"
+    ):
+        jobs.put(make_job(every="5s", end="2020-01-01T00:00:00Z"))
+
+    assert [] == redis.keys("taglane:*")
+
+
+def test_at_that_has_passed_can_be_applied_again(jobs: Jobs, redis: Redis) -> None:
+    """A file with a one-time job that has fired can be applied again, and its params changed."""
+    instant = server_time(redis) + 60_000
+    jobs.put(make_job(at=instant))
+    redis.zrem(keys.due("acme"), "report")
+
+    assert Put("unchanged", 1, None) == jobs.put(make_job(at=instant))
+    assert Put("updated", 2, None) == jobs.put(make_job(at=instant, params={"a": 1}))
+
+
+def test_payload_limit(jobs: Jobs, redis: Redis) -> None:
+    """Params over the limit are refused with both sizes; the limit is in bytes, not characters."""
+    with pytest.raises(BadParams) as caught:
+        jobs.put(make_job(params={"text": "ü" * 600}))
+
+    size = len(
+        json.dumps(
+            {"b": json.dumps([[], {"text": "ü" * 600}, {}], separators=(",", ":"), ensure_ascii=False)},
+            separators=(",", ":"),
+            ensure_ascii=False,
+        ).encode()
+    )
+    assert f"params of job 'report' take {size} bytes: the limit is 1024 (TAGLANE_PAYLOAD_LIMIT)" == str(caught.value)
+    assert [] == redis.keys("taglane:*")
+
+
+def test_put_wakes_the_schedulers(jobs: Jobs, redis: Redis) -> None:
+    """Who puts a job says when it is due on the tenant's wake channel."""
+    with redis.pubsub(ignore_subscribe_messages=True) as listener:  # type: ignore[no-untyped-call]
+        listener.subscribe(keys.wake("acme"))
+        listener.get_message(timeout=5)
+
+        put = jobs.put(make_job(every="2s"))
+
+        message = listener.get_message(timeout=5)
+    assert message is not None
+    assert str(put.next_due) == message["data"].decode()
+
+
+def test_put_many_mixes(jobs: Jobs) -> None:
+    """Each job of many gets its own answer, in order, whatever happens to the others."""
+    jobs.put_many([make_job("a"), make_job("b")])
+
+    puts = jobs.put_many([make_job("a"), make_job("b", params={"x": 1}), make_job("c", tenant="globex")])
+
+    assert [("unchanged", 1), ("updated", 2), ("created", 1)] == [(put.change, put.revision) for put in puts]
+
+
+def test_list_is_by_name_and_by_tenant(jobs: Jobs) -> None:
+    """A tenant's list holds its own jobs alone, sorted; a tenant without jobs has an empty one."""
+    jobs.put_many([make_job("b"), make_job("a"), make_job("c", tenant="globex")])
+
+    assert ["a", "b"] == [stored.job.name for stored in jobs.list("acme")]
+    assert [] == jobs.list("initech")
+
+
+def test_unreadable_records(jobs: Jobs, redis: Redis, caplog: pytest.LogCaptureFixture) -> None:
+    """A record that the tenant spoiled hides no other job; asking for it says what to do, and a put mends it."""
+    jobs.put_many([make_job("a"), make_job("b")])
+    redis.hset(keys.job("acme", "a"), "definition", "{}")
+
+    assert ["b"] == [stored.job.name for stored in jobs.list("acme")]
+    assert "job_unreadable tenant=acme job=a" in caplog.text
+    with pytest.raises(ServerUnavailable, match="can't be read: put the job again"):
+        jobs.get("acme", "a")
+    jobs.put(make_job("a"))
+    assert "a" == jobs.get("acme", "a").job.name
+
+
+def test_pause_and_resume(jobs: Jobs, redis: Redis) -> None:
+    """A paused job has no due; a resumed one is due after now, whatever it missed; a put does not resume it."""
+    jobs.put(make_job(every="2s"))
+
+    paused = jobs.pause("acme", "report")
+    put = jobs.put(make_job(every="4s"))
+    unpaused = jobs.resume("acme", "report")
+
+    assert (True, None) == (paused.paused, paused.next_due)
+    assert None is put.next_due
+    assert not unpaused.paused
+    assert unpaused.next_due is not None
+    assert unpaused.next_due > server_time(redis) - 1_000
+
+
+def test_resume_of_a_job_that_runs(jobs: Jobs, redis: Redis) -> None:
+    """Resuming a job that is not paused skips no fire that is late."""
+    jobs.put(make_job(every="2s"))
+    set_due(redis, make_job(), 1_000)
+
+    assert 1_000 == jobs.resume("acme", "report").next_due
+
+
+def test_trigger(jobs: Jobs, redis: Redis) -> None:
+    """A trigger makes a run now, with the job's params or those that are given, even of a paused job."""
+    jobs.put(make_job(params={"region": "eu"}))
+    jobs.pause("acme", "report")
+
+    own, given = jobs.trigger("acme", "report"), jobs.trigger("acme", "report", {"region": "us"})
+
+    assert {own, given} == set(run_ids(redis))
+    assert '{"b":"[[],{\\"region\\":\\"eu\\"},{}]"}' == run_field(redis, own, "envelope")
+    assert '{"b":"[[],{\\"region\\":\\"us\\"},{}]"}' == run_field(redis, given, "envelope")
+    assert given == jobs.get("acme", "report").last_run
+
+
+def test_trigger_checks_params(jobs: Jobs, redis: Redis) -> None:
+    """A trigger's params are checked like a job's."""
+    jobs.put(make_job())
+
+    with pytest.raises(BadParams, match="the limit is 1024"):
+        jobs.trigger("acme", "report", {"text": "x" * 2_000})
+    with pytest.raises(BadParams, match="has the key 1"):
+        jobs.trigger("acme", "report", {1: 2})  # type: ignore[dict-item]
+    assert [] == run_ids(redis)
+
+
+def test_delete_keeps_the_runs(jobs: Jobs, store: Server, redis: Redis) -> None:
+    """A deleted job is gone with its due; a run that it made is still served."""
+    jobs.put(make_job(every="2s"))
+    run_id = jobs.trigger("acme", "report")
+
+    jobs.delete("acme", "report")
+
+    assert [] == jobs.list("acme")
+    assert 0 == redis.zcard(keys.due("acme"))
+    assert [run_id] == [run for run, _ in HandWorker(store).hello().fetch()]
+
+
+def test_recreated_job_starts_over(jobs: Jobs) -> None:
+    """A job that was deleted and made again begins at revision 1, not paused."""
+    jobs.put(make_job(every="2s"))
+    jobs.pause("acme", "report")
+    jobs.delete("acme", "report")
+
+    jobs.put(make_job(every="2s"))
+
+    stored = jobs.get("acme", "report")
+    assert (1, False, None) == (stored.revision, stored.paused, stored.last_run)
+
+
+def test_unknown_jobs(jobs: Jobs) -> None:
+    """Whatever is asked of a job that is not there says so, and makes nothing."""
+    for ask in (jobs.get, jobs.pause, jobs.resume, jobs.trigger, jobs.delete):
+        with pytest.raises(JobNotFound, match="tenant 'acme' has no job 'report'"):
+            ask("acme", "report")
+
+
+def test_priority_is_rounded_to_its_step(jobs: Jobs, redis: Redis) -> None:
+    """A job's runs wait in the queue of its priority's step."""
+    job: Job = make_job(priority=7)
+    jobs.put(job)
+
+    jobs.trigger("acme", "report")
+
+    assert 1 == redis.llen(keys.queue("acme", "acme", 6))

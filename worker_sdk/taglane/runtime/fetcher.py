@@ -1,0 +1,78 @@
+"""The thread that leases runs into the inbox, and waits on the tags' bells when there are none."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from taglane.errors import TaglaneError
+from taglane.runtime.holdings import STALE
+
+if TYPE_CHECKING:
+    from taglane.runtime.holdings import Holdings
+    from taglane.runtime.patience import Patience
+    from taglane.store.leases import Leases
+
+WAIT = 5.0
+"""Seconds to wait on a bell at most: who was to ring it may have died."""
+
+
+class Fetcher:
+    """Keeps the inbox of one worker filled, as long as it serves."""
+
+    def __init__(self, holdings: Holdings, leases: Leases, tags: list[str], patience: Patience) -> None:
+        self._holdings = holdings
+        self._leases = leases
+        self._tags = tags
+        self._patience = patience
+        self._stopping = False
+        self._thread = threading.Thread(target=self._loop, name="taglane-fetcher", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self, timeout: float) -> None:
+        """End, at once: a wait on the server is broken off."""
+        with self._holdings.lock:
+            self._stopping = True
+            self._holdings.room.notify_all()
+        self._leases.stop_waiting()
+        self._thread.join(timeout)
+
+    def _loop(self) -> None:
+        while (most := self._await_appetite()) is not None:
+            try:
+                wait = self.step(most)
+                if wait:
+                    self._leases.wait(self._tags, wait)
+                self._patience.restore()
+            except TaglaneError as error:
+                if not self._stopping and self._holdings.serving:
+                    self._patience.bear(error)
+
+    def step(self, most: int) -> float:
+        """Fetch once; answers for how many seconds to wait on the bells then, 0 when more may be there."""
+        answer = self._leases.fetch(most, self._tags, idle=self._holdings.is_idle())
+        if answer is None:  # the server does not know us any more: the sender introduces us again
+            with self._holdings.lock:
+                self._holdings.must_renew = True
+                self._holdings.news.notify()
+            return 0.2
+        wait_ms, deliveries = answer
+        if deliveries:
+            self._holdings.receive(deliveries)
+        if len(deliveries) >= most:
+            return 0.0
+        return WAIT if wait_ms < 0 else min(WAIT, max(wait_ms, 2) / 1000)
+
+    def _await_appetite(self) -> int | None:
+        """Wait until the inbox wants more; answers how many, None when it is time to stop."""
+        holdings = self._holdings
+        with holdings.lock:
+            while not self._stopping:
+                if holdings.serving and (most := holdings.appetite()):
+                    return most
+                holdings.room.wait(STALE / 2)
+                holdings.return_stale()
+        return None

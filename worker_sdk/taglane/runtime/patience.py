@@ -1,0 +1,55 @@
+"""How long a worker bears a server that is gone."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from taglane.errors import LibraryMissing, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from taglane.errors import TaglaneError
+
+logger = logging.getLogger("taglane.worker")
+
+
+class Patience:
+    """Shared by a worker's threads: one log line when the server goes, one when it is back, an end after *seconds*.
+
+    Args:
+        seconds: how long to bear it.
+        give_up: called once, with the reason, when that has passed.
+    """
+
+    def __init__(self, seconds: float, give_up: Callable[[str], None]) -> None:
+        self._seconds = seconds
+        self._give_up = give_up
+        self._lock = threading.Lock()
+        self._gone_since: float | None = None
+        self._spent = False
+
+    def bear(self, error: TaglaneError) -> None:
+        """Wait a little after a failure."""
+        with self._lock:
+            now = time.monotonic()
+            if self._gone_since is None:
+                self._gone_since = now
+                logger.warning("server_gone error=%s", error)
+            spent = not self._spent and now - self._gone_since > self._seconds
+            self._spent = self._spent or spent
+        if spent:
+            self._give_up(str(error))
+        time.sleep(1.0 if isinstance(error, (Refused, LibraryMissing)) else 0.2)
+
+    def restore(self) -> None:
+        """Take note of an answer."""
+        if self._gone_since is None:
+            return
+        with self._lock:
+            if self._gone_since is not None:
+                logger.warning("server_back after=%.1f", time.monotonic() - self._gone_since)
+                self._gone_since = None

@@ -1,0 +1,144 @@
+"""The thread that tells the server how runs ended, keeps the leases, and takes over from dead workers of its tenant."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from taglane.errors import TaglaneError
+from taglane.model.watch import Watch
+from taglane.runtime.holdings import logger
+
+if TYPE_CHECKING:
+    from taglane.runtime.holdings import Call, Holdings
+    from taglane.runtime.patience import Patience
+    from taglane.store.leases import Leases
+
+AT_MOST = 256
+"""Ends to say in one step."""
+
+PACE = 0.003
+"""Seconds between two messages of a busy worker: an idle one's goes at once, a busy one's are gathered."""
+
+MARK_AFTER = 0.25
+"""Seconds after which a run that is still going is shown as running."""
+
+BEAT = 5.0
+"""Seconds between two heartbeats at most."""
+
+FAREWELL = 5.0
+"""Seconds that a stopping worker tries to reach a server that is gone."""
+
+
+class Sender:
+    """Says what one worker has to say, in order; nothing that was said twice does harm."""
+
+    def __init__(self, holdings: Holdings, leases: Leases, patience: Patience) -> None:
+        self._holdings = holdings
+        self._leases = leases
+        self._patience = patience
+        self._interval = min(holdings.lease / 3, BEAT)
+        self._watch = Watch(holdings.lease)
+        self._renew_at = time.monotonic()
+        self._sent_at = 0.0
+        self._stopping = False
+        self._thread = threading.Thread(target=self._loop, name="taglane-sender", daemon=True)
+
+    def start(self) -> None:
+        """Begin, with a heartbeat."""
+        self._thread.start()
+
+    def stop(self, timeout: float) -> None:
+        """Say what is unsaid, and end."""
+        with self._holdings.lock:
+            self._stopping = True
+            self._holdings.news.notify()
+        self._thread.join(timeout)
+
+    def _loop(self) -> None:
+        unsaid: list[Call] = []
+        gone_since = 0.0
+        while True:
+            unsaid = unsaid or self._await_news()
+            if not unsaid and self._stopping:
+                return
+            try:
+                self._leases.say(unsaid, self._hear)
+                unsaid = []
+                self._patience.restore()
+            except TaglaneError as error:
+                self._watch.restart()
+                gone_since = gone_since or time.monotonic()
+                if self._stopping and time.monotonic() - gone_since > FAREWELL:
+                    logger.warning("unsaid calls=%d error=%s", len(unsaid), error)
+                    return
+                unsaid = [call for call in unsaid if call[0] != "renew"]
+                self._holdings.must_renew = True
+                self._patience.bear(error)
+
+    def _await_news(self) -> list[Call]:
+        holdings = self._holdings
+        with holdings.lock:
+            while not self._stopping and (wait := self._until_due()) > 0:
+                holdings.news.wait(wait)
+            if holdings.has_news() and holdings.is_busy() and not self._stopping:
+                self._gather()
+            calls = holdings.pack(AT_MOST)
+            if not self._stopping and self._until_renewal() <= 0:
+                calls.append(self._renewal())
+            self._sent_at = time.monotonic()
+            return calls
+
+    def _gather(self) -> None:
+        """Let a busy worker's ends come together, without being woken for each. The lock is held."""
+        wait = self._sent_at + PACE - time.monotonic()
+        if wait > 0:
+            self._holdings.lock.release()
+            try:
+                time.sleep(wait)
+            finally:
+                self._holdings.lock.acquire()
+
+    def _until_due(self) -> float:
+        return 0.0 if self._holdings.has_news() else self._until_renewal()
+
+    def _until_renewal(self) -> float:
+        """Seconds until the next heartbeat: it is early when a run has started that is to be shown. The lock is held."""
+        if self._holdings.must_renew:
+            return 0.0
+        start = self._holdings.first_unmarked()
+        at = self._renew_at if start is None else min(self._renew_at, start + MARK_AFTER)
+        return at - time.monotonic()
+
+    def _renewal(self) -> Call:
+        self._holdings.must_renew = False
+        self._renew_at = time.monotonic() + self._interval
+        return "renew", [self._leases.worker, *self._holdings.renewal()]
+
+    def _hear(self, move: str, answer: Any) -> None:
+        """Take the answer to a heartbeat: what we have lost, what we are to stop. Then look after the others."""
+        if move != "renew":
+            return
+        if answer == 0:
+            logger.warning("given_up_for_dead worker=%s", self._leases.worker)
+            lost, cancels = self._holdings.all_runs(), []
+            self._leases.hello_again()
+        else:
+            lost, cancels = ([run.decode() for run in each] for each in answer)
+        self._holdings.renewed_at = time.monotonic()
+        self._holdings.lose(lost)
+        for run in cancels:
+            self._holdings.cancel(run)
+        self._holdings.wake()
+        self._look_after_others()
+
+    def _look_after_others(self) -> None:
+        """Take over from workers of this tenant whose counter stands still."""
+        beats = self._leases.beats()
+        now = time.monotonic()
+        self._watch.keep(beats)
+        for worker, beat in beats.items():
+            if worker != self._leases.worker and self._watch.observe(worker, beat, now):
+                queued, dead = self._leases.rescue(worker, beat)
+                logger.warning("worker_rescued worker=%s queued=%d dead=%d", worker, queued, dead)
