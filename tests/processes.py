@@ -8,6 +8,7 @@ from __future__ import annotations
 import signal
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -125,8 +126,12 @@ class WorkerProcess:
         self._end(signal.SIGKILL, 5.0)
 
     def freeze(self) -> None:
-        """Stop it where it stands (SIGSTOP), as a machine does that swaps or a virtual one that is moved."""
+        """Stop it where it stands (SIGSTOP), as a machine does that swaps or a virtual one that is moved.
+
+        Returns when all its threads have: one that was in a system call ends that first, and may send a command by it.
+        """
         self._running.send(signal.SIGSTOP)
+        eventually(lambda: all(state == "T" for state in _states(self.pid)), message="it did not stop")
 
     def thaw(self) -> None:
         """Let it go on."""
@@ -141,3 +146,12 @@ class WorkerProcess:
     def _running(self) -> ChildProcess:
         assert self._process is not None, "it was not started"
         return self._process
+
+
+def _states(pid: int) -> list[str]:
+    """What each thread of a process does, as `/proc` says it: R, S, D, T."""
+    found = []
+    for status in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with suppress(OSError):  # a thread that has ended meanwhile
+            found.append(status.read_text(errors="replace").rpartition(")")[2].split()[0])
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
@@ -88,11 +89,13 @@ class Connection:
 
     def note_missing_worker(self, tag: str) -> None:
         """Say on stderr, with the command that mends it, when no living worker takes the runs of *tag*."""
+        from taglane.errors import TaglaneError  # noqa: PLC0415
         from taglane.model.names import SHARED, owner_of  # noqa: PLC0415
 
-        if owner_of(tag) == SHARED or self.workers.serving(tag, within=self.services.settings.lease):
-            return
-        click.echo(f"note: no worker serves tag {tag!r} now; start one:  taglane worker --tag {tag}", err=True)
+        with suppress(TaglaneError):  # what the command was for is done by now
+            if owner_of(tag) == SHARED or self.workers.serving(tag, within=self.services.settings.lease):
+                return
+            click.echo(f"note: no worker serves tag {tag!r} now; start one:  taglane worker --tag {tag}", err=True)
 
     def __enter__(self) -> Self:
         return self

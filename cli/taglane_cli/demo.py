@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import click
 
 from taglane_cli.render import cell, show_list
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from taglane.model.job import Job
     from taglane.model.run import RunInfo
     from taglane_scheduler.services import Services
@@ -52,9 +51,10 @@ _COLORS = {"succeeded": "green", "skipped": "yellow", "queued": "yellow", "runni
 )
 @click.pass_context
 def demo(ctx: click.Context, seconds: float, app_dir: Path | None) -> None:
-    """Run three tenants' jobs on tagged workers, and check that each fire ran exactly once, where it should.
+    """Run three tenants' jobs on tagged workers, and check each fire.
 
-    Starts a server of its own, unless TAGLANE_URL names one. Exit 0 only if all was right.
+    Starts a server of its own, unless TAGLANE_URL names one. Exit 0 only if each fire ran exactly once, on a worker of
+    its own tenant and tag, and returned what it should.
     """
     from taglane_cli.demo_shop import Shop, find_applications  # noqa: PLC0415 - not for the help
     from taglane_cli.stack import Stack, ended_by_sigterm  # noqa: PLC0415
@@ -81,7 +81,7 @@ class Demo:
         self._jobs: list[Job] = []
         self._late: list[str] = []
 
-    def __enter__(self) -> Demo:
+    def __enter__(self) -> Self:
         from taglane.settings import load_settings  # noqa: PLC0415 - not for the help
         from taglane.store.runs import Runs  # noqa: PLC0415
         from taglane.store.workers import Workers  # noqa: PLC0415
@@ -110,7 +110,7 @@ class Demo:
         _say("scheduler", "taglane scheduler")
         names = [self._start_worker(tenant) for tenant in STAFFED]
         for tenant, name in zip(STAFFED, names, strict=True):
-            self._stack.wait_until(lambda tag=tenant: len(self._serving(tag)) == PROCESSES, name)
+            self._stack.wait_until(partial(self._is_staffed, tenant), name)
             _say("worker", f"taglane worker --tag {tenant} -A shop.celery -c {PROCESSES}")
         said = self._stack.run("apply", "-f", str(self._shop.jobs_file))
         self._jobs = [stored.job for tenant in TENANTS for stored in self._services.jobs.list(tenant)]
@@ -171,9 +171,8 @@ class Demo:
             tenant, self._urls[tenant], APP, concurrency=PROCESSES, environment=self._shop.environment
         )
 
-    def _serving(self, tag: str) -> Sequence[str]:
-        found = self._workers.serving(tag, within=self._services.settings.lease)
-        return [worker.id for worker in found]
+    def _is_staffed(self, tag: str) -> bool:
+        return len(self._workers.serving(tag, within=self._services.settings.lease)) == PROCESSES
 
     def _try_the_fence(self) -> str:
         """Ask for a run of one tenant with another's credential."""

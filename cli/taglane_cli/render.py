@@ -38,8 +38,8 @@ def instant(value: int | None) -> Instant | None:
 
 
 def show_json(data: Any) -> None:
-    """Write one JSON document."""
-    click.echo(json.dumps(data, default=_encode, indent=2, ensure_ascii=False))
+    """Write one JSON document, in ASCII: what a task has said can neither steer a terminal nor fail to be encoded."""
+    click.echo(json.dumps(data, default=_encode, indent=2))
 
 
 def show_list(rows: Sequence[Row], columns: Sequence[str], output: str, *, empty: str) -> None:
@@ -64,7 +64,11 @@ def show_one(row: Row, output: str) -> None:
         return
     width = max(len(name) for name in row)
     for name, value in row.items():
-        click.echo(f"{name.replace('_', ' ') + ':':<{width + 1}}  {cell(value)}")
+        label = f"{name.replace('_', ' ') + ':':<{width + 1}}"
+        if isinstance(value, str) and "\n" in value:
+            click.echo("\n".join([label, *(f"  {cell(line)}" for line in value.splitlines())]))
+        else:
+            click.echo(f"{label}  {cell(value)}")
 
 
 def cell(value: Any) -> str:

@@ -64,6 +64,17 @@ def show(connection: Connection, name: str, output: str) -> None:
 
 @tenant.command()
 @click.argument("name")
+@click.option("--keep-old", is_flag=True, help="Let the old password go on beside it, until the next rotation.")
+@output_option
+@click.pass_obj
+def rotate(connection: Connection, name: str, keep_old: bool, output: str) -> None:
+    """Give a tenant a new password, and print its new url. The old one ends, and so do its connections."""
+    made = connection.tenants.rotate(name, keep_old=keep_old)
+    show_one({"tenant": made.tenant, "tag": made.tag, "url": made.url}, output)
+
+
+@tenant.command()
+@click.argument("name")
 @click.option("-y", "--yes", is_flag=True, help="Don't ask.")
 @output_option
 @click.pass_obj

@@ -12,10 +12,10 @@ from typing import Any
 from ruamel.yaml import YAML, nodes
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-_MOST_NODES = 1_000_000
+_MOST_NODES = 300_000
 _DEEPEST = 100
 _MERGE = "tag:yaml.org,2002:merge"
-_SCALARS = {f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str", "timestamp")}
+_TAKEN = {f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str", "timestamp", "map", "seq")}
 
 
 class BadYaml(ValueError):
@@ -99,6 +99,7 @@ class _Reader:
         self._count += 1
         if depth > _DEEPEST or self._count > _MOST_NODES:
             raise BadYaml(line, column, "nested too deeply" if depth > _DEEPEST else "too large")
+        self._check_tag(node)
         match node:
             case nodes.MappingNode():
                 return Value(self._mapping(node, depth), line, column)
@@ -107,9 +108,11 @@ class _Reader:
             case _:
                 return Value(self._scalar(node), line, column)
 
-    def _scalar(self, node: Any) -> Any:
-        if str(node.tag) not in _SCALARS:
+    def _check_tag(self, node: Any) -> None:
+        if str(node.tag) not in _TAKEN:
             raise BadYaml(*_place(node), f"the tag {node.tag} is not taken here")
+
+    def _scalar(self, node: Any) -> Any:
         if str(node.tag).endswith(":timestamp"):
             return node.value  # the text of a date says more, its precision, than what YAML would make of it
         try:
@@ -126,6 +129,7 @@ class _Reader:
                 continue
             if not isinstance(key_node, nodes.ScalarNode):
                 raise BadYaml(*_place(key_node), "a key is a plain text")
+            self._check_tag(key_node)
             key = Key(self._scalar(key_node), *_place(key_node))
             if any(key.name == known.name for known in own):
                 raise BadYaml(key.line, key.column, f"{key.name!r} is there twice")

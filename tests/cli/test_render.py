@@ -72,6 +72,20 @@ def test_on_a_terminal_times_are_relative(monkeypatch: pytest.MonkeyPatch, after
     assert expected == cell(Instant(1_763_802_000_000 + after * 1_000))
 
 
+def test_a_text_of_many_lines_keeps_them(capsys: pytest.CaptureFixture[str]) -> None:
+    """A traceback, indented below its name."""
+    show_one({"id": "a", "traceback": "one\n  two\x1b[2J\n"}, "text")
+
+    assert "id:         a\ntraceback:\n  one\n    two\\x1b[2J\n" == capsys.readouterr().out
+
+
+def test_json_is_ascii(capsys: pytest.CaptureFixture[str]) -> None:
+    """Half a surrogate pair and a control character come through any terminal."""
+    show_one({"result": "\ud800\x9b2Jé"}, "json")
+
+    assert capsys.readouterr().out.isascii()
+
+
 def test_a_terminal_gets_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
     """Brackets are text, not markup."""
     terminal = Terminal()

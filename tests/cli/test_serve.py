@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cli.conftest import Cli
+    from redis import Redis
 
 APPS = Path(__file__).parents[1] / "apps"
 TAGLANE = Path(sys.executable).parent / "taglane"
@@ -64,9 +65,11 @@ def test_a_scheduler_fires_what_is_due(taglane: Cli, acme: Cli, start: type[Proc
     assert "scheduler_ready" in scheduler.log.read_text()
 
 
-def test_a_worker_takes_the_runs_of_its_tag(acme: Cli, start: type[Process]) -> None:
-    """Started with the tenant's own url, it executes what is enqueued for it, and lists itself."""
-    start(acme.url, "worker", "--tag", "acme", "-A", "shop", "-c", "2", "-P", "threads")  # type: ignore[arg-type]
+@pytest.mark.parametrize("pool", ["threads", "prefork", "solo"])
+def test_a_worker_takes_the_runs_of_its_tag(acme: Cli, start: type[Process], redis: Redis, pool: str) -> None:
+    """Started with the tenant's own url it executes what is enqueued for it, lists itself, and is refused nothing."""
+    redis.acl_log_reset()
+    worker = start(acme.url, "worker", "--tag", "acme", "-A", "shop", "-c", "2", "-P", pool)  # type: ignore[arg-type]
     eventually(lambda: acme.ok("workers", "-o", "json").json, timeout=30)
 
     answer = acme(
@@ -74,6 +77,9 @@ def test_a_worker_takes_the_runs_of_its_tag(acme: Cli, start: type[Process]) -> 
     )
 
     assert (0, "succeeded", "") == (answer.code, answer.json["state"], answer.err)
+    assert 0 == worker.stop()
+    assert [] == acme.ok("workers", "-o", "json").json
+    assert [] == redis.acl_log()
 
 
 @pytest.mark.parametrize(
@@ -101,6 +107,18 @@ def test_what_does_not_start(acme: Cli, args: list[str], code: int, told: str) -
     assert code == done.returncode
     assert 1 == len(done.stderr.splitlines()), done.stderr
     assert told in done.stderr
+
+
+def test_an_interrupt_is_130(acme: Cli, start: type[Process], redis: Redis) -> None:
+    """Ctrl-C in a wait ends it at once, without a traceback."""
+    run_id = acme.ok("enqueue", "a.b").out.strip()
+    waiting = start(acme.url, "run", "wait", run_id)  # type: ignore[arg-type]
+    eventually(redis.pubsub_channels)
+
+    waiting.process.send_signal(signal.SIGINT)
+
+    assert 130 == waiting.process.wait(10)
+    assert "Traceback" not in waiting.log.read_text()
 
 
 def test_a_worker_without_a_tag_is_a_usage_error(acme: Cli) -> None:

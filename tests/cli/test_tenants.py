@@ -54,6 +54,15 @@ def test_list_and_show(taglane: Cli, acme: Cli) -> None:
     assert 4 == acme("tenant", "list").code
 
 
+def test_rotate(taglane: Cli, acme: Cli) -> None:
+    """The old url is refused, the new one opens."""
+    made = taglane.ok("tenant", "rotate", "acme", "-o", "json").json
+
+    assert 4 == acme("run", "list").code
+    assert [] == acme.of(made["url"]).ok("run", "list", "-o", "json").json
+    assert 3 == taglane("tenant", "rotate", "nobody").code
+
+
 def test_delete(taglane: Cli, acme: Cli) -> None:
     """After it, nothing of the tenant answers."""
     taglane.ok("enqueue", "a.b", "-t", "acme")

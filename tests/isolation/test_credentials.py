@@ -41,7 +41,7 @@ def acme(operator: Server) -> Iterator[Server]:
         operator.redis.set(f"taglane-ro:{{{name}}}:limits", "10")
     server = Server(tenants.create("acme").url)
     operator.redis.set("taglane-ro:{acme}:limits", "10")
-    operator.redis.execute_command("ACL LOG", "RESET")  # type: ignore[no-untyped-call]
+    operator.redis.acl_log_reset()
     yield server
     server.close()
 
@@ -104,11 +104,12 @@ def live_as_a_worker(tenant: Tenant) -> None:
 
 def live_as_a_client(tenant: Tenant) -> None:
     """Chords, jobs, and what follows from them."""
-    tenant.call("chord", "g", 2, "acme.body", "shop.task", "acme", 0, ENVELOPE)
-    tenant.call("part", "g", 0, "{}")
+    tenant.call("chord", "g", "acme.join", "shop.task", "acme", 0, ENVELOPE)
+    tenant.call("chord_size", "g", 2)
+    tenant.call("part", "g", "0:acme.zero", "{}")
     tenant.enqueue("acme.part")
     ((run, token),) = [held for held in tenant.fetch("w3", 1, 50) if held[0] == "acme.part"]
-    tenant.call("finish", run, token, "succeeded", 5, "{}", "1 g {}")
+    tenant.call("finish", run, token, "succeeded", 5, "{}", "1:acme.part g {}")
     tenant.put("report", after="1000")
     tenant.call("pause", "report", "1", "")
     tenant.call("pause", "report", "", "5")
@@ -223,9 +224,27 @@ def test_the_control_planes_moves_are_refused(acme: Server, move: str) -> None:
         acme.call(move, "acme", 1)
 
 
-def test_another_database_holds_no_neighbour_either(acme: Server) -> None:
-    """SELECT is granted, for servers that keep Taglane in another database; the patterns hold there too."""
-    acme.redis.execute_command("SELECT", 1)  # type: ignore[no-untyped-call]
-
+@pytest.mark.parametrize("number", [0, 1, 15])
+def test_no_other_database_is_opened(acme: Server, number: int) -> None:
+    """A tenant keeps nothing where its deletion would not find it."""
     with pytest.raises(exceptions.NoPermissionError):
-        acme.redis.get("taglane:{other}:x")
+        acme.redis.execute_command("SELECT", number)  # type: ignore[no-untyped-call]
+
+
+def test_where_taglane_has_a_database_of_its_own_that_one_is(url: str, redis: Redis) -> None:
+    """Tenants live in the operator's database, and reach no other."""
+    operator = Server(url.removesuffix("/0") + "/3")
+    made = Tenants(operator).create("acme")
+    server = Server(made.url)
+    redis.acl_log_reset()
+
+    Tenant(server).enqueue("acme.1")
+
+    assert made.url.endswith("/3")
+    assert 1 == operator.redis.exists(keys.run("acme", "acme.1"))
+    assert 0 == redis.exists(keys.run("acme", "acme.1"))
+    assert [] == redis.acl_log()
+    with pytest.raises(exceptions.NoPermissionError):
+        server.redis.execute_command("SELECT", 0)  # type: ignore[no-untyped-call]
+    for each in (operator, server):
+        each.close()

@@ -59,12 +59,26 @@ def test_every_field_counts(fields: dict[str, Any]) -> None:
 def test_fields_are_spelled_as_in_a_file() -> None:
     """Without those that have their default."""
     assert {"task": "a.b", "every": "30s"} == fields_of(make())
+
+    job = make(
+        cron="0 9 * * *",
+        tz="Europe/Berlin",
+        end="2030-01-01T00:00:00Z",
+        params={"n": 1},
+        tag="acme.io",
+        priority=3,
+        overlap="allow",
+        expires="1h30m",
+    )
+
     assert {
-        "task": "a.b", "cron": "0 9 * * *", "timezone": "Europe/Berlin", "end": "2030-01-01T00:00:00Z",
-        "params": {"n": 1}, "tag": "acme.io", "priority": 3, "overlap": "allow", "expires": "1h30m",
-    } == fields_of(
-        make(
-            cron="0 9 * * *", tz="Europe/Berlin", end="2030-01-01T00:00:00Z", params={"n": 1}, tag="acme.io", priority=3,
-            overlap="allow", expires="1h30m",
-        )
-    )  # fmt: skip
+        "task": "a.b",
+        "cron": "0 9 * * *",
+        "timezone": "Europe/Berlin",
+        "end": "2030-01-01T00:00:00Z",
+        "params": {"n": 1},
+        "tag": "acme.io",
+        "priority": 3,
+        "overlap": "allow",
+        "expires": "1h30m",
+    } == fields_of(job)

@@ -34,7 +34,7 @@ def test_fires_until_it_is_stopped(redis: Redis, url: str) -> None:
         assert ready.wait(10)
         services = build(load_settings(url=url))
         services.tenants.create("acme")
-        services.jobs.put(make_job(at=server_time(redis) + 100))
+        services.jobs.put(make_job(at=server_time(redis) + 500))
         eventually(lambda: run_ids(redis))
         services.close()
     finally:

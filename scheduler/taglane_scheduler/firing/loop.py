@@ -174,7 +174,7 @@ class SchedulerLoop:
         if earliest is not None:
             seconds = min(seconds, (earliest - self.now()) / 1000)
         for wake in self._wakes.wait(seconds, stopping):
-            if wake.tenant in self._heap:
+            if wake.tenant in self._heap or self._is_tenant(wake.tenant):
                 self._heap.hint(wake.tenant, wake.instant + self._peers.delay(wake.tenant))
 
     def now(self) -> float:

@@ -25,10 +25,10 @@ INSIDE = (  # noqa: SIM905 - a list of words
 """What the functions use; a test derives the same list from their Lua."""
 
 DIRECT = (  # noqa: SIM905 - a list of words
-    "ping select client|setinfo client|setname "  # what redis-py says when it connects, and on an idle subscription
+    "ping client|setinfo client|setname "  # what redis-py says when it connects, and on an idle subscription
     "blpop "  # a worker's wait, on the bells of its tags
     "subscribe unsubscribe "  # a caller's wait for a run
-    "hgetall lrange scard zcount zrevrange zrevrangebyscore"  # what readers of jobs, runs, workers and queues ask
+    "hgetall lrange zrevrange"  # what readers of jobs, runs, workers and queues ask
 ).split()
 """What a tenant's client calls without a function."""
 
@@ -46,12 +46,13 @@ def user_of(tenant: str) -> str:
     return USER + tenant
 
 
-def rules(tenant: str, password_hashes: Iterable[str]) -> list[str]:
+def rules(tenant: str, password_hashes: Iterable[str], *, database: int = 0) -> list[str]:
     """Return all that `ACL SETUSER` is told of a tenant's user, from scratch: what it had before is gone.
 
     Args:
         tenant: a name that `check_tenant` has passed, so it holds no character with a meaning in a pattern.
         password_hashes: SHA-256, in hex, of each password that opens it; with none, nobody can log in.
+        database: the one that Taglane is kept in; only another than 0 has to be selected, and then it alone can be.
     """
     own = keys.prefix(tenant)
     return [
@@ -62,6 +63,7 @@ def rules(tenant: str, password_hashes: Iterable[str]) -> list[str]:
         f"%R~{read_only_prefix(tenant)}*",
         f"&{own}*",
         *(f"+{command}" for command in INSIDE + DIRECT),
+        *([f"+select|{database}"] if database else ()),
         *(f"+fcall|taglane_{move}" for move in TENANT_MOVES),
         "+fcall|taglane_version",
     ]

@@ -173,9 +173,10 @@ class Tenants:
             return self._set_users(self._records().items())
 
     def _set_users(self, records: Iterable[tuple[str, _Record]]) -> int:
+        database = int(self._redis.get_connection_kwargs().get("db") or 0)
         pipeline = self._redis.pipeline(transaction=False)
         for name, record in records:
-            rules = acl.rules(name, record.password_hashes)
+            rules = acl.rules(name, record.password_hashes, database=database)
             pipeline.execute_command("ACL SETUSER", acl.user_of(name), *rules)
         return len(pipeline.execute())
 

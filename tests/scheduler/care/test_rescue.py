@@ -134,6 +134,18 @@ def test_worker_that_comes_back_in_time(store: Server, rescue: Rescue, clock: Cl
     assert [31.0] == [at for at, _ in watch(rescue, clock, 20)]
 
 
+def test_beat_between_the_reading_and_the_claim(store: Server) -> None:
+    """A worker that beat after its counter was read keeps what it holds: the claim is the counter that was seen."""
+    enqueue(store)
+    worker = HandWorker(store).hello()
+    held = worker.fetch()
+    worker.beat()
+
+    assert [0, 0] == store.call("rescue", TENANT, worker.id, "0")
+
+    assert [1] == worker.finish(held)
+
+
 def test_poison_run_goes_to_the_dead_letters(store: Server, rescue: Rescue, clock: Clock, redis: Redis) -> None:
     """A run in which workers die again and again is given up, and kept."""
     run_id = enqueue(store)

@@ -14,8 +14,9 @@ from taglane.store import functions, keys
 from taglane.store.jobs import Jobs
 from taglane_scheduler.care.rescue import Rescue
 from taglane_scheduler.embedded import EmbeddedServer, free_port
+from taglane_scheduler.firing import loop as loop_module
 from taglane_scheduler.firing.firing import Firing
-from taglane_scheduler.firing.loop import SWEEP_MS, SchedulerLoop
+from taglane_scheduler.firing.loop import SchedulerLoop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from taglane.store.server import Server
     from taglane_scheduler.embedded import ServerBinary
 
+AHEAD = 500  # ms: when a job that is put now is due; a put on a loaded machine takes its time
 PROMPT = 500  # ms: far above what a loaded machine takes, far below a sweep
 
 
@@ -97,7 +99,7 @@ def test_fires_on_time(jobs: Jobs, redis: Redis, url: str) -> None:
 def test_job_put_while_it_sleeps(jobs: Jobs, redis: Redis, url: str) -> None:
     """A loop that has nothing to do for half a minute fires a job that is put meanwhile, on time."""
     with running(url):
-        jobs.put(make_job(at=server_time(redis) + 300))
+        jobs.put(make_job(at=server_time(redis) + AHEAD))
         eventually(lambda: run_ids(redis))
 
     assert lateness(redis)[0] < PROMPT
@@ -110,7 +112,7 @@ def test_tenant_made_while_it_sleeps(jobs: Jobs, redis: Redis, url: str) -> None
         jobs.put(job)
         set_due(redis, job, server_time(redis))
         redis.publish(keys.wake("globex"), 0)
-        jobs.put(make_job(at=server_time(redis) + 200))
+        jobs.put(make_job(at=server_time(redis) + AHEAD))
         eventually(lambda: run_ids(redis))
         assert [] == run_ids(redis, "globex")
 
@@ -120,20 +122,38 @@ def test_tenant_made_while_it_sleeps(jobs: Jobs, redis: Redis, url: str) -> None
         eventually(lambda: run_ids(redis, "globex"))
 
 
-def test_deleted_tenant_is_forgotten(store: Server, jobs: Jobs, redis: Redis) -> None:
-    """A tenant that is gone from the record is not looked at any more."""
-    loop = make_loop(store)
+def test_deleted_tenant_is_forgotten(store: Server, jobs: Jobs, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tenant that is gone from the record is not looked at any more, from the next sweep on."""
+    monkeypatch.setattr(loop_module, "SWEEP_MS", 50)
+    loop, stopping = make_loop(store), threading.Event()
+    redis.hset(keys.TENANTS, "globex", "{}")
     loop.step()
     redis.hdel(keys.TENANTS, TENANT)
     job = make_job(every="1h")
     jobs.put(job)
     set_due(redis, job, server_time(redis))
+    looked_at: list[str] = []
 
-    loop.disconnect()
-    report = loop.step()
+    while looked_at.count("globex") < 5:
+        loop.wait(stopping)
+        looked_at += loop.step().tenants
 
-    assert [] == report.tenants
+    assert TENANT not in looked_at[-3:]
     loop.close()
+
+
+def test_sweep_finds_what_no_wake_told(jobs: Jobs, redis: Redis, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A due that nobody told of, or whose wake was lost, is found by the next sweep; so is a tenant."""
+    monkeypatch.setattr(loop_module, "SWEEP_MS", 300)
+    job = make_job(tenant="globex", every="1h")
+    jobs.put_many([job, make_job(every="1h")])
+    with running(url):
+        set_due(redis, make_job(), server_time(redis))
+        eventually(lambda: run_ids(redis))
+
+        set_due(redis, job, server_time(redis))
+        redis.hset(keys.TENANTS, "globex", "{}")
+        eventually(lambda: run_ids(redis, "globex"))
 
 
 @pytest.mark.parametrize("message", ["", "soon", "-1", "1e400", "9" * 400, b"\xff\x00"])
@@ -142,7 +162,7 @@ def test_wakes_may_say_anything(jobs: Jobs, redis: Redis, url: str, message: str
     with running(url):
         redis.publish(keys.wake(TENANT), message)
         redis.publish("taglane:{" + "\u20ac" * 9 + "}:wake", message)
-        jobs.put(make_job(at=server_time(redis) + 100))
+        jobs.put(make_job(at=server_time(redis) + AHEAD))
 
         eventually(lambda: run_ids(redis))
 
@@ -152,16 +172,16 @@ def test_killed_subscription_loses_no_fire(jobs: Jobs, redis: Redis, url: str) -
     with running(url):
         for number in range(5):
             redis.client_kill_filter(_type="pubsub")
-            jobs.put(make_job(f"j{number}", at=server_time(redis) + 20))
+            jobs.put(make_job(f"j{number}", at=server_time(redis) + AHEAD))
 
         eventually(lambda: len(run_ids(redis)) == 5)
 
-    assert lateness(redis)[-1] < SWEEP_MS // 2
+    assert lateness(redis)[-1] < loop_module.SWEEP_MS // 2
 
 
 def test_killed_connections_lose_no_fire(jobs: Jobs, redis: Redis, url: str) -> None:
     """A scheduler whose every connection is cut again and again fires each due instant once."""
-    start = server_time(redis) + 200
+    start = server_time(redis) + AHEAD
     with running(url):
         jobs.put(make_job(every="1s", start=start, end=start + 2_500, overlap="allow"))
         for _ in range(20):
@@ -198,7 +218,7 @@ def test_two_schedulers_share(jobs: Jobs, redis: Redis, url: str) -> None:
     """Two schedulers side by side fire each due instant once, on time."""
     with running(url), running(url):
         eventually(lambda: redis.hlen(keys.SCHEDULERS) == 2)
-        start = server_time(redis) + 200
+        start = server_time(redis) + AHEAD
         jobs.put_many(make_job(f"j{number}", at=start) for number in range(20))
 
         eventually(lambda: len(run_ids(redis)) == 20)
@@ -206,17 +226,18 @@ def test_two_schedulers_share(jobs: Jobs, redis: Redis, url: str) -> None:
     assert 20 == redis.llen(keys.queue(TENANT, TENANT, 0))
 
 
-def test_survivor_takes_over(store: Server, jobs: Jobs, redis: Redis) -> None:
+@pytest.mark.parametrize("told_by", ["look", "wake"])
+def test_survivor_takes_over(store: Server, jobs: Jobs, redis: Redis, told_by: str) -> None:
     """Who comes second for a tenant fires half a second later than the first would have, if that one is dead."""
-    loop = make_loop(store)
+    loop, stopping = make_loop(store), threading.Event()
     redis.hset(keys.SCHEDULERS, mapping={f"dead-{number}": 1 for number in range(50)})  # surely one ranks before us
-    loop.step()
-    jobs.put(make_job(at=server_time(redis) + 20))
-    stopping = threading.Event()
+    if told_by == "wake":
+        loop.step()
+    jobs.put(make_job(at=server_time(redis) + AHEAD))
 
     while not run_ids(redis):
-        loop.wait(stopping)
         loop.step()
+        loop.wait(stopping)
 
     assert 400 <= lateness(redis)[0] < 500 + PROMPT
     loop.close()

@@ -73,6 +73,12 @@ def test_the_rules_start_from_nothing() -> None:
     ] == acl.rules("acme", ["aa", "bb"])[:7]
 
 
+def test_only_a_database_that_is_not_the_first_is_selected() -> None:
+    """And no other beside it."""
+    assert [] == [rule for rule in acl.rules("acme", []) if "select" in rule]
+    assert ["+select|3"] == [rule for rule in acl.rules("acme", [], database=3) if "select" in rule]
+
+
 def test_no_list_names_a_command_twice() -> None:
     """What the functions use anyway needs no second grant."""
     assert set() == set(acl.INSIDE) & set(acl.DIRECT)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def server(url: str, redis: Redis) -> Iterator[Server]:  # type: ignore[override]
+def server(url: str, redis: Redis) -> Iterator[Server]:
     functions.load(redis)
     for tenant in ("acme", "other"):
         redis.hset(keys.TENANTS, tenant, "{}")

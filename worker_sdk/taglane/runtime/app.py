@@ -84,11 +84,16 @@ def _configuration(app: Celery, url: str) -> dict[str, Any]:
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "worker_detect_quorum_queues": False,
     }
-    given = set(app.conf.changes)  # what the application has decided itself stays
-    for name, default in (("task_acks_late", True), ("task_reject_on_worker_lost", True)):
-        if name not in given:
-            ours[name] = default
+    for name in ("task_acks_late", "task_reject_on_worker_lost"):
+        if not _has_decided(app, name):
+            ours[name] = True
     return ours
+
+
+def _has_decided(app: Celery, setting: str) -> bool:
+    """Whether the application has set a setting itself: then it stays."""
+    app.conf.get(setting)  # until something is read, the configuration is not loaded
+    return any(setting in layer for layer in app.conf.maps[:-1])  # the last are Celery's defaults
 
 
 def _name_ids(default_tenant: str | None) -> None:

@@ -21,9 +21,10 @@ from taglane.model import envelope
 from taglane.model.names import tag_of_queue, tenant_of_run
 from taglane.runtime import holdings
 from taglane.runtime.carry import KINDS, Outcome, current_carry
-from taglane.runtime.publisher import DEFAULT_QUEUE, reachable_tenant, server_for
+from taglane.runtime.publisher import DEFAULT_QUEUE, JOIN, reachable_tenant, server_for
 from taglane.store import keys
 from taglane.store.runs import Runs
+from taglane.store.server import tenant_of_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,41 +115,49 @@ class Backend(CeleryBackend, SyncBackendMixin):
     def apply_chord(self, header_result_args: Any, body: Any, **_: Any) -> None:
         """Register, before the header is sent, the run that will join its parts and send the body."""
         group_id, results = header_result_args[0], header_result_args[1]
-        size = _parts(results)
         tenant = self._tenant(group_id)
+        call: dict[str, Any] = {"group": group_id, "body": loads(dumps(body))}
+        if any(_members(result) is not None for result in results):
+            call["shape"] = _shape(results)
         tag = tag_of_queue(tenant, body.options.get("queue") or DEFAULT_QUEUE, DEFAULT_QUEUE)
-        call = envelope.of_call({"group": group_id, "body": loads(dumps(body))})
-        join = f"{group_id}~join"
         step = keys.step_of(body.options.get("priority"))
-        self.server.call("chord", tenant, group_id, size, join, envelope.JOIN_TASK, tag, step, call)
+        join = f"{group_id}{JOIN}"
+        self.server.call("chord", tenant, group_id, join, envelope.JOIN_TASK, tag, step, envelope.of_call(call))
 
     def set_chord_size(self, group_id: str, chord_size: int) -> None:
-        """Correct the size that `apply_chord` registered: nested canvas is counted as it is sent."""
-        tenant = self._tenant(group_id)
-        self.server.call("chord_size", tenant, group_id, chord_size)
+        """Say how many parts there are: Celery counts them as it sends them, and tells before it sends the last."""
+        self.server.call("chord_size", self._tenant(group_id), group_id, chord_size)
+
+    def add_to_chord(self, chord_id: str, result: Any) -> None:  # noqa: ARG002 - Celery's signature
+        """Let a chord wait for one part more."""
+        self.server.call("chord_size", self._tenant(chord_id), chord_id, "+1")
 
     def on_chord_part_return(self, request: Any, state: str, result: Any, **_: Any) -> None:
         """Note a part's outcome with the end of its run; at once for one that no worker executes."""
-        group, index = request.group, request.group_index
-        if not group or index is None:
+        group = request.group
+        if not group or not request.id:
             return
+        place = f"{'' if request.group_index is None else request.group_index}:{request.id}"
         outcome = self.encode({"s": state, "r": self.encode_result(result, state), "id": request.id})
-        part = f"{index} {group} {outcome}"
+        part = f"{place} {group} {outcome}"
         carry = current_carry()
         held = holdings.current()
         if carry is not None and request.id == carry.message_id:
             carry.part = part
         elif held is None or not held.note(request.id, Outcome(KINDS.get(state, "failed"), part=part)):
-            self.server.call("part", self._tenant(group), group, index, outcome)
+            self.server.call("part", self._tenant(group), group, place, outcome)
 
     def chord_parts(self, tenant: str, group: str) -> list[dict[str, Any]]:
-        """The outcomes of a chord's parts, in order: ``s`` state, ``r`` result or error, ``id``."""
+        """The outcomes of a chord's parts, by their places: ``s`` state, ``r`` result or error, ``id``."""
         with self.server.renamed(f"reading chord {group}"):
             fields = self.server.redis.hgetall(keys.chord(tenant, group))
-        parts = {
-            int(name[5:]): self.decode(outcome.decode()) for name, outcome in fields.items() if name.startswith(b"part:")
-        }
-        return [parts[index] for index in sorted(parts)]
+        parts = []
+        for name, outcome in fields.items():
+            if name.startswith(b"part:"):
+                place = name.split(b":", 2)[1]
+                parts.append((int(place) if place else len(fields), self.decode(outcome.decode())))
+        parts.sort(key=lambda part: part[0])
+        return [part for _, part in parts]
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -231,7 +240,7 @@ class Backend(CeleryBackend, SyncBackendMixin):
             self.server.redis.delete(keys.group(self._tenant(group_id), group_id))
 
     def _tenant(self, task_id: str) -> str:
-        tenant = tenant_of_run(task_id) or reachable_tenant(self._server_url)
+        tenant = tenant_of_url(self._server_url) or tenant_of_run(task_id) or reachable_tenant(self._server_url)
         if tenant is None:
             raise TenantMissing(f"the result of {task_id}")
         return tenant
@@ -240,9 +249,14 @@ class Backend(CeleryBackend, SyncBackendMixin):
         return super().__reduce__(args, {**(kwargs or {}), "url": self.url})
 
 
-def _parts(results: Any) -> int:
-    """How many parts a chord's header has; a nested group counts its members."""
-    return sum(_parts(result.results) if getattr(result, "results", None) is not None else 1 for result in results)
+def _members(result: Any) -> list[Any] | None:
+    members: list[Any] | None = getattr(result, "results", None)
+    return members
+
+
+def _shape(results: list[Any]) -> list[Any]:
+    """The ids of a header's results, nested as its groups are: so the body gets lists of lists, as from Celery."""
+    return [result.id if (members := _members(result)) is None else _shape(members) for result in results]
 
 
 def _server_error(state: str, error: str) -> Exception:

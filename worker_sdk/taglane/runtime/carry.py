@@ -38,9 +38,11 @@ class Outcome(NamedTuple):
 class Carry:
     """What the execution of one run has noted so far."""
 
-    def __init__(self, run: CurrentRun, message_id: str) -> None:
+    def __init__(self, run: CurrentRun, message_id: str, nesting: int = 0) -> None:
         self.run = run
         self.message_id = message_id
+        self.nesting = nesting
+        """How many tasks have replaced each other to come to this one."""
         self.state = ""
         self.result = ""
         self.part = ""
@@ -109,7 +111,7 @@ def execute(target: Callable[..., tuple[int, Any, float]], *args: Any) -> tuple[
         attempt=header["attempt"],
         token=header["token"],
     )
-    carry = Carry(run, args[1])
+    carry = Carry(run, args[1], int(args[2].get("replaced_task_nesting") or 0))
     with _carrying(carry):
         returned = target(*args)
     return returned, carry.outcome(returned[0], returned[1])

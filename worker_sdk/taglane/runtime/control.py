@@ -11,6 +11,7 @@ from taglane.errors import RunNotFound, TenantMissing
 from taglane.model.names import tenant_of_run
 from taglane.runtime.publisher import reachable_tenant, server_for
 from taglane.store.runs import Runs
+from taglane.store.server import tenant_of_url
 
 logger = logging.getLogger("taglane.worker")
 
@@ -30,7 +31,7 @@ class Control(CeleryControl):
         url = self.app.conf.broker_transport_options["url"]
         runs = Runs(server_for(url))
         for run in [task_id] if isinstance(task_id, str) else list(task_id):
-            tenant = tenant_of_run(run) or reachable_tenant(url)
+            tenant = tenant_of_url(url) or tenant_of_run(run) or reachable_tenant(url)
             if tenant is None:
                 raise TenantMissing(f"revoke of {run}")
             try:

@@ -11,13 +11,16 @@ from taglane.context import current_tenant
 from taglane.errors import BadParams, TenantMissing
 from taglane.model.envelope import pack
 from taglane.model.names import check_run_id, tag_of_queue
-from taglane.runtime.carry import current_carry
+from taglane.runtime.carry import Carry, current_carry
 from taglane.settings import load_settings
 from taglane.store import keys
 from taglane.store.runs import NewRun, Runs
 from taglane.store.server import Server, tenant_of_url
 
 DEFAULT_QUEUE = "celery"
+
+JOIN = "~join"
+"""What the id of the run that joins a chord ends with; before it stands the group's."""
 
 
 @lru_cache(maxsize=8)
@@ -67,9 +70,18 @@ def publish(url: str, queue: str, message: dict[str, Any]) -> None:
         if run.id == carry.message_id:
             carry.again = (run.at, run.envelope, run.task, run.tag, run.step)
             return
-        if headers.get("replaced_task_nesting"):
-            carry.was_replaced = True
+        _note_replacement(url, carry, int(headers.get("replaced_task_nesting") or 0))
     Runs(server_for(url)).make(tenant, [run])
+
+
+def _note_replacement(url: str, carry: Carry, nesting: int) -> None:
+    """Open the executing run's id, when what is sent replaces it: the last of those that do so will carry that id.
+
+    The server knows before the first of them is sent, since the last may be quicker than the end of this run.
+    """
+    if nesting > carry.nesting and not carry.was_replaced and not carry.run.id.endswith(JOIN):
+        carry.was_replaced = True
+        server_for(url).call("progress", carry.run.tenant, carry.run.id, carry.run.token, "")
 
 
 @lru_cache(maxsize=1)

@@ -24,7 +24,7 @@ PACE = 0.003
 MARK_AFTER = 0.25
 """Seconds after which a run that is still going is shown as running."""
 
-BEAT = 5.0
+BEAT = 3.0
 """Seconds between two heartbeats at most."""
 
 FAREWELL = 5.0
@@ -38,7 +38,7 @@ class Sender:
         self._holdings = holdings
         self._leases = leases
         self._patience = patience
-        self._interval = min(holdings.lease / 3, BEAT)
+        self._interval = min(holdings.lease / 5, BEAT)
         self._watch = Watch(holdings.lease)
         self._renew_at = time.monotonic()
         self._sent_at = 0.0

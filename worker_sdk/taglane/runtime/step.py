@@ -67,7 +67,7 @@ class TagStep(bootsteps.StartStopStep):
         leases.hello(info, self.tags, sorted(worker.app.tasks))
         lease = settings.lease / 1000
         if pool != "prefork":
-            self._heart = Heart(self._url, self.tenant, name, min(lease / 3, BEAT))
+            self._heart = Heart(self._url, self.tenant, name, min(lease / 5, BEAT))
             self._heart.start()
         held = holdings.Holdings(lease=lease, batch=settings.batch)
         held.on_cancel = lambda message: worker.hub.call_soon(_terminate, worker, message)

@@ -5,7 +5,7 @@
 --
 -- KEYS  1 the tenant's prefix
 -- ARGV  six a run: 1 id  2 token  3 succeeded, failed, cancelled, dead or replaced  4 how long it ran, ms, '' if it never
---       started  5 result, '' for none  6 its part of a chord: 'index group outcome', '' for none
+--       started  5 result, '' for none  6 its part of a chord: 'place:id group outcome', '' for none
 -- Writes run, leases, held, ended, runs, ledger, chord, queue, due; publishes done. Returns 1 or 0 (already) a run.
 local function finish(keys, args)
     local P, t, answer, tally = keys[1], now(), {}, {}
@@ -28,8 +28,8 @@ local function finish(keys, args)
                 end_run(P, t, run, args[i + 2], fields, true)
                 tell(tally, run.job, args[i + 2])
                 if args[i + 5] ~= '' then
-                    local index, group, outcome = string.match(args[i + 5], '^(%d+) (%S+) (.*)$')
-                    add_part(P, t, group, index, outcome)
+                    local place, group, outcome = string.match(args[i + 5], '^(%S+) (%S+) (.*)$')
+                    add_part(P, t, group, place, outcome)
                 end
             end
             answer[#answer + 1] = 1

@@ -1,8 +1,9 @@
 -- record: keep a result under an id that no worker executes here (a chain's later links when an earlier one failed).
--- progress: what a running task says of itself.
+-- progress: what a running task says of itself; that it is about to be replaced, too, so that its id is open again.
 --
 -- KEYS  1 the tenant's prefix
--- ARGV  record: 1 id  2 state  3 result  4 task  5 tag; progress: 1 id  2 token  3 JSON {"s": state, "r": meta}
+-- ARGV  record: 1 id  2 state  3 result  4 task  5 tag; progress: 1 id  2 token  3 JSON {"s": state, "r": meta},
+--       '' when other runs replace it
 -- Writes run, runs, ended; publishes done. Returns 1 or 0.
 local function record(keys, args)
     local P, t = keys[1], now()
@@ -25,6 +26,9 @@ local function progress(keys, args)
     local f = redis.call('HMGET', key, 'token', 'state')
     if f[1] ~= args[2] or ENDED[f[2]] then
         return 0
+    end
+    if args[3] == '' then
+        return redis.call('HSET', key, 'replacing', '1')
     end
     redis.call('HSET', key, 'state', 'running', 'started', '1', 'progress', args[3])
     redis.call('HSETNX', key, 'started_at', int(now()))
