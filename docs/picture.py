@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 PICTURE = Path(__file__).parent / "picture.svg"
-WIDTH = 122
+WIDTH = 126
 SHOWN = 14  # lines of runs; the others are counted
 STYLES = {
     r"(?m)^\$ .*$": "bold",

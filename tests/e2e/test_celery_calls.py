@@ -24,16 +24,17 @@ from celery.exceptions import ChordError, Ignore, MaxRetriesExceededError, TaskR
 from celery.result import AsyncResult, GroupResult
 from eventually import eventually
 from processes import WorkerProcess
-from taglane.errors import BadName, BadParams, TagNotOwned, TenantMissing
+from taglane.errors import BadName, BadParams, Refused, TagNotOwned, TenantMissing
 from taglane.store import functions
 from taglane.store.runs import Runs
-from taglane.store.server import Server, connect
+from taglane.store.server import Server
 from taglane_scheduler.embedded import EmbeddedServer
 from taglane_scheduler.tenancy.tenants import Tenants
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from redis import Redis
     from taglane_scheduler.embedded import ServerBinary
 
 POOLS = ("prefork", "threads", "solo")
@@ -714,3 +715,73 @@ def test_call(call: Call, field_: Field) -> None:
     else:
         assert call.otherwise is not None
         call.otherwise(field_)
+
+
+# -- beside the table ----------------------------------------------------------------------------------------------------
+
+
+def test_the_page_shows_the_table() -> None:
+    """`docs/celery.md` has a row for each call, as it is tested: a mark for a pool that does it, what else for one not."""
+    shown = [line for line in PAGE.read_text().splitlines() if line.startswith("|")]
+    assert ["| call | prefork | threads | solo | what it does |", "| --- | --- | --- | --- | --- |", *map(_line, TABLE)] == shown
+
+
+def _line(call: Call) -> str:
+    marks = " | ".join("yes" if pool in call.pools else "no" for pool in POOLS)
+    says = " ".join((call.test.__doc__ or "").split())
+    if call.otherwise is not None:
+        says += " Not so in threads and solo: " + " ".join((call.otherwise.__doc__ or "").split())
+    return f"| {call.call} | {marks} | {says} |"
+
+
+@pytest.fixture
+def tasks_of_nobody(server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> Celery:
+    """An application with the operator's credential: no tenant is in reach of it."""
+    for module in (celery_base, celery_task, celery_canvas):
+        monkeypatch.setattr(module, "uuid", module.uuid)
+    app = Celery("nobody", set_as_current=False)
+    taglane.install(app, server.url)
+    return app
+
+
+def test_a_task_sent_with_no_tenant_in_reach_is_an_error_at_the_call(tasks_of_nobody: Celery, redis: Redis) -> None:
+    """It becomes no message in some default queue: nothing at all is written."""
+    with pytest.raises(TenantMissing, match="no tenant in reach"):
+        tasks_of_nobody.send_task("calls.tasks.add", (1, 2))
+    with pytest.raises(TenantMissing, match="no tenant in reach"):
+        chord([tasks_of_nobody.signature("calls.tasks.add", (1, 2))])(tasks_of_nobody.signature("calls.tasks.total"))
+    assert [] == redis.keys("*")
+
+
+def test_the_tenant_in_reach_is_that_of_the_block(tasks_of_nobody: Celery, redis: Redis) -> None:
+    """With the operator's credential `with taglane.tenant(…)` says whose a task is: in its id, its tag and its keys."""
+    functions.load(redis)
+    with taglane.tenant("tenant_a"):
+        result = tasks_of_nobody.send_task("calls.tasks.add", (1, 2), queue="q")
+    assert result.id.startswith("tenant_a.")
+    assert "tenant_a.q" == Runs(Server(tasks_of_nobody.conf.broker_transport_options["url"])).get(result.id).tag
+    assert {b"{tenant_a}"} == {key.split(b":")[1] for key in redis.keys("*")}
+
+
+def test_an_application_that_lies_of_its_tenant_is_refused(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tenant's credential sends for that tenant alone, whatever the block says."""
+    for module in (celery_base, celery_task, celery_canvas):
+        monkeypatch.setattr(module, "uuid", module.uuid)
+    app = Celery("liar", set_as_current=False)
+    taglane.install(app, address)
+    with taglane.tenant("tenant_b"), pytest.raises(Refused):
+        app.send_task("calls.tasks.add", (1, 2))
+
+
+def test_celerys_own_command_starts_a_tagged_worker(address: str, tmp_path: Path) -> None:
+    """`celery -A calls.app worker --tag tenant_a.own` serves that tag."""
+    app = Celery("sender", set_as_current=False)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (celery_base, celery_task, celery_canvas):
+            patch.setattr(module, "uuid", module.uuid)
+        taglane.install(app, address)
+        environment = {"CALLS_FOLDER": str(tmp_path)}
+        with WorkerProcess(address, ["tenant_a.own"], "calls.app", "solo", env=environment, by="celery") as worker:
+            assert ("tenant_a.own",) == worker.wait_ready().tags
+            result = app.send_task("calls.tasks.about", queue="own")
+            assert "tenant_a.own" == result.get(timeout=SOON)["tag"]

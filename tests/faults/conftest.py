@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from processes import WorkerProcess
 from taglane import Taglane
+from taglane.store import functions, keys
 from taglane.store.server import Server
 from taglane_scheduler.embedded import EmbeddedServer
 from taglane_scheduler.tenancy.tenants import Tenants
@@ -32,6 +33,13 @@ class Scene:
     url: str
     lane: Taglane
     folder: Path
+    record: bytes
+
+    def restore_tenant(self) -> None:
+        """Apply what a server without persistence has forgotten: the library, the tenant's record and user."""
+        functions.load(self.operator.redis)
+        self.operator.redis.hset(keys.TENANTS, "acme", self.record)
+        Tenants(self.operator).apply_all()
 
     def worker(self, pool: str = "prefork", concurrency: int = 2, url: str = "", lease: float = LEASE) -> WorkerProcess:
         """A worker of the tenant, not started yet."""
@@ -63,6 +71,7 @@ def scene(binary: ServerBinary, tmp_path: Path) -> Iterator[Scene]:
         operator = Server(server.url)
         tenant = Tenants(operator).create("acme")
         lane = Taglane(tenant.url)
-        yield Scene(server, operator, tenant.url, lane, tmp_path)
+        record = operator.redis.hget(keys.TENANTS, "acme")
+        yield Scene(server, operator, tenant.url, lane, tmp_path, record)
         lane.close()
         operator.close()

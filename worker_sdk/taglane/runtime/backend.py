@@ -81,7 +81,8 @@ class Backend(CeleryBackend, SyncBackendMixin):
             carry.state, carry.result = (state if kind else ""), text
         elif kind:
             held = holdings.current()
-            if held is None or not held.note(task_id, Outcome(kind, text)):
+            noted = "dead" if _is_lost_worker(result) else kind  # what the parent process says of a child that died
+            if held is None or not held.note(task_id, Outcome(noted, text)):
                 self._record(task_id, kind, text, request)
         elif carry is not None and mine:
             self._progress(carry.run.id, carry.run.token, state, result)
@@ -257,6 +258,10 @@ def _members(result: Any) -> list[Any] | None:
 def _shape(results: list[Any]) -> list[Any]:
     """The ids of a header's results, nested as its groups are: so the body gets lists of lists, as from Celery."""
     return [result.id if (members := _members(result)) is None else _shape(members) for result in results]
+
+
+def _is_lost_worker(result: Any) -> bool:
+    return isinstance(result, dict) and result.get("exc_type") == WorkerLostError.__name__
 
 
 def _server_error(state: str, error: str) -> Exception:
