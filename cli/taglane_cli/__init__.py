@@ -1,0 +1,1 @@
+"""The `taglane` command: parse, call, render."""

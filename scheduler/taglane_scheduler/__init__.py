@@ -1,0 +1,1 @@
+"""The control plane: fires jobs, keeps tenants, rescues what dead workers held."""

@@ -19,9 +19,10 @@ import taglane
 from celery import Celery, chain, chord, group
 from celery.app import base as celery_base
 from celery.app import task as celery_task
+from celery.app.task import Context
 from celery import canvas as celery_canvas
 from celery.exceptions import ChordError, Ignore, MaxRetriesExceededError, TaskRevokedError, TimeoutError as NotYet, WorkerLostError, TimeLimitExceeded, SoftTimeLimitExceeded
-from celery.result import AsyncResult, GroupResult
+from celery.result import AsyncResult, GroupResult, ResultSet
 from eventually import eventually
 from processes import WorkerProcess
 from taglane.errors import BadName, BadParams, Refused, TagNotOwned, TenantMissing
@@ -383,6 +384,12 @@ def retrying(on: Field) -> None:
     assert "REVOKED" == result.state
 
 
+@row("`self.retry(throw=False)`")
+def retry_without_raising(on: Field) -> None:
+    """It is retried all the same; the result is that of the last attempt."""
+    assert 2 == on.tasks.retry_and_return.delay(on.name()).get(timeout=SOON)
+
+
 @row("`autoretry_for`, `retry_backoff`")
 def autoretry(on: Field) -> None:
     """A task that raises one of those errors runs again."""
@@ -459,6 +466,17 @@ def group_(on: Field) -> None:
     many = group(on.tasks.add.s(number, 1) for number in range(20)).delay()
     assert list(range(1, 21)) == many.get(timeout=SOON)
     assert many.successful()
+
+
+@row("`GroupResult.join_native`, `.iter_native`, `ResultSet`, `.collect`")
+def collected(on: Field) -> None:
+    """The results of many tasks are read as Celery reads them."""
+    result = group(on.tasks.add.s(number, 1) for number in range(3)).delay()
+    assert [1, 2, 3] == result.join_native(timeout=SOON)
+    assert [1, 2, 3] == sorted(meta["result"] for _, meta in result.iter_native(timeout=SOON))
+    assert [1, 2, 3] == ResultSet(list(result), app=on.app).join(timeout=SOON)
+    family = on.tasks.parent.delay([1, 2])
+    assert [2, 3] == [value for _, value in family.collect(timeout=SOON)][1:]
 
 
 @row("`GroupResult.save`, `.restore`, `.delete`")
@@ -599,10 +617,17 @@ def revoke(on: Field) -> None:
     alone = on.tasks.noted.apply_async((name,), countdown=60, link_error=on.tasks.errback.s(errors))
     first = on.tasks.noted.si(name).set(countdown=60)
     chained = chain(first, on.tasks.noted_after.s(name)).apply_async()
-    parts = [on.tasks.add.s(1, 2), on.tasks.noted.si(name).set(countdown=60)]
-    joined = chord(parts)(on.tasks.total.s())
-    waiting = chained.parent, joined.parent.results[1]
-    on.app.control.revoke([alone.id, *(result.id for result in waiting)])
+    members = group(on.tasks.noted.si(name).set(countdown=60) for _ in range(2)).delay()
+    members.revoke()
+    on.worker.freeze()
+    try:
+        parts = [on.tasks.add.s(1, 2), on.tasks.noted.si(name)]
+        joined = chord(parts)(on.tasks.total.s())
+        waiting = chained.parent, joined.parent.results[1]
+        on.app.control.revoke([alone.id, *(result.id for result in waiting)])
+    finally:
+        on.worker.thaw()
+    assert ["REVOKED", "REVOKED"] == [member.state for member in members]
     for result, state in ((alone, "REVOKED"), (waiting[0], "REVOKED"), (waiting[1], "REVOKED"), (chained, "FAILURE")):
         with pytest.raises(TaskRevokedError):
             result.get(timeout=SOON)  # of a chain: it is raised as soon as a link before has failed
@@ -695,13 +720,15 @@ def lost_process(on: Field) -> None:
         assert "dead" == on.runs.get(result.parent.id).state
 
 
-@row("`control.broadcast`, `control.inspect`")
+@row("`control.broadcast`, `.inspect`, `.purge`")
 def broadcast(on: Field) -> None:
     """Are refused: on such a channel every tenant's workers would hear each other."""
     with pytest.raises(NotImplementedError, match="taglane workers"):
         on.app.control.broadcast("shutdown")
     with pytest.raises(NotImplementedError, match="taglane workers"):
         on.app.control.inspect().ping()
+    with pytest.raises(NotImplementedError, match="purge"):
+        on.app.control.purge()
 
 
 CELLS = [pytest.param(call, id=call.test.__name__.strip("_")) for call in TABLE]
@@ -771,6 +798,25 @@ def test_an_application_that_lies_of_its_tenant_is_refused(address: str, monkeyp
     taglane.install(app, address)
     with taglane.tenant("tenant_b"), pytest.raises(Refused):
         app.send_task("calls.tasks.add", (1, 2))
+
+
+def test_a_join_that_is_cancelled_fails_its_body(address: str, tmp_path: Path) -> None:
+    """The body's result fails when the run that was to send the body is ended by the server."""
+    app = Celery("sender", set_as_current=False)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (celery_base, celery_task, celery_canvas):
+            patch.setattr(module, "uuid", module.uuid)
+        taglane.install(app, address)
+        parts = [app.signature("calls.tasks.add", (number, 1), queue="late") for number in range(2)]
+        result = chord(parts, app=app)(app.signature("calls.tasks.total", queue="late"))
+        for index, part in enumerate(result.parent):  # as a worker would, that had executed them
+            request = Context(id=part.id, group=result.parent.id, group_index=index)
+            app.backend.on_chord_part_return(request, "SUCCESS", 1)
+        app.control.revoke([f"{result.parent.id}~join", *(part.id for part in result.parent)])
+        environment = {"CALLS_FOLDER": str(tmp_path)}
+        with WorkerProcess(address, ["tenant_a.late"], "calls.app", "solo", env=environment):
+            eventually(result.failed, 30)
+    assert "never joined" in str(result.result)
 
 
 def test_celerys_own_command_starts_a_tagged_worker(address: str, tmp_path: Path) -> None:

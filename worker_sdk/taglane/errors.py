@@ -1,26 +1,26 @@
 """Everything Taglane raises, grouped by who can act.
 
-    TaglaneError
-    ├── CallerError              the call was wrong: nothing was written
-    │   ├── BadName              a tenant, tag, job or run id that can't be one
-    │   ├── BadSchedule          a cron, duration, instant or time zone that says nothing
-    │   ├── BadParams            not an object, not JSON, or too large
-    │   ├── BadJobsFile          jobs.yaml, with file, line and column
-    │   ├── BadSetting           a setting or TAGLANE_URL that can't be used
-    │   ├── TenantMissing        a task was sent with no tenant in reach
-    │   └── TagNotOwned          the tag is another tenant's
-    ├── NotFound
-    │   ├── TenantNotFound
-    │   ├── JobNotFound
-    │   └── RunNotFound
-    ├── Conflict
-    │   └── TenantExists
-    ├── Refused                  the credential does not reach that far
-    ├── ServerUnavailable        no answer, or no answer that we can use
-    │   ├── ServerFull           maxmemory is reached: nothing was written
-    │   └── LibraryMissing       the server has no functions of ours yet
-    ├── RunFailed                the run ended without a result
-    └── RunTimeout               the run did not end in time: it still goes on
+TaglaneError
+├── CallerError              the call was wrong: nothing was written
+│   ├── BadName              a tenant, tag, job or run id that can't be one
+│   ├── BadSchedule          a cron, duration, instant or time zone that says nothing
+│   ├── BadParams            not an object, not JSON, or too large
+│   ├── BadJobsFile          jobs.yaml, with file, line and column
+│   ├── BadSetting           a setting or TAGLANE_URL that can't be used
+│   ├── TenantMissing        a task was sent with no tenant in reach
+│   └── TagNotOwned          the tag is another tenant's
+├── NotFound
+│   ├── TenantNotFound
+│   ├── JobNotFound
+│   └── RunNotFound
+├── Conflict
+│   └── TenantExists
+├── Refused                  the credential does not reach that far
+├── ServerUnavailable        no answer, or no answer that we can use
+│   ├── ServerFull           maxmemory is reached: nothing was written
+│   └── LibraryMissing       the server has no functions of ours yet
+├── RunFailed                the run ended without a result
+└── RunTimeout               the run did not end in time: it still goes on
 """
 
 from __future__ import annotations
@@ -96,7 +96,9 @@ class TagNotOwned(CallerError):
 
     def __init__(self, tag: str, tenant: str) -> None:
         self.tag, self.tenant = tag, tenant
-        super().__init__(f"tag {tag!r} does not belong to tenant {tenant!r}: use {tenant!r}, '{tenant}.<pool>' or 'shared.<pool>'")
+        super().__init__(
+            f"tag {tag!r} does not belong to tenant {tenant!r}: use {tenant!r}, '{tenant}.<pool>' or 'shared.<pool>'"
+        )
 
 
 class TenantNotFound(NotFound):
@@ -137,7 +139,9 @@ class Refused(TaglaneError):
 
     def __init__(self, what: str, why: str = "") -> None:
         self.what = what
-        super().__init__(f"the server refused {what}{': ' + why if why else ''}: is TAGLANE_URL the one of this tenant (taglane tenant create)?")
+        super().__init__(
+            f"the server refused {what}{': ' + why if why else ''}: is TAGLANE_URL the one of this tenant (taglane tenant create)?"
+        )
 
 
 class ServerUnavailable(TaglaneError):
@@ -148,14 +152,18 @@ class ServerFull(ServerUnavailable):
     """The server's maxmemory is reached: nothing was written."""
 
     def __init__(self) -> None:
-        super().__init__("the server is out of memory (maxmemory) and took nothing: let the workers drain, or raise maxmemory")
+        super().__init__(
+            "the server is out of memory (maxmemory) and took nothing: let the workers drain, or raise maxmemory"
+        )
 
 
 class LibraryMissing(ServerUnavailable):
     """The server has no functions of ours yet."""
 
     def __init__(self) -> None:
-        super().__init__("the server has no Taglane functions: start the scheduler once with the operator's url  (taglane scheduler)")
+        super().__init__(
+            "the server has no Taglane functions: start the scheduler once with the operator's url  (taglane scheduler)"
+        )
 
 
 class RunFailed(TaglaneError):

@@ -1,0 +1,1 @@
+"""Turns due instants of jobs into runs."""

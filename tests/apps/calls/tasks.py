@@ -128,6 +128,15 @@ def retry_slowly(self: Task[Any, Any]) -> NoReturn:
     raise self.retry(exc=OSError("later"), countdown=60)
 
 
+@app.task(bind=True, max_retries=5)
+def retry_and_return(self: Task[Any, Any], name: str) -> int:
+    """Ask to be retried without raising, and go on to the end."""
+    count = note(name)
+    if count == 1:
+        self.retry(countdown=0, throw=False)
+    return count
+
+
 @app.task(autoretry_for=(OSError,), max_retries=5, default_retry_delay=0)
 def flaky(name: str, attempts: int) -> int:
     count = note(name)

@@ -78,7 +78,9 @@ def pack(message: dict[str, Any]) -> tuple[str, bool]:
         BadParams: it is serialised by something else than JSON.
     """
     if message.get("content-type") != "application/json":
-        raise BadParams(f"a task was sent as {message.get('content-type')}: Taglane takes JSON only (task_serializer='json')")
+        raise BadParams(
+            f"a task was sent as {message.get('content-type')}: Taglane takes JSON only (task_serializer='json')"
+        )
     body = message["body"]
     bare = _BARE_EMBED.search(body)
     depends = not bare and not _NO_FAILURE_EMBED.search(body)

@@ -12,11 +12,37 @@ if TYPE_CHECKING:
 ENDED = frozenset({"succeeded", "failed", "cancelled", "expired", "dead", "skipped"})
 """The states that are final."""
 
-STATES = ("scheduled", "queued", "running", "succeeded", "failed", "retrying", "cancelled", "expired", "dead", "skipped")
+STATES = (
+    "scheduled",
+    "queued",
+    "running",
+    "succeeded",
+    "failed",
+    "retrying",
+    "cancelled",
+    "expired",
+    "dead",
+    "skipped",
+)
 
-FIELDS = (
-    "state job task tag due queued_at started_at finished_at holder attempts result error deaths of ended progress"
-).split()
+FIELDS = [
+    "state",
+    "job",
+    "task",
+    "tag",
+    "due",
+    "queued_at",
+    "started_at",
+    "finished_at",
+    "holder",
+    "attempts",
+    "result",
+    "error",
+    "deaths",
+    "of",
+    "ended",
+    "progress",
+]
 """What a reader of runs asks the server for, in the order in which `from_fields` takes it."""
 
 

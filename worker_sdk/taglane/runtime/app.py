@@ -15,7 +15,6 @@ from taglane.context import current_tenant
 from taglane.model.names import new_run_id
 from taglane.runtime import pools, transport
 from taglane.runtime.control import Control
-from taglane.runtime.publisher import DEFAULT_QUEUE
 from taglane.runtime.step import TagStep
 from taglane.runtime.tasks import add_tasks
 from taglane.settings import load_settings
@@ -75,8 +74,7 @@ def _configuration(app: Celery, url: str) -> dict[str, Any]:
         "result_serializer": "json",
         "task_serializer": "json",
         "accept_content": ["json"],
-        "task_default_queue": DEFAULT_QUEUE,
-        "task_queues": [tag_queue(DEFAULT_QUEUE)],
+        "task_queues": [tag_queue(app.conf.task_default_queue)],
         "task_create_missing_queues": True,
         "worker_prefetch_multiplier": 1,
         "worker_enable_remote_control": False,

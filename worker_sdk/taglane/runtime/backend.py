@@ -21,7 +21,7 @@ from taglane.model import envelope
 from taglane.model.names import tag_of_queue, tenant_of_run
 from taglane.runtime import holdings
 from taglane.runtime.carry import KINDS, Outcome, current_carry
-from taglane.runtime.publisher import DEFAULT_QUEUE, JOIN, reachable_tenant, server_for
+from taglane.runtime.publisher import JOIN, reachable_tenant, server_for
 from taglane.store import keys
 from taglane.store.runs import Runs
 from taglane.store.server import tenant_of_url
@@ -120,7 +120,8 @@ class Backend(CeleryBackend, SyncBackendMixin):
         call: dict[str, Any] = {"group": group_id, "body": loads(dumps(body))}
         if any(_members(result) is not None for result in results):
             call["shape"] = _shape(results)
-        tag = tag_of_queue(tenant, body.options.get("queue") or DEFAULT_QUEUE, DEFAULT_QUEUE)
+        default_queue = self.app.conf.task_default_queue
+        tag = tag_of_queue(tenant, body.options.get("queue") or default_queue, default_queue)
         step = keys.step_of(body.options.get("priority"))
         join = f"{group_id}{JOIN}"
         self.server.call("chord", tenant, group_id, join, envelope.JOIN_TASK, tag, step, envelope.of_call(call))
@@ -129,7 +130,7 @@ class Backend(CeleryBackend, SyncBackendMixin):
         """Say how many parts there are: Celery counts them as it sends them, and tells before it sends the last."""
         self.server.call("chord_size", self._tenant(group_id), group_id, chord_size)
 
-    def add_to_chord(self, chord_id: str, result: Any) -> None:  # noqa: ARG002 - Celery's signature
+    def add_to_chord(self, chord_id: str, result: Any) -> None:
         """Let a chord wait for one part more."""
         self.server.call("chord_size", self._tenant(chord_id), chord_id, "+1")
 
@@ -188,7 +189,7 @@ class Backend(CeleryBackend, SyncBackendMixin):
             "name": task or None,
         }
 
-    def wait_for(  # noqa: PLR0913 - Celery's signature
+    def wait_for(
         self, task_id: str, timeout: Any = None, interval: Any = 0.5, no_ack: bool = True, on_interval: Any = None
     ) -> Any:
         """Wait until the run has ended; woken when it does.
@@ -206,7 +207,9 @@ class Backend(CeleryBackend, SyncBackendMixin):
             raise TimeoutError(msg)
         return meta
 
-    def get_many(self, task_ids: Any, timeout: Any = None, on_message: Any = None, **_: Any) -> Iterator[tuple[str, Any]]:
+    def get_many(
+        self, task_ids: Any, timeout: Any = None, on_message: Any = None, **_: Any
+    ) -> Iterator[tuple[str, Any]]:
         """Yield id and meta of each run as they are asked for, waiting for each."""
         deadline = None if timeout is None else time.monotonic() + timeout
         for task_id in task_ids:
@@ -268,6 +271,8 @@ def _server_error(state: str, error: str) -> Exception:
     """The exception for a run that the server ended itself."""
     if state == "dead":
         return WorkerLostError(error)
+    if state == "failed":
+        return RuntimeError("it failed, and its error is not kept any more")
     return TaskRevokedError(error or state)
 
 
@@ -275,4 +280,3 @@ def _iso(milliseconds: str) -> str | None:
     if not milliseconds:
         return None
     return datetime.fromtimestamp(int(milliseconds) / 1000, UTC).isoformat()
-

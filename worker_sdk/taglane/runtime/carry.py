@@ -52,9 +52,9 @@ class Carry:
     def outcome(self, failed: int, value: Any) -> Outcome:
         """Decide the outcome from what was noted, and from what Celery's tracer returned."""
         error = raised(value) if failed else None
-        if isinstance(error, Retry) or (self.again is not None and isinstance(error, Ignore)):
-            if self.again is not None:
-                return Outcome("retry", self.result, again=self.again)
+        if self.again is not None:  # it has sent itself: by retry, by replace, or as any other task
+            return Outcome("retry", self.result if isinstance(error, Retry) else "", again=self.again)
+        if isinstance(error, Retry):
             return Outcome("failed", self.result or _describe(value), self.part)
         if isinstance(error, Reject) and error.requeue:
             return Outcome("requeue")
@@ -125,7 +125,9 @@ def raised(info: Any) -> Any:
 
 def _describe(info: Any) -> str:
     error = raised(info)
-    arguments = [arg if isinstance(arg, (str, int, float, bool, type(None))) else repr(arg) for arg in getattr(error, "args", ())]
+    arguments = [
+        arg if isinstance(arg, (str, int, float, bool, type(None))) else repr(arg) for arg in getattr(error, "args", ())
+    ]
     return error_json(type(error), arguments, getattr(info, "traceback", None))
 
 

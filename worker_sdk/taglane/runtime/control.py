@@ -20,7 +20,9 @@ class NotBroadcast(NotImplementedError):
     """There is no channel on which all workers listen: one tenant's would hear another's."""
 
     def __init__(self, command: str) -> None:
-        super().__init__(f"Taglane's workers take no {command!r} broadcast: see  taglane workers  and  taglane run list")
+        super().__init__(
+            f"Taglane's workers take no {command!r} broadcast: see  taglane workers  and  taglane run list"
+        )
 
 
 class Control(CeleryControl):
@@ -42,6 +44,16 @@ class Control(CeleryControl):
     def terminate(self, task_id: Any, **kwargs: Any) -> None:
         """Cancel runs; see `revoke`."""
         self.revoke(task_id, terminate=True)
+
+    def purge(self, connection: Any = None) -> int:
+        """Refuse: Celery's purge would find no messages, and say that there were none.
+
+        Raises:
+            NotBroadcast: always.
+        """
+        raise NotBroadcast("purge")
+
+    discard_all = purge
 
     def broadcast(self, command: str, *_: Any, **__: Any) -> Any:
         """Refuse: there is no such channel.

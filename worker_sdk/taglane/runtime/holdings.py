@@ -79,7 +79,7 @@ class Holdings:
         self.lease = lease
         self.wake: Callable[[], None] = lambda: None
         """Called when there is something to take, from any thread."""
-        self.on_cancel: Callable[[str], None] = lambda message: None
+        self.on_cancel: Callable[[str], None] = lambda _message: None
         """Called, from the sender, with the message id of a run that executes and is to be stopped."""
         self.lock = threading.Lock()
         self.room = threading.Condition(self.lock)

@@ -94,5 +94,8 @@ class Solo(Carrying, CelerySolo):
 def register() -> None:
     """Make ``-P prefork``, ``threads`` and ``solo`` mean these pools, which treat foreign messages as Celery's do."""
     concurrency.ALIASES.update(
-        prefork=f"{__name__}:Prefork", processes=f"{__name__}:Prefork", threads=f"{__name__}:Threads", solo=f"{__name__}:Solo"
+        prefork=f"{__name__}:Prefork",
+        processes=f"{__name__}:Prefork",
+        threads=f"{__name__}:Threads",
+        solo=f"{__name__}:Solo",
     )

@@ -38,8 +38,10 @@ def reachable_tenant(url: str) -> str | None:
     return current_tenant() or tenant_of_url(url)
 
 
-def publish(url: str, queue: str, message: dict[str, Any]) -> None:
+def publish(url: str, queue: str, message: dict[str, Any], default_queue: str = DEFAULT_QUEUE) -> None:
     """Make a run of *message*; of the run that is being executed here, it is the next attempt instead.
+
+    *default_queue* is what the application calls its own: the tenant's own tag.
 
     Raises:
         TenantMissing: nobody says whose it is.
@@ -54,11 +56,13 @@ def publish(url: str, queue: str, message: dict[str, Any]) -> None:
     envelope, depends = pack(message)
     limit = _payload_limit()
     if len(envelope) > limit:
-        raise BadParams(f"{task}: the arguments take {len(envelope)} bytes, over the limit of {limit} (TAGLANE_PAYLOAD_LIMIT)")
+        raise BadParams(
+            f"{task}: the arguments take {len(envelope)} bytes, over the limit of {limit} (TAGLANE_PAYLOAD_LIMIT)"
+        )
     run = NewRun(
         id=check_run_id(headers["id"]),
         task=task,
-        tag=tag_of_queue(tenant, queue, DEFAULT_QUEUE),
+        tag=tag_of_queue(tenant, queue, default_queue),
         envelope=envelope,
         step=keys.step_of(message["properties"].get("priority")),
         at=_instant(headers.get("eta")),

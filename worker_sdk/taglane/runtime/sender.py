@@ -104,7 +104,7 @@ class Sender:
         return 0.0 if self._holdings.has_news() else self._until_renewal()
 
     def _until_renewal(self) -> float:
-        """Seconds until the next heartbeat: it is early when a run has started that is to be shown. The lock is held."""
+        """Seconds until the next heartbeat, early for a run that has started and is to be shown. The lock is held."""
         if self._holdings.must_renew:
             return 0.0
         start = self._holdings.first_unmarked()

@@ -11,7 +11,7 @@ from celery import bootsteps
 from celery.signals import worker_shutdown
 from celery.worker import state as worker_state
 
-from taglane.errors import TagNotOwned, TaglaneError
+from taglane.errors import TaglaneError, TagNotOwned
 from taglane.model.names import check_tag, owner_of
 from taglane.runtime import holdings
 from taglane.runtime.fetcher import Fetcher
@@ -82,7 +82,7 @@ class TagStep(bootsteps.StartStopStep):
         worker_shutdown.connect(self.leave)
 
     def leave(self, **_: Any) -> None:
-        """Say what is unsaid, hand back the rest, leave the tenant's workers: the worker's last act, after its pool's."""
+        """Say what is unsaid, hand back the rest, leave the tenant's workers: the last act, after the pool's."""
         held, self._holdings = self._holdings, None
         if held is None:
             return
@@ -129,5 +129,3 @@ def _terminate(worker: Any, message: str) -> None:
 def _give_up(why: str) -> None:
     logger.error("server_gone_for_good error=%s", why)
     worker_state.should_stop = EX_UNAVAILABLE
-
-

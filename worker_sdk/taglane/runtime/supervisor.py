@@ -1,4 +1,4 @@
-"""Several worker processes as one: forked from a process that has the application loaded, and started again when one dies.
+"""Several worker processes as one: forked from one that has loaded the application, started again when one dies.
 
 One Python process is one core. Forking after the import is what makes the second one cheap.
 """

@@ -79,7 +79,8 @@ class Channel(virtual.Channel):
     supports_fanout = False
 
     def _put(self, queue: str, message: dict[str, Any], **_: Any) -> None:
-        publish(self.connection.url, queue, message)
+        app = self.connection.client.transport_options["app"]()
+        publish(self.connection.url, queue, message, app.conf.task_default_queue)
 
     def _get(self, queue: str, timeout: float | None = None) -> Any:
         raise Empty
@@ -92,6 +93,11 @@ class Channel(virtual.Channel):
         answer = super().basic_consume(queue, no_ack, callback, consumer_tag, **kwargs)
         self.connection.serve(self)
         return answer
+
+    @property
+    def is_consuming(self) -> bool:
+        """Whether anybody consumes from it."""
+        return bool(self._consumers)
 
     def basic_cancel(self, consumer_tag: str) -> Any:
         """Stop to serve; what was fetched and not started goes back."""
@@ -131,10 +137,10 @@ class Transport(virtual.Transport):
 
         return str(redis.__version__)
 
-    def serve(self, channel: Channel) -> None:
+    def serve(self, channel: Any) -> None:
         """Let the holdings fetch for a channel that consumes."""
         held = holdings.current()
-        if held is not None and channel._consumers and self._loop is not None:
+        if held is not None and channel.is_consuming and self._loop is not None:
             held.serve(channel.qos.prefetch_count)
 
     def register_with_event_loop(self, connection: Any, loop: Any) -> None:
@@ -215,8 +221,6 @@ class NotRegistered(KeyError):
 
 
 NotRegistered.__module__ = "celery.exceptions"
-
-
 
 
 def register() -> None:

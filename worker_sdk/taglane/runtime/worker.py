@@ -8,7 +8,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from celery import Celery
 from celery.app.utils import find_app
 
 from taglane.errors import BadSetting
@@ -20,6 +19,8 @@ from taglane.store.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from celery import Celery
 
 POOLS = ("auto", "prefork", "threads", "solo")
 

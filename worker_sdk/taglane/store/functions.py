@@ -12,10 +12,31 @@ if TYPE_CHECKING:
 
 LIBRARY = "taglane"
 
-TENANT_MOVES = (
-    "enqueue fetch finish retry hand_back hello leave renew beat rescue died cancel expire record progress chord chord_size part "
-    "trigger put remove pause replay"
-).split()
+TENANT_MOVES = [
+    "enqueue",
+    "fetch",
+    "finish",
+    "retry",
+    "hand_back",
+    "hello",
+    "leave",
+    "renew",
+    "beat",
+    "rescue",
+    "died",
+    "cancel",
+    "expire",
+    "record",
+    "progress",
+    "chord",
+    "chord_size",
+    "part",
+    "trigger",
+    "put",
+    "remove",
+    "pause",
+    "replay",
+]
 """What a tenant's credential may call: each name is also the function's, behind `taglane_`."""
 
 OPERATOR_MOVES = ("fire", "look")

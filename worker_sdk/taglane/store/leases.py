@@ -17,8 +17,6 @@ from taglane.store.server import Server, connect, rename
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from redis.connection import Connection
-
 
 class Leases:
     """The leases of one worker, in one tenant."""
@@ -30,7 +28,7 @@ class Leases:
         self._sequence = 0
         self._asked: list[Any] | None = None
         self._introduction: list[Any] = []
-        self._waiter: Connection | None = None
+        self._waiter: Any = None
         self._waiters = connect(server.url, timeout=None).connection_pool
 
     def hello(self, info: dict[str, Any], tags: list[str], tasks: list[str]) -> None:
@@ -117,7 +115,13 @@ class Leases:
                     self._drop_waiter()
                     return
             connection.read_response()
-        except (RedisError, OSError, AttributeError, TypeError, ValueError) as error:  # closed under us: see stop_waiting
+        except (
+            RedisError,
+            OSError,
+            AttributeError,
+            TypeError,
+            ValueError,
+        ) as error:  # closed under us: see stop_waiting
             self._drop_waiter()
             lost = error if isinstance(error, RedisError) else LostConnection(str(error))
             raise rename(lost, "waiting", self._server.url) from error

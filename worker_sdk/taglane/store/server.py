@@ -54,7 +54,7 @@ def connect(url: str, *, timeout: float | None = 10.0) -> redis_py.Redis:
             retry=Retry(NoBackoff(), 0),
         )
     except ValueError as error:
-        raise BadSetting("TAGLANE_URL", url.split("@")[-1], str(error)) from error
+        raise BadSetting("TAGLANE_URL", url.rsplit("@", maxsplit=1)[-1], str(error)) from error
 
 
 def rename(error: Exception, what: str, url: str) -> TaglaneError:
@@ -91,7 +91,7 @@ class Server:
 
     def __init__(self, url: str, redis: redis_py.Redis | None = None) -> None:
         self.url = url
-        self.redis = redis if redis is not None else connect(url)
+        self.redis: Any = redis if redis is not None else connect(url)  # its stubs mix bytes and str; ours are bytes
 
     @property
     def tenant(self) -> str | None:
@@ -106,7 +106,7 @@ class Server:
         except exceptions.RedisError as error:
             raise rename(error, what, self.url) from error
 
-    def call(self, move: str, tenant: str, *args: str | bytes | int | float) -> Any:
+    def call(self, move: str, tenant: str, *args: str | bytes | float) -> Any:
         """Call one function of the library for one tenant; answers bytes, as the server gives them.
 
         Raises:

@@ -1,0 +1,213 @@
+"""The documentation is run: its Python, its commands with what they print, and every name that it mentions."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import click
+import pytest
+from eventually import eventually
+from processes import WorkerProcess
+from taglane.settings import Settings
+from taglane.store.server import Server
+from taglane.store.workers import Workers
+from taglane_cli.main import cli
+from taglane_scheduler.child_process import ChildProcess
+from taglane_scheduler.jobs_file import read_jobs_file
+from taglane_scheduler.tenancy.tenants import Tenants
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+README = (ROOT / "README.md").read_text("utf-8")
+BIN = Path(sys.executable).parent
+
+URL = r"redis://(taglane-\w+)?:[^\s@]+@127\.0\.0\.1:\d+/0"
+VARIES = (
+    (URL, r"redis://\1@SERVER"),
+    (r"\b([a-z_]+)\.[0-9a-hjkmnp-tv-z]{26}\b", r"\1.ID"),
+    (r"\b\d{4}-\d\d-\d\dT[\d:.]+Z", "INSTANT"),
+    (r"\b(\w+)@[\w.-]+-\d+-[0-9a-f]{6}\b", r"\1@WORKER"),
+    (r"\b(valkey|redis) \d+\.\d+\.\d+\b", "SERVER"),
+    (r"[ \t]+", " "),
+)
+"""What differs from run to run, and what stands for it: everything else must be as it is printed in the page."""
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """The code blocks of a page in one language, in their order."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+
+
+def settled(text: str) -> str:
+    for varying, instead in VARIES:
+        text = re.sub(varying, instead, text)
+    return text.strip()
+
+
+class Terminal:
+    """Runs a page's commands one after another: those that end with `&`, and servers, beside the others."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._environment = {name: value for name, value in os.environ.items() if not name.startswith("TAGLANE_")}
+        self._environment["PATH"] = f"{BIN}:{os.environ['PATH']}"
+        self._processes: list[ChildProcess] = []
+        self._urls: dict[str, str] = {}  # user -> the url that was printed for it
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in reversed(self._processes):
+            process.end(signal.SIGTERM, patience=20)
+
+    def run(self, command: str) -> str:
+        """Run one command, and return what it prints; of one beside the others, what it prints until it is ready."""
+        command = re.sub(URL, lambda found: self._urls[found[1] or ""], command)
+        if command.startswith("export "):
+            name, _, value = command.removeprefix("export ").partition("=")
+            self._environment[name] = value
+            return ""
+        if command.endswith(" &"):
+            self._start(command.removesuffix(" &"))
+            server = Server(self._environment["TAGLANE_URL"])
+            eventually(lambda: Workers(server).list(), 30)
+            return ""
+        if command == "taglane dev":
+            log = self._start(command)
+            eventually(lambda: log.read_text().endswith("stops it\n"), 30)
+            return self._noted(log.read_text())
+        return self._noted(self._call(command))
+
+    def _start(self, command: str) -> Path:
+        log = self._folder / f"{len(self._processes)}.log"
+        line = f"cd {self._folder}; exec env -u TAGLANE_URL {command}"
+        self._processes.append(
+            ChildProcess(["/bin/sh", "-c", line], log=log, environment={"PATH": self._environment["PATH"]})
+        )
+        return log
+
+    def _call(self, command: str) -> str:
+        done = subprocess.run(
+            ["/bin/sh", "-c", command],
+            cwd=self._folder,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        return done.stdout
+
+    def _noted(self, output: str) -> str:
+        self._urls |= {found[1] or "": found[0] for found in re.finditer(URL, output)}
+        return output
+
+
+def sessions() -> Iterator[tuple[str, str]]:
+    """Each command of the README's consoles, with what it prints."""
+    for block in blocks(README, "console"):
+        for command in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            line, _, printed = command.partition("\n")
+            yield line, printed
+
+
+def test_the_quickstart_prints_what_the_readme_says(tmp_path: Path) -> None:
+    """From the first command to the last, on the server that the first one starts."""
+    (tmp_path / "tasks.py").write_text(next(block for block in blocks(README, "python") if "# tasks.py" in block))
+
+    with Terminal(tmp_path) as terminal:
+        for command, expected in sessions():
+            printed = terminal.run(command)
+            if " list" in command and settled(expected) != settled(printed):  # what was started may not have ended
+                eventually(lambda: settled(expected) == settled(terminal.run(command)), message=printed)  # noqa: B023
+                continue
+            assert settled(expected) == settled(printed), command
+
+
+def test_the_readmes_python_runs(tmp_path: Path, url: str) -> None:
+    """With the sample application's worker, and printing what the README says."""
+    tenant = Tenants(Server(url)).create("tenant_a")
+    run, install, _ = blocks(README, "python")
+
+    with WorkerProcess(
+        tenant.url, ["tenant_a"], "shop.celery", pool="solo", env={"SHOP_DATA": str(tmp_path)}
+    ) as worker:
+        worker.wait_ready()
+        printed = [
+            subprocess.run(
+                [sys.executable, "-c", block],
+                env={**os.environ, "TAGLANE_URL": url, "PYTHONPATH": str(ROOT / "tests" / "apps")},
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+            for block in (run, install)
+        ]
+
+    assert [blocks(README, "text")[0], ""] == printed
+
+
+def test_the_readmes_jobs_file_can_be_read() -> None:
+    (text,) = blocks(README, "yaml")
+    assert 3 == len(read_jobs_file(text).jobs)
+
+
+def test_the_readme_names_every_setting_and_its_default() -> None:
+    rows = dict(re.findall(r"^\| `TAGLANE_(\w+)` \| `([^`]+)` \|", README, re.MULTILINE))
+    written = Settings.model_validate({name.lower(): text for name, text in rows.items()})
+
+    assert {name.upper() for name in Settings.model_fields} == rows.keys()
+    assert {name: field.default for name, field in Settings.model_fields.items()} == written.model_dump()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_that_a_page_names_exists(page: Path) -> None:
+    """In code: `taglane group command --option`."""
+    text = page.read_text("utf-8")
+    code = re.findall(r"`([^`\n]+)`", text) + [line for line in text.splitlines() if line.startswith(("    ", "$ "))]
+    named = [found for piece in code for found in re.findall(r"\btaglane((?: +[^\s&|;#]+)+)", piece)]
+
+    for command in named:
+        assert not unknown_in(command.split()), f"taglane{command}"
+
+
+def unknown_in(words: list[str]) -> str:
+    """The first word of a command line that is neither a command nor an option of it; empty when all are known."""
+    context = click.Context(cli, info_name="taglane")
+    command: click.Command = cli
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        found = command.get_command(context, words[0])
+        if found is None:
+            return words[0]
+        command, words = found, words[1:]
+    known = {option for parameter in command.get_params(context) for option in parameter.opts}
+    return next((word for word in words if word.startswith("-") and word not in known and word != "-"), "")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_links_to_is_there(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text("utf-8"))
+    assert [] == [target for target in targets if "://" not in target and not (page.parent / target).exists()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_make_target_that_a_page_names_exists(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    assert set(re.findall(r"(?:^    |`)make ([a-z]+)", page.read_text("utf-8"), re.MULTILINE)) <= targets
+
+
+def test_the_picture_is_of_a_demo_that_went_right() -> None:
+    picture = (ROOT / "docs" / "picture.svg").read_text("utf-8")
+    assert "right" in picture
+    assert "wrong" not in picture
