@@ -15,6 +15,7 @@ import pytest
 from eventually import eventually
 from processes import WorkerProcess
 from taglane.settings import Settings
+from taglane.store.functions import OPERATOR_MOVES, TENANT_MOVES
 from taglane.store.server import Server
 from taglane.store.workers import Workers
 from taglane_cli.main import cli
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 README = (ROOT / "README.md").read_text("utf-8")
+KEYS = (ROOT / "worker_sdk" / "taglane" / "store" / "keys.py").read_text("utf-8")
 BIN = Path(sys.executable).parent
 
 URL = r"redis://(taglane-\w+)?:[^\s@]+@127\.0\.0\.1:\d+/0"
@@ -211,3 +213,14 @@ def test_the_picture_is_of_a_demo_that_went_right() -> None:
     picture = (ROOT / "docs" / "picture.svg").read_text("utf-8")
     assert "right" in picture
     assert "wrong" not in picture
+
+
+def test_the_design_names_every_function_and_every_key() -> None:
+    """A move or a key that is made or renamed is made or renamed there too."""
+    design = (ROOT / "docs" / "design.md").read_text("utf-8")
+    rows = [line.split("|")[1] for line in design.splitlines() if line.startswith("| `")]
+    named = {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
+    suffixes = {re.split(r"[:{]", line)[0] for line in re.findall(r'f"\{prefix\(tenant\)\}([^"]+)"', KEYS)}
+
+    assert {*TENANT_MOVES, *OPERATOR_MOVES} <= named
+    assert suffixes <= {name.partition(":")[0] for name in named}

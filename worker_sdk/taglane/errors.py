@@ -139,9 +139,8 @@ class Refused(TaglaneError):
 
     def __init__(self, what: str, why: str = "") -> None:
         self.what = what
-        super().__init__(
-            f"the server refused {what}{': ' + why if why else ''}: is TAGLANE_URL the one of this tenant (taglane tenant create)?"
-        )
+        reason = f": {why}" if why else ""
+        super().__init__(f"the server refused {what}{reason}: is TAGLANE_URL this tenant's (taglane tenant create)?")
 
 
 class ServerUnavailable(TaglaneError):

@@ -110,7 +110,7 @@ def _int(fields: Mapping[str, str], name: str) -> int | None:
 
 
 def read_outcome(text: str | bytes | None) -> dict[str, Any]:
-    """Read what a worker wrote of an ended run: ``r`` its result, ``e`` its error, ``tb`` the traceback, ``c`` children."""
+    """Read what a worker wrote of a run: ``r`` its result, ``e`` its error, ``tb`` the traceback, ``c`` children."""
     if not text:
         return {}
     try:

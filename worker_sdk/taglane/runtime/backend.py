@@ -270,10 +270,12 @@ def _is_lost_worker(result: Any) -> bool:
 def _server_error(state: str, error: str) -> Exception:
     """The exception for a run that the server ended itself."""
     if state == "dead":
-        return WorkerLostError(error)
+        lost: Exception = WorkerLostError(error)
+        return lost
     if state == "failed":
         return RuntimeError("it failed, and its error is not kept any more")
-    return TaskRevokedError(error or state)
+    revoked: Exception = TaskRevokedError(error or state)
+    return revoked
 
 
 def _iso(milliseconds: str) -> str | None:

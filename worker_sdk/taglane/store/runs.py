@@ -166,7 +166,7 @@ class Runs:
             state = self._server.redis.hget(key, "state")
         return state.decode() if state is not None else None
 
-    def _tenants(self) -> list[str]:
+    def _tenants(self) -> Sequence[str]:
         if self._server.tenant:
             return [self._server.tenant]
         with self._server.renamed("listing tenants"):
