@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -74,7 +75,7 @@ class Terminal:
 
     def run(self, command: str) -> str:
         """Run one command, and return what it prints; of one beside the others, what it prints until it is ready."""
-        command = re.sub(URL, lambda found: self._urls[found[1] or ""], command)
+        command = self.today(command)
         if command.startswith("export "):
             name, _, value = command.removeprefix("export ").partition("=")
             self._environment[name] = value
@@ -89,6 +90,10 @@ class Terminal:
             eventually(lambda: log.read_text().endswith("stops it\n"), 30)
             return self._noted(log.read_text())
         return self._noted(self._call(command))
+
+    def today(self, command: str) -> str:
+        """A command of the page, with the urls of this session in the place of the page's."""
+        return re.sub(URL, lambda found: self._urls[found[1] or ""], command)
 
     def _start(self, command: str) -> Path:
         log = self._folder / f"{len(self._processes)}.log"
@@ -124,9 +129,14 @@ def sessions() -> Iterator[tuple[str, str]]:
             yield line, printed
 
 
+def write_tasks(folder: Path) -> None:
+    """Write the README's module of tasks, which says its name in its first line."""
+    (folder / "tasks.py").write_text(next(block for block in blocks(README, "python") if "# tasks.py" in block))
+
+
 def test_the_quickstart_prints_what_the_readme_says(tmp_path: Path) -> None:
     """From the first command to the last, on the server that the first one starts."""
-    (tmp_path / "tasks.py").write_text(next(block for block in blocks(README, "python") if "# tasks.py" in block))
+    write_tasks(tmp_path)
 
     with Terminal(tmp_path) as terminal:
         for command, expected in sessions():
@@ -224,3 +234,18 @@ def test_the_design_names_every_function_and_every_key() -> None:
 
     assert {*TENANT_MOVES, *OPERATOR_MOVES} <= named
     assert suffixes <= {name.partition(":")[0] for name in named}
+
+
+def record() -> str:
+    """The README with what its commands print today: `python tests/test_docs.py` writes it."""
+    page = README
+    with tempfile.TemporaryDirectory() as folder, Terminal(Path(folder)) as terminal:
+        write_tasks(Path(folder))
+        for command, expected in sessions():
+            printed = terminal.run(command)
+            page = page.replace(f"$ {command}\n{expected}", f"$ {terminal.today(command)}\n{printed}")
+    return page
+
+
+if __name__ == "__main__":
+    (ROOT / "README.md").write_text(record(), encoding="utf-8")

@@ -1,1 +1,1 @@
-"""A Celery application that uses all of Celery's calls, unchanged: what `docs/celery.md` says of each is tested on it."""
+"""An application that uses all of Celery's calls, unchanged: what `docs/celery.md` says of them is tested on it."""

@@ -189,7 +189,8 @@ def ignored(name: str) -> NoReturn:
 @app.task(bind=True)
 def ignored_with_state(self: Task[Any, Any]) -> NoReturn:
     """The way of Celery's documentation to fail a task by hand."""
-    self.update_state(state="FAILURE", meta={"exc_type": "ValueError", "exc_message": ["by hand"], "exc_module": "builtins"})
+    error = {"exc_type": "ValueError", "exc_message": ["by hand"], "exc_module": "builtins"}
+    self.update_state(state="FAILURE", meta=error)
     raise Ignore
 
 

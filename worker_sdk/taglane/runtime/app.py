@@ -18,12 +18,20 @@ from taglane.runtime.control import Control
 from taglane.runtime.step import TagStep
 from taglane.runtime.tasks import add_tasks
 from taglane.settings import load_settings
-from taglane.store.server import tenant_of_url
+from taglane.store.server import address_of, tenant_of_url
 
 if TYPE_CHECKING:
     from types import ModuleType
 
 logger = logging.getLogger("taglane")
+
+SCHEME = "taglane://"
+"""What the broker's url of an installed application starts with; the credential is not in it, so it may be shown."""
+
+
+def is_installed(app: Celery) -> bool:
+    """Whether an application is on Taglane."""
+    return str(app.conf.broker_url or "").startswith(SCHEME)
 
 
 def install(app: Celery, url: str | None = None) -> Celery:
@@ -67,7 +75,7 @@ def tag_queue(tag: str) -> Queue:
 
 def _configuration(app: Celery, url: str) -> dict[str, Any]:
     ours: dict[str, Any] = {
-        "broker_url": "taglane://",
+        "broker_url": f"{SCHEME}{address_of(url)}",
         "broker_transport_options": {"url": url, "app": ref(app)},
         "broker_connection_retry_on_startup": True,
         "result_backend": "taglane.runtime.backend:Backend",

@@ -40,15 +40,15 @@ class TagStep(bootsteps.StartStopStep):
 
     def __init__(self, worker: Any, tag: tuple[str, ...] = (), **options: Any) -> None:
         super().__init__(worker, **options)
-        self.enabled = worker.app.conf.broker_url == "taglane://"
+        from taglane.runtime.app import is_installed, tag_queue  # noqa: PLC0415 - app imports this step
+
+        self.enabled = is_installed(worker.app)
         if not self.enabled:
             return
         self._url = worker.app.conf.broker_transport_options["url"]
         server = Server(self._url)
         self.tags = list(dict.fromkeys(tag)) or [name for name in (server.tenant,) if name]
         self.tenant = check_tags(self.tags, server)
-        from taglane.runtime.app import tag_queue  # noqa: PLC0415 - app imports this step
-
         queues = worker.app.amqp.queues
         for name in self.tags:
             queues.add(tag_queue(name))

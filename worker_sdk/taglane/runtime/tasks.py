@@ -66,7 +66,7 @@ def _arranged(parts: list[dict[str, Any]], shape: list[Any] | None) -> list[Any]
 
 def _fail(app: Celery, callback: Any, reason: str, cause: Exception | None = None) -> None:
     try:
-        raise ChordError(reason) from cause  # the cause is what Celery gives the errbacks of a group that is a body
+        raise ChordError(reason) from cause  # noqa: TRY301 - the cause is what Celery gives the errbacks of a group that is a body
     except ChordError as error:  # and the traceback is read off the stack
         app.backend.chord_error_from_stack(callback, exc=error)
         for part in _parts_of(callback):
@@ -74,7 +74,7 @@ def _fail(app: Celery, callback: Any, reason: str, cause: Exception | None = Non
 
 
 def _parts_of(body: Any) -> Iterator[Context]:
-    """What a body that failed owes to a chord around its own: Celery tells that one only of the links behind the body."""
+    """The parts of a chord around its own that a failed body is: Celery tells that one of the links behind it only."""
     if isinstance(body, group):
         for member in body.tasks:
             yield from _parts_of(member)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from celery.app.utils import find_app
 
 from taglane.errors import BadSetting
-from taglane.runtime.app import create_app, install
+from taglane.runtime.app import create_app, install, is_installed
 from taglane.runtime.step import check_tags
 from taglane.runtime.supervisor import Supervisor
 from taglane.settings import load_settings
@@ -49,7 +49,7 @@ def load_app(name: str | None, url: str | None = None) -> Celery:
         except ImportError as missing:
             raise BadSetting("-A", name, f"no such module: {missing}") from missing
         return create_app(url=url)
-    if app.conf.broker_url != "taglane://" or url is not None:
+    if not is_installed(app) or url is not None:
         install(app, url)
     return app
 
