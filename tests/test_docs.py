@@ -98,9 +98,7 @@ class Terminal:
     def _start(self, command: str) -> Path:
         log = self._folder / f"{len(self._processes)}.log"
         line = f"cd {self._folder}; exec env -u TAGLANE_URL {command}"
-        self._processes.append(
-            ChildProcess(["/bin/sh", "-c", line], log=log, environment={"PATH": self._environment["PATH"]})
-        )
+        self._processes.append(ChildProcess(["/bin/sh", "-c", line], log=log, environment=self._environment))
         return log
 
     def _call(self, command: str) -> str:

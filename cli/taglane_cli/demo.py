@@ -79,7 +79,7 @@ class Demo:
         self._tags_of: dict[str, tuple[str, ...]] = {}
         self._told: dict[str, str] = {}  # run -> the state that was shown
         self._jobs: list[Job] = []
-        self._late: list[str] = []
+        self._wrong: list[str] = []
 
     def __enter__(self) -> Self:
         from taglane.settings import load_settings  # noqa: PLC0415 - not for the help
@@ -133,7 +133,7 @@ class Demo:
             self._services.jobs.pause(job.tenant, job.name)
             now = time.time_ns() // 1_000_000
             if stored.next_due is None or stored.next_due < now - LATE_MS:
-                self._late.append(f"{job.tenant}/{job.name} was not fired at {stored.next_due}")
+                self._wrong.append(f"{job.tenant}/{job.name} was not fired at {stored.next_due}")
         give_up = time.monotonic() + SETTLE_SECONDS
         while any(not run.is_ended for run in self._read(ALL) if run.tag in STAFFED) and time.monotonic() < give_up:
             self._stack.check()
@@ -148,7 +148,7 @@ class Demo:
         click.echo()
         show_list(demo_report.rows(self._jobs, runs), demo_report.COLUMNS, "text", empty="no job")
         click.echo()
-        found = self._late + demo_report.problems(self._jobs, runs, self._tags_of, staffed=STAFFED)
+        found = self._wrong + demo_report.problems(self._jobs, runs, self._tags_of, staffed=STAFFED)
         found += self._shop.wrong_results(self._jobs, runs)
         for problem in found:
             click.echo(f"{click.style('wrong', fg='red')}  {cell(problem)}")
@@ -187,8 +187,8 @@ class Demo:
             return f"{thief}'s credential asked for a run of {owner}: the server refused"
         finally:
             server.close()
-        self._late.append(f"{thief}'s credential could fetch from {owner}")
-        return self._late[-1]
+        self._wrong.append(f"{thief}'s credential could fetch from {owner}")
+        return self._wrong[-1]
 
     def _read(self, limit: int) -> list[RunInfo]:
         for worker in self._workers.list():
@@ -222,9 +222,9 @@ def _line(run: RunInfo) -> str:
     clock = time.strftime("%H:%M:%S", time.gmtime(_instant(run) / 1000)) + f".{_instant(run) % 1000:03d}"
     state = click.style(f"{run.state:<9}", fg=_COLORS.get(run.state, "red"))
     if run.state == "queued":
-        what = f"no worker serves tag {run.tag}"
+        what = f"waits for a worker of tag {run.tag}" if run.tag in STAFFED else f"no worker serves tag {run.tag}"
     elif run.worker is None:
-        what = "its last run still waits" if run.state == "skipped" else cell(run.error)
+        what = "its last run has not ended" if run.state == "skipped" else cell(run.error)
     else:
         what = f"{run.worker}  waited {waited(run)} ms, ran {ran(run)} ms"
     return f"{clock}  {run.tenant:<8}  {run.job or '-':<7}  {state}  {what}"

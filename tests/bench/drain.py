@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from bench import sides
 
 if TYPE_CHECKING:
+    from subprocess import Popen
+
     from bench.sides import Side
 
 POLL = 0.02
@@ -48,7 +50,7 @@ def drain(redis: Any, side: Side, pool: str, task: str, runs: int, *, workers: i
     redis.config_resetstat()
     processes = [sides.start(side, side.worker(pool, concurrency), **environment) for _ in range(workers)]
     try:
-        rate, share = _watch(redis, side, runs)
+        rate, share = _watch(redis, side, runs, processes)
         stats = redis.info("commandstats")
     finally:
         for process in processes:
@@ -56,7 +58,7 @@ def drain(redis: Any, side: Side, pool: str, task: str, runs: int, *, workers: i
     return Drain(rate, share, _commands(stats, side.name, runs))
 
 
-def _watch(redis: Any, side: Side, runs: int) -> tuple[float, float]:
+def _watch(redis: Any, side: Side, runs: int, processes: list[Popen[str]]) -> tuple[float, float]:
     enough = min(500, runs // 5)
     begin: tuple[float, int, float] | None = None
     left, moved_at = runs, time.monotonic()
@@ -70,8 +72,8 @@ def _watch(redis: Any, side: Side, runs: int) -> tuple[float, float]:
         if not left and begin is not None:
             seconds = max(POLL, now - begin[0])
             return max(begin[1], 1) / seconds, (_cpu(redis) - begin[2]) / seconds
-        if now - moved_at > PATIENCE:
-            raise Stuck(f"{side.name}: {left} of {runs} left, and nothing moved for {PATIENCE:g} s")
+        if now - moved_at > PATIENCE or any(process.poll() is not None for process in processes):
+            raise Stuck(f"{side.name}: {left} of {runs} left, and nothing moved for {PATIENCE:g} s: {sides.complaint()}")
 
 
 def _cpu(redis: Any) -> float:

@@ -5,9 +5,11 @@ Both live on one server, ours in database 0 as the tenant's ACL user, stock Cele
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import tempfile
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 TESTS = Path(__file__).resolve().parents[1]
 TENANT = "bench"
+LOG = tempfile.TemporaryFile()
 POOLS = ("prefork", "threads", "solo")
 
 
@@ -39,10 +42,18 @@ class Side(Protocol):
 
 
 def start(side: Side, command: list[str], **environment: str) -> subprocess.Popen[str]:
-    """Start a process of one side; whoever starts it ends it."""
+    """Start a process of one side; whoever starts it ends it. What it says lies in LOG, which `complaint` reads."""
     paths = [str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
     known = {**os.environ, **side.environment, **environment, "PYTHONPATH": os.pathsep.join(paths)}
-    return subprocess.Popen([sys.executable, *command], env=known, text=True, stdout=subprocess.PIPE)
+    LOG.seek(0)
+    LOG.truncate()
+    return subprocess.Popen([sys.executable, *command], env=known, text=True, stdout=subprocess.PIPE, stderr=LOG)
+
+
+def complaint() -> str:
+    """The last that a process said, for an error: Celery warns of much at every start, so nobody hears it before."""
+    LOG.seek(0)
+    return LOG.read()[-2000:].decode(errors="replace")
 
 
 def end(process: subprocess.Popen[str]) -> None:
@@ -127,8 +138,6 @@ class Stock:
 
 
 def _renamed(message: bytes) -> bytes:
-    import json  # noqa: PLC0415
-
     loaded = json.loads(message)
     fresh = str(uuid.uuid4())
     loaded["headers"]["id"] = loaded["headers"]["root_id"] = loaded["properties"]["correlation_id"] = fresh

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import sys
 
-from taglane.runtime.worker import serve
-
-from bench.app_ours import app
+from taglane.runtime.worker import run_worker
 
 
 def main(pool: str, concurrency: str) -> int:
     """Serve the tenant's own tag until a signal ends it."""
-    return serve(app, [os.environ["BENCH_TENANT"]], concurrency=int(concurrency), pool=pool, loglevel="WARNING")
+    tenant, url = os.environ["BENCH_TENANT"], os.environ["BENCH_URL"]
+    return run_worker([tenant], "bench.app_ours", concurrency=int(concurrency), pool=pool, loglevel="WARNING", url=url)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
@@ -47,7 +48,7 @@ SOON = 8.0
 
 @dataclass(frozen=True)
 class Field:
-    """Where the calls of a pool are made: a worker, the tasks as their sender knows them, the folder of what they note."""
+    """Where a pool's calls are made: a worker, the tasks as their sender knows them, the folder of what they note."""
 
     worker: WorkerProcess
     tasks: Any
@@ -84,6 +85,11 @@ class Call:
 
 
 TABLE: list[Call] = []
+
+
+def ready_state(result: Any) -> str | None:
+    """The state of a task that has ended, or None."""
+    return str(result.state) if result.ready() else None
 
 
 def row(call: str, *, only: tuple[str, ...] = POOLS, otherwise: Callable[[Field], None] | None = None) -> Any:
@@ -354,7 +360,7 @@ def track_started(on: Field) -> None:
     assert "let go" == result.get(timeout=SOON)
 
 
-# -- retrying, rejecting -------------------------------------------------------------------------------------------------
+# -- retrying, rejecting -----------------------------------------------------------------------------------------------
 
 
 @row("`self.retry`")
@@ -438,7 +444,7 @@ def replace(on: Field) -> None:
     assert 35 == chord(parts)(on.tasks.total.s()).get(timeout=SOON)
 
 
-# -- canvas --------------------------------------------------------------------------------------------------------------
+# -- canvas ------------------------------------------------------------------------------------------------------------
 
 
 @row("`chain`")
@@ -609,7 +615,7 @@ def link_error(on: Field) -> None:
     assert [] == on.lines(unused)
 
 
-# -- what the server ends ------------------------------------------------------------------------------------------------
+# -- what the server ends ----------------------------------------------------------------------------------------------
 
 
 @row("`control.revoke` of what waits")
@@ -633,7 +639,7 @@ def revoke(on: Field) -> None:
     for result, state in ((alone, "REVOKED"), (waiting[0], "REVOKED"), (waiting[1], "REVOKED"), (chained, "FAILURE")):
         with pytest.raises(TaskRevokedError):
             result.get(timeout=SOON)  # of a chain: it is raised as soon as a link before has failed
-        assert eventually(lambda result=result, state=state: result.state == state)
+        assert state == eventually(partial(ready_state, result))
     eventually(joined.failed)
     assert isinstance(joined.result, ChordError)
     assert eventually(lambda: on.lines(errors))[0].startswith(f"{alone.id} TaskRevokedError")
@@ -664,12 +670,32 @@ def revoke_running_waits(on: Field) -> None:
 @row("`control.revoke` of what runs", only=("prefork",), otherwise=revoke_running_waits)
 def revoke_running(on: Field) -> None:
     """Its process is ended, and the task is revoked; those who depend on it learn it."""
-    result = chain(on.tasks.hold.s(on.name()), on.tasks.noted_after.s(on.name())).delay()
-    eventually(lambda: result.parent.state == "STARTED")
-    on.app.control.revoke(result.parent.id, terminate=True)
-    for each in (result.parent, result):
-        with pytest.raises(TaskRevokedError):
-            each.get(timeout=SOON)
+    errors = on.name()
+    running = on.tasks.hold.s(on.name()).on_error(on.tasks.errback.s(errors))
+    waiting = Dependants(on, running)
+    eventually(lambda: {"STARTED"} == {first.state for first in waiting.first})
+    on.app.control.revoke([first.id for first in waiting.first], terminate=True)
+    waiting.check_failed("REVOKED", TaskRevokedError)
+    assert 2 == len(eventually(lambda: len(on.lines(errors)) > 1 and on.lines(errors)))
+
+
+class Dependants:
+    """A chain and a chord that both begin with one task."""
+
+    def __init__(self, on: Field, task: Any) -> None:
+        self.chain = chain(task.clone(), on.tasks.noted_after.s(on.name())).delay()
+        self.chord = chord([on.tasks.add.s(1, 2), task.clone()])(on.tasks.total.s())
+        self.first = self.chain.parent, self.chord.parent.results[1]
+
+    def check_failed(self, state: str, error: type[Exception]) -> None:
+        """The task has ended like this, and what depends on it has failed by it."""
+        for first in self.first:
+            assert state == eventually(partial(ready_state, first), 30)
+            assert isinstance(first.result, error)
+        for result in (self.chain, self.chord):
+            assert "FAILURE" == eventually(partial(ready_state, result), 30)
+        assert isinstance(self.chain.result, error)
+        assert isinstance(self.chord.result, ChordError)
 
 
 def no_limit(on: Field) -> None:
@@ -691,10 +717,8 @@ def soft_limit(on: Field) -> None:
 def hard_limit(on: Field) -> None:
     """Its process is ended, and the task fails, once; those who depend on it learn it."""
     name = on.name()
-    result = chain(on.tasks.slow.s(10, name).set(time_limit=0.3), on.tasks.noted_after.s(name)).delay()
-    for each in (result.parent, result):
-        with pytest.raises(TimeLimitExceeded):
-            each.get(timeout=SOON)
+    waiting = Dependants(on, on.tasks.slow.s(10, name).set(time_limit=0.3))
+    waiting.check_failed("FAILURE", TimeLimitExceeded)
     assert [] == on.lines(name)
 
 
@@ -714,12 +738,10 @@ def lost_process(on: Field) -> None:
     """It runs three times, and is then a dead letter; with `acks_late=False` the first death is its last."""
     late, early = on.name(), on.name()
     for task, name, times in ((on.tasks.die, late, 3), (on.tasks.die_early, early, 1)):
-        result = chain(task.s(name), on.tasks.noted_after.s(name)).delay()
-        for each in (result.parent, result):
-            with pytest.raises(WorkerLostError):
-                each.get(timeout=30)
-        assert times == len(on.lines(name))
-        assert "dead" == on.runs.get(result.parent.id).state
+        waiting = Dependants(on, task.s(name))
+        waiting.check_failed("FAILURE", WorkerLostError)
+        assert 2 * times == len(on.lines(name))
+        assert {"dead"} == {on.runs.get(first.id).state for first in waiting.first}
 
 
 @row("`control.broadcast`, `.inspect`, `.purge`")
@@ -746,7 +768,7 @@ def test_call(call: Call, field_: Field) -> None:
         call.otherwise(field_)
 
 
-# -- beside the table ----------------------------------------------------------------------------------------------------
+# -- beside the table --------------------------------------------------------------------------------------------------
 
 
 def test_the_page_shows_the_table() -> None:
@@ -789,7 +811,8 @@ def test_the_tenant_in_reach_is_that_of_the_block(tasks_of_nobody: Celery, redis
         result = tasks_of_nobody.send_task("calls.tasks.add", (1, 2), queue="q")
     assert result.id.startswith("tenant_a.")
     assert "tenant_a.q" == Runs(Server(tasks_of_nobody.conf.broker_transport_options["url"])).get(result.id).tag
-    assert {b"{tenant_a}"} == {key.split(b":")[1] for key in redis.keys("*")}
+    written: Any = redis.keys("*")
+    assert {b"{tenant_a}"} == {key.split(b":")[1] for key in written}
 
 
 def test_an_application_that_lies_of_its_tenant_is_refused(address: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
@@ -10,7 +11,8 @@ from taglane.context import current_tenant
 from taglane.errors import BadParams, RunFailed, TenantMissing
 from taglane.model import envelope
 from taglane.model.duration import parse_duration
-from taglane.model.names import check_run_id, check_tenant, new_run_id, tag_for
+from taglane.model.job import make_job
+from taglane.model.names import check_run_id, check_task, check_tenant, new_run_id, tag_for
 from taglane.settings import load_settings
 from taglane.store import keys
 from taglane.store.jobs import Jobs
@@ -21,9 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from taglane.model.run import RunInfo
+    from taglane.store.jobs import Put
 
 CHUNK = 200
 """Runs a call of the enqueue script, when many are made."""
+
+LONGEST = 3_650 * 86_400_000
+"""Ten years, ms: the most that a run may be told to wait."""
 
 
 class NamedTask(Protocol):
@@ -75,9 +81,9 @@ class Taglane:
             CallerError: a name, the params or an option can't be; nothing was made.
             ServerUnavailable: the server did not answer.
         """
-        name = task if isinstance(task, str) else task.name
+        name = _name_of(task)
         owner = self._tenant(tenant, name)
-        run = self._new_run(owner, name, params or {}, tag, Options(**options))
+        run = self._new_run(owner, name, {} if params is None else params, tag, Options(**options))
         ((run_id, created),) = self.runs.make(owner, [run])
         return Run(run_id, self.runs, created=created)
 
@@ -94,7 +100,7 @@ class Taglane:
 
         Each chunk of 200 is made whole or not at all. An idempotency key is not for many: it raises BadParams.
         """
-        name = task if isinstance(task, str) else task.name
+        name = _name_of(task)
         owner = self._tenant(tenant, name)
         how = Options(**options)
         if how.key:
@@ -112,6 +118,71 @@ class Taglane:
                 made += [Run(answer[i].decode(), self.runs) for i in range(0, len(answer), 2)]
         return made
 
+    def put_job(  # noqa: PLR0913 - a job's fields, as `make_job` takes them
+        self,
+        name: str,
+        *,
+        tenant: str | None = None,
+        task: str | NamedTask,
+        cron: str | None = None,
+        every: str | int | None = None,
+        after: str | int | None = None,
+        at: str | int | None = None,
+        manual: bool = False,
+        tz: str | None = None,
+        params: dict[str, Any] | None = None,
+        tag: str | None = None,
+        start: str | int | None = None,
+        end: str | int | None = None,
+        priority: int = 0,
+        overlap: str = "skip",
+        expires: str | int | None = None,
+    ) -> Put:
+        """Create or update one job; a job that is the same already is left as it is.
+
+        Args:
+            name: what the tenant calls it.
+            tenant: whose job it is; default: the tenant in reach.
+            task: a dotted name, or the task itself.
+            cron: when it is due; or *every*, *after*, *at*, *manual*: exactly one of these.
+            every: a fixed rate: text like ``30s``, or ms.
+            after: a fixed delay from the end of the last run; likewise.
+            at: once, at an ISO instant, or ms since 1970.
+            manual: never by itself.
+            tz: the time zone of cron, and of instants without an offset; default: UTC.
+            params: the task's keyword arguments.
+            tag: what its runs ask of a worker; default: the tenant's own tag.
+            start: the first instant at which it may be due.
+            end: the first instant at which it may not be due any more.
+            priority: 0 is served first; rounded down to 0, 3, 6 or 9.
+            overlap: while its last run still goes, ``skip`` the next one, or ``allow`` it.
+            expires: how long a run of it may wait for a worker.
+
+        Raises:
+            CallerError: a name, the schedule, the params or an option can't be; nothing was written.
+            ServerUnavailable: the server did not answer.
+        """
+        return self.jobs.put(
+            make_job(
+                self._tenant(tenant, f"job {name!r}"),
+                name,
+                task=_name_of(task),
+                cron=cron,
+                every=every,
+                after=after,
+                at=at,
+                manual=manual,
+                tz=tz,
+                params=params,
+                tag=tag,
+                start=start,
+                end=end,
+                priority=priority,
+                overlap=overlap,
+                expires=expires,
+            )
+        )
+
     def run(self, run_id: str) -> Run:
         """Return a handle to a run by its id; nothing is asked of the server."""
         return Run(check_run_id(run_id), self.runs)
@@ -121,7 +192,7 @@ class Taglane:
         self.server.close()
 
     def _tenant(self, given: str | None, task: str) -> str:
-        tenant = given or current_tenant() or self.server.tenant
+        tenant = given if given is not None else current_tenant() or self.server.tenant
         if tenant is None:
             raise TenantMissing(task)
         return check_tenant(tenant)
@@ -130,9 +201,10 @@ class Taglane:
         if not isinstance(params, dict):
             raise BadParams(f"params must be an object, the task's keyword arguments; got {type(params).__name__}")
         packed = envelope.of_call(params)
-        if len(packed) > self.settings.payload_limit:
+        size = len(packed) if packed.isascii() else len(packed.encode())
+        if size > self.settings.payload_limit:
             raise BadParams(
-                f"params take {len(packed)} bytes, over the limit of {self.settings.payload_limit} (TAGLANE_PAYLOAD_LIMIT): "
+                f"params take {size} bytes, over the limit of {self.settings.payload_limit} (TAGLANE_PAYLOAD_LIMIT): "
                 "store the data elsewhere and send where it is"
             )
         return NewRun(
@@ -149,7 +221,11 @@ class Taglane:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a run is to be made. Durations are seconds, or text like ``5m``."""
+    """How a run is to be made. Durations are seconds, or text like ``5m``; ten years at most.
+
+    Raises:
+        BadParams: a value can't be; names the option and the value.
+    """
 
     delay: float | str | None = None
     """How long it waits before it may be served."""
@@ -159,6 +235,14 @@ class Options:
     """0 is served first; rounded down to 0, 3, 6 or 9."""
     key: str | None = None
     """Idempotency: a second call with the same key, within a day, returns the first one's run."""
+
+    def __post_init__(self) -> None:
+        _check_duration("delay", self.delay, minimum=0)
+        _check_duration("expires", self.expires, minimum=1)
+        if type(self.priority) is not int or not 0 <= self.priority <= 9:
+            raise BadParams(f"priority={self.priority!r}: it must be a whole number from 0, served first, to 9")
+        if self.key is not None and (not isinstance(self.key, str) or not 0 < len(self.key) <= 200):
+            raise BadParams(f"key={self.key!r}: it must be a text of 1 to 200 characters")
 
 
 class Run:
@@ -178,14 +262,15 @@ class Run:
             RunFailed: it ended otherwise than succeeded; carries the remote error.
             RunTimeout: it still goes on.
         """
-        self._info = self._runs.wait(self.id, timeout)
-        if self._info.state != "succeeded":
-            raise RunFailed(self.id, self._info.state, self._info.error, self._info.traceback)
+        info = self._runs.wait(self.id, timeout)
+        if info.state != "succeeded":
+            raise RunFailed(self.id, info.state, info.error, info.traceback)
+        self._info = info
         return self
 
     @property
     def result(self) -> Any:
-        """What the task returned; waits for it when that has not been done."""
+        """What the task returned; waits for it when that has not been done, and raises what `wait` does."""
         if self._info is None:
             self.wait()
         return self._info.result if self._info else None
@@ -208,11 +293,32 @@ class Run:
         return f"<Run {self.id}>"
 
 
-def _from_now(duration: float | str | None) -> str:
+def _name_of(task: str | NamedTask) -> str:
+    return check_task(task if isinstance(task, str) else getattr(task, "name", task))
+
+
+def _milliseconds(duration: float | str) -> int:
+    """Raise ValueError, with a sentence for the user, for what is no duration."""
+    if isinstance(duration, str):
+        return parse_duration(duration)
+    if isinstance(duration, bool) or not isinstance(duration, (int, float)) or not math.isfinite(duration):
+        raise ValueError("a duration is a number of seconds, or a text like 30s, 5m, 1h30m")
+    return round(duration * 1000)
+
+
+def _check_duration(option: str, duration: float | str | None, *, minimum: int) -> None:
     if duration is None:
-        return ""
-    milliseconds = parse_duration(duration) if isinstance(duration, str) else round(duration * 1000)
-    return f"+{milliseconds}"
+        return
+    try:
+        milliseconds = _milliseconds(duration)
+    except ValueError as error:
+        raise BadParams(f"{option}={duration!r}: {error}") from error
+    if not minimum <= milliseconds <= LONGEST:
+        raise BadParams(f"{option}={duration!r}: it must be {minimum} ms or more, and ten years at most")
+
+
+def _from_now(duration: float | str | None) -> str:
+    return "" if duration is None else f"+{_milliseconds(duration)}"
 
 
 def _chunks(items: list[NewRun], size: int) -> Iterator[list[NewRun]]:

@@ -31,6 +31,16 @@ from typing import Any
 class TaglaneError(Exception):
     """Whatever Taglane raises on purpose; its text is fit for a user."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be pickled with text and values as they are: most are not made of their text, as exceptions are unpickled."""
+        return _rebuilt, (type(self), self.args, vars(self))
+
+
+def _rebuilt(kind: type[TaglaneError], args: tuple[Any, ...], values: dict[str, Any]) -> TaglaneError:
+    error = kind.__new__(kind, *args)
+    vars(error).update(values)
+    return error
+
 
 class CallerError(TaglaneError):
     """The call was wrong: nothing was written."""

@@ -14,6 +14,7 @@ from typing import Any
 from taglane.errors import BadParams
 
 _dumps = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+_dumps_strictly = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 HEADER = "taglane"
 """The message header in which a worker finds what `Delivery` says."""
@@ -65,10 +66,12 @@ def of_call(params: dict[str, Any]) -> str:
         BadParams: they are not JSON.
     """
     try:
-        body = _dumps([[], params, {}])
-    except (TypeError, ValueError) as error:
+        text = _dumps({"b": _dumps_strictly([[], params, {}])})
+        if not text.isascii():
+            text.encode()  # half of a surrogate pair can't be sent
+    except (TypeError, ValueError, RecursionError) as error:
         raise BadParams(f"params are not JSON: {error}") from error
-    return _dumps({"b": body})
+    return text
 
 
 def pack(message: dict[str, Any]) -> tuple[str, bool]:

@@ -2,16 +2,15 @@
 
 import json
 import math
-import re
 import time
 from typing import Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict
 
-from taglane.errors import BadName, BadParams, BadSchedule
+from taglane.errors import BadParams, BadSchedule
 from taglane.model.duration import parse_duration
 from taglane.model.instant import parse_instant
-from taglane.model.names import check_job, check_tenant, tag_for
+from taglane.model.names import check_job, check_task, check_tenant, tag_for
 from taglane.model.schedule import After, At, Cron, Every, Manual, Schedule, from_fields, to_json
 
 Overlap = Literal["skip", "allow"]
@@ -20,8 +19,6 @@ Overlap = Literal["skip", "allow"]
 KINDS = ("cron", "every", "after", "at", "manual")
 """The fields of which a job has exactly one: they say when it is due."""
 
-_TASK = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(?:[.:][A-Za-z0-9_-]+)*")
-_LONGEST_TASK = 200  # characters
 _DEPTH = 64  # of params: far from where json gives up
 
 
@@ -115,7 +112,7 @@ def make_job(  # noqa: PLR0913 - the one constructor: each argument is a field t
     return Job(
         tenant=tenant,
         name=name,
-        task=_check_task(task),
+        task=check_task(task),
         schedule=_schedule(kind, given[kind], window, anchor),
         params=check_params(params or {}),
         tag=tag_for(tenant, tag),
@@ -215,12 +212,6 @@ def _instant(field: str, value: Any, tz: str) -> int:
         return parse_instant(value, tz)
     except ValueError as error:
         raise BadSchedule(f"{field}: {error}") from error
-
-
-def _check_task(task: Any) -> str:
-    if not isinstance(task, str) or len(task) > _LONGEST_TASK or not _TASK.fullmatch(task):
-        raise BadName("task", task, why="must be a dotted name like shop.tasks.report")
-    return task
 
 
 def _check_priority(priority: Any) -> int:

@@ -6,10 +6,13 @@ import hashlib
 import os
 import re
 import time
+from typing import Any
 
 from taglane.errors import BadName, TagNotOwned
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_TASK = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(?:[.:][A-Za-z0-9_-]+)*")
+_LONGEST_TASK = 200  # characters
 _RUN_ID = re.compile(r"[A-Za-z0-9_.:~@=+-]{1,200}")
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: sorts as it counts, and no letter looks like a digit
 
@@ -41,6 +44,17 @@ def check_job(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise BadName("job", name)
     return name
+
+
+def check_task(task: Any) -> str:
+    """Return *task* when it can be a task's name: words with dots between them, as Celery names tasks.
+
+    Raises:
+        BadName: it is no text, empty, over 200 characters, or something else than such words.
+    """
+    if not isinstance(task, str) or len(task) > _LONGEST_TASK or not _TASK.fullmatch(task):
+        raise BadName("task", task, why="must be a dotted name like shop.tasks.report")
+    return task
 
 
 def check_tag(tag: str) -> str:

@@ -28,6 +28,9 @@ logger = logging.getLogger("taglane")
 SCHEME = "taglane://"
 """What the broker's url of an installed application starts with; the credential is not in it, so it may be shown."""
 
+TAG_OPTION = CeleryOption(("--tag",), multiple=True, help="Serve this tag; may be given again.", help_group="Taglane")
+"""What `celery worker` takes beside its own options."""
+
 
 def is_installed(app: Celery) -> bool:
     """Whether an application is on Taglane."""
@@ -51,9 +54,7 @@ def install(app: Celery, url: str | None = None) -> Celery:
     app.conf.update(_configuration(app, settings.url))
     app.control_cls = f"{Control.__module__}:{Control.__qualname__}"
     app.__dict__.pop("control", None)
-    app.user_options["worker"].add(
-        CeleryOption(("--tag",), multiple=True, help="Serve this tag; may be given again.", help_group="Taglane")
-    )
+    app.user_options["worker"].add(TAG_OPTION)
     app.steps["worker"].add(TagStep)
     add_tasks(app)
     return app
@@ -98,8 +99,7 @@ def _configuration(app: Celery, url: str) -> dict[str, Any]:
 
 def _has_decided(app: Celery, setting: str) -> bool:
     """Whether the application has set a setting itself: then it stays."""
-    app.conf.get(setting)  # until something is read, the configuration is not loaded
-    return any(setting in layer for layer in app.conf.maps[:-1])  # the last are Celery's defaults
+    return bool(app.conf.value_set_for(setting))  # in whichever place, and under its old name too
 
 
 def _name_ids(default_tenant: str | None) -> None:

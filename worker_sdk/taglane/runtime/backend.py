@@ -90,6 +90,23 @@ class Backend(CeleryBackend, SyncBackendMixin):
             self._progress(*lease, state, result)
         return result
 
+    def mark_as_revoked(
+        self,
+        task_id: str,
+        reason: str = "",
+        request: Any = None,
+        store_result: bool = True,
+        state: str = states.REVOKED,
+    ) -> None:
+        """Tell those who depend on a task that was stopped while it ran, as they are told of one that waited."""
+        super().mark_as_revoked(task_id, reason, request, store_result, state)
+        if request is None:
+            return
+        error = TaskRevokedError(reason)
+        self._fail_chain(getattr(request, "chain", None), error, store_result=store_result)
+        if request.errbacks:
+            self._call_task_errbacks(request, error, None)
+
     def _outcome_text(self, result: Any, state: str, traceback: Any, request: Any) -> str:
         if state in self.EXCEPTION_STATES:
             outcome: dict[str, Any] = {"e": result}

@@ -158,7 +158,10 @@ class Holdings:
             if held is None:
                 return False
             before = held.noted
-            held.noted = outcome._replace(part=outcome.part or before.part) if before else outcome
+            if before is not None:  # a result, or a part of a chord: they are noted one after the other
+                kind = outcome.kind if outcome.result else before.kind
+                outcome = Outcome(kind, outcome.result or before.result, outcome.part or before.part)
+            held.noted = outcome
             return True
 
     def noted(self, run: str) -> Outcome | None:
@@ -205,8 +208,8 @@ class Holdings:
         with self.lock:
             held = self._drop(run)
             if held is not None and not held.lost:
-                self._calls.append(("hand_back", [HAND_BACK_MS, run, held.delivery.token]))
-                self.news.notify()
+                self._hand_back(held.delivery, HAND_BACK_MS)
+            self._ask_for_more()
         self.wake()
 
     # -- for the fetcher -----------------------------------------------------------------------------------------
@@ -223,10 +226,17 @@ class Holdings:
         return not self._held
 
     def receive(self, deliveries: list[Delivery]) -> None:
-        """Put what was fetched into the inbox; back to its queue when nobody serves any more."""
+        """Put what was fetched into the inbox; back to its queue when nobody serves any more.
+
+        A run that was lost, and still executes here, is for another worker, or for later: two executions of it in one
+        process could not be told apart.
+        """
         now = time.monotonic()
         with self.lock:
             for delivery in deliveries:
+                if (delivery.of or delivery.run) in self._run_of:
+                    self._hand_back(delivery, HAND_BACK_MS)
+                    continue
                 self._held[delivery.run] = Held(delivery, now)
                 self._run_of[delivery.of or delivery.run] = delivery.run
                 self._inbox.append(delivery)
@@ -263,7 +273,7 @@ class Holdings:
 
     def first_unmarked(self) -> float | None:
         """When the run started that has executed longest without the server's knowing. The lock is held."""
-        starts = [held.started_at for held in self._held.values() if held.started_at is not None and not held.marked]
+        starts = [held.started_at for held in self._held.values() if not (held.marked or held.lost) and held.started_at]
         return min(starts, default=None)
 
     def renewal(self) -> list[Any]:
@@ -272,6 +282,8 @@ class Holdings:
         started: list[Any] = []
         leases: list[Any] = []
         for run, held in self._held.items():
+            if held.lost:
+                continue
             if held.started_at is not None and not held.marked:
                 held.marked = True
                 started += [run, held.delivery.token, round((now - held.started_at) * 1000), "1" if held.last else ""]
@@ -288,13 +300,14 @@ class Holdings:
         with self.lock:
             for run in runs:
                 held = self._held.get(run)
-                if held is None:
+                if held is None or held.lost:
                     continue
                 held.lost = True
                 if held.delivery in self._inbox:
                     self._inbox.remove(held.delivery)
                     self._forget(held)
                 logger.warning("lease_lost run=%s", run)
+            self._ask_for_more()
 
     def cancel(self, run: str) -> None:
         """End a run that waits here, or pass the wish on to the pool."""
@@ -307,6 +320,7 @@ class Holdings:
                 self._forget(held)
                 self._finishes.append(Finish(run, held.delivery.token, "cancelled", "", "", ""))
                 self.news.notify()
+                self._ask_for_more()
                 return
         self.on_cancel(held.delivery.of or run)
 
@@ -330,12 +344,16 @@ class Holdings:
                 at, envelope, task, tag, step = outcome.again
                 self._calls.append(("retry", [run, token, at, envelope, outcome.result, task, tag, step]))
             case "requeue":
-                self._calls.append(("hand_back", [HAND_BACK_MS, run, token]))
+                self._hand_back(held.delivery, HAND_BACK_MS)
             case "died":
                 self._calls.append(("died", [run, token]))
             case kind:
                 milliseconds = "" if ran is None else max(0, round(ran * 1000))
                 self._finishes.append(Finish(run, token, kind, milliseconds, outcome.result, outcome.part))
+        self.news.notify()
+
+    def _hand_back(self, delivery: Delivery, wait_ms: int) -> None:
+        self._calls.append(("hand_back", [wait_ms, delivery.run, delivery.token]))
         self.news.notify()
 
     def _drop(self, run: str) -> Held | None:

@@ -43,6 +43,7 @@ class Sender:
         self._renew_at = time.monotonic()
         self._sent_at = 0.0
         self._stopping = False
+        self._give_up_at = 0.0
         self._thread = threading.Thread(target=self._loop, name="taglane-sender", daemon=True)
 
     def start(self) -> None:
@@ -53,12 +54,12 @@ class Sender:
         """Say what is unsaid, and end."""
         with self._holdings.lock:
             self._stopping = True
+            self._give_up_at = time.monotonic() + FAREWELL
             self._holdings.news.notify()
         self._thread.join(timeout)
 
     def _loop(self) -> None:
         unsaid: list[Call] = []
-        gone_since = 0.0
         while True:
             unsaid = unsaid or self._await_news()
             if not unsaid and self._stopping:
@@ -69,8 +70,7 @@ class Sender:
                 self._patience.restore()
             except TaglaneError as error:
                 self._watch.restart()
-                gone_since = gone_since or time.monotonic()
-                if self._stopping and time.monotonic() - gone_since > FAREWELL:
+                if self._stopping and time.monotonic() > self._give_up_at:
                     logger.warning("unsaid calls=%d error=%s", len(unsaid), error)
                     return
                 unsaid = [call for call in unsaid if call[0] != "renew"]
@@ -122,12 +122,13 @@ class Sender:
             return
         if answer == 0:
             logger.warning("given_up_for_dead worker=%s", self._leases.worker)
-            lost, cancels = self._holdings.all_runs(), []
+            self._holdings.lose(self._holdings.all_runs())  # before the server knows us again, and gives us new ones
             self._leases.hello_again()
+            cancels = []
         else:
             lost, cancels = ([run.decode() for run in each] for each in answer)
+            self._holdings.lose(lost)
         self._holdings.renewed_at = time.monotonic()
-        self._holdings.lose(lost)
         for run in cancels:
             self._holdings.cancel(run)
         self._holdings.wake()

@@ -52,36 +52,38 @@ class Supervisor:
                 continue
             self._pids.discard(pid)
             code = os.waitstatus_to_exitcode(status)
-            if self._stopping or code == 0:
-                self._stopping = True
-                self._code = max(self._code, code)
-                self._tell(signal.SIGTERM)
-                continue
-            if code > 0:  # it said itself that it can't go on
-                self._stopping, self._code = True, code
-                self._tell(signal.SIGTERM)
-                continue
-            logger.warning("worker_process_died pid=%d signal=%d", pid, -code)
-            time.sleep(PAUSE)
-            if not self._stopping:
+            if code < 0 and not self._stopping:
+                logger.warning("worker_process_died pid=%d signal=%d", pid, -code)
+                time.sleep(PAUSE)
                 self._start()
+                continue
+            self._code = max(self._code, code)
+            if not self._stopping:  # it was not told to end: it said itself that it can't go on
+                self._stopping = True
+                self._tell(signal.SIGTERM)
         return self._code
 
     def _start(self) -> None:
         parent = os.getpid()
-        pid = os.fork()
-        if pid:
-            self._pids.add(pid)
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # one that came now would not be told to the new process
+        pid = 0 if self._stopping else os.fork()
+        if pid or self._stopping:
+            if pid:
+                self._pids.add(pid)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             return
         code = 1
         try:
             for number in SIGNALS:
                 signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             set_pdeathsig("SIGTERM")
             if os.getppid() == parent:
                 code = self._work()
         except SystemExit as error:
-            code = error.code if isinstance(error.code, int) else 1
+            code = 0 if error.code is None else error.code if isinstance(error.code, int) else 1
+        except BaseException:
+            logger.exception("worker_process_failed")
         finally:
             sys.stdout.flush()
             sys.stderr.flush()

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 
 def add_tasks(app: Celery) -> None:
-    """Add them to *app*."""
+    """Add them to *app*, once."""
+    if JOIN_TASK in app._tasks:  # noqa: SLF001 - `tasks` would finalise the application
+        return
 
     @app.task(name=JOIN_TASK, shared=False, lazy=False, ignore_result=True)
     def join(group: str, body: dict[str, Any], shape: list[Any] | None = None) -> None:
@@ -66,8 +68,9 @@ def _arranged(parts: list[dict[str, Any]], shape: list[Any] | None) -> list[Any]
 
 def _fail(app: Celery, callback: Any, reason: str, cause: Exception | None = None) -> None:
     try:
-        raise ChordError(reason) from cause  # noqa: TRY301 - the cause is what Celery gives the errbacks of a group that is a body
-    except ChordError as error:  # and the traceback is read off the stack
+        # The traceback is read off the stack, and the cause is what the errbacks of a group that is a body are given.
+        raise ChordError(reason) from cause  # noqa: TRY301
+    except ChordError as error:
         app.backend.chord_error_from_stack(callback, exc=error)
         for part in _parts_of(callback):
             app.backend.on_chord_part_return(part, FAILURE, error)

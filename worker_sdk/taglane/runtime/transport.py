@@ -126,7 +126,7 @@ class Transport(virtual.Transport):
 
     def __init__(self, client: Any, **kwargs: Any) -> None:
         super().__init__(client, **kwargs)
-        self.url: str = client.transport_options["url"]
+        self.url: str = client.transport_options.get("url", "")  # without one, Celery only wants to show it
         self._wakeup: tuple[int, int] | None = None
         self._loop: Any = None
         self._rung = False
@@ -149,7 +149,7 @@ class Transport(virtual.Transport):
         receiver, sender = os.pipe()
         os.set_blocking(receiver, False)
         os.set_blocking(sender, False)
-        self._wakeup, self._loop = (receiver, sender), loop
+        self._wakeup, self._loop, self._rung = (receiver, sender), loop, False
         loop.add_reader(receiver, self._on_wake, receiver)
         held = holdings.current()
         if held is not None:

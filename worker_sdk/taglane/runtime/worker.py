@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from celery import Celery
 from celery.app.utils import find_app
 
 from taglane.errors import BadSetting
@@ -20,8 +21,6 @@ from taglane.store.server import Server
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from celery import Celery
-
 POOLS = ("auto", "prefork", "threads", "solo")
 
 
@@ -31,7 +30,7 @@ def load_app(name: str | None, url: str | None = None) -> Celery:
     A module that only declares tasks is given an application of its own. One that is not on Taglane yet is put on it.
 
     Raises:
-        BadSetting: there is no such module.
+        BadSetting: there is no such module, it can't be imported, or what is named is no Celery application.
     """
     folder = str(Path.cwd())
     if folder not in sys.path:
@@ -41,14 +40,20 @@ def load_app(name: str | None, url: str | None = None) -> Celery:
     try:
         app = find_app(name)
     except (ImportError, AttributeError) as error:
-        module = name.partition(":")[0]
+        module, _, attribute = name.partition(":")
+        if attribute and getattr(error, "name", None) == name:  # Celery took it for a module, as a last resort
+            raise BadSetting("-A", name, f"{module} has no {attribute}") from error
         if isinstance(error, ImportError) and getattr(error, "name", None) not in {None, *_parents(module)}:
             raise BadSetting("-A", name, f"importing it failed: {error}") from error
         try:
             import_module(module)
-        except ImportError as missing:
+        except ModuleNotFoundError as missing:
             raise BadSetting("-A", name, f"no such module: {missing}") from missing
+        except ImportError as failed:
+            raise BadSetting("-A", name, f"importing it failed: {failed}") from failed
         return create_app(url=url)
+    if not isinstance(app, Celery):
+        raise BadSetting("-A", name, f"it is no Celery application but a {type(app).__name__}: write module:attribute")
     if not is_installed(app) or url is not None:
         install(app, url)
     return app

@@ -29,6 +29,7 @@ class Leases:
         self._asked: list[Any] | None = None
         self._introduction: list[Any] = []
         self._waiter: Any = None
+        self._waits_no_more = False
         self._waiters = connect(server.url, timeout=None).connection_pool
 
     def hello(self, info: dict[str, Any], tags: list[str], tasks: list[str]) -> None:
@@ -101,7 +102,7 @@ class Leases:
         Raises:
             ServerUnavailable: the connection broke.
         """
-        if seconds <= 0.001:
+        if seconds <= 0.001 or self._waits_no_more:
             return
         try:
             connection = self._waiter
@@ -109,6 +110,8 @@ class Leases:
                 connection = self._waiter = self._waiters.get_connection()
             bells = [keys.bell(self._tenant, tag) for tag in tags]
             connection.send_command("BLPOP", *bells, f"{seconds:.3f}")
+            if self._waits_no_more:  # it may have been said before there was a connection to close
+                connection.disconnect()
             deadline = time.monotonic() + seconds + 5.0
             while not connection.can_read(timeout=max(0.0, deadline - time.monotonic())):
                 if time.monotonic() >= deadline:
@@ -127,7 +130,8 @@ class Leases:
             raise rename(lost, "waiting", self._server.url) from error
 
     def stop_waiting(self) -> None:
-        """Wake whoever waits, from another thread: its connection is closed under it."""
+        """Wake whoever waits, from another thread, and let nobody wait again: its connection is closed under it."""
+        self._waits_no_more = True
         connection = self._waiter
         if connection is not None:
             connection.disconnect()

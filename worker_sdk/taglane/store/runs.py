@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from heapq import merge
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
 
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     from redis.client import PubSub
 
     from taglane.store.server import Server
+
+log = logging.getLogger(__name__)
 
 PAGE = 200
 RECHECK = 5.0
@@ -67,10 +72,15 @@ class Runs:
 
         Raises:
             RunNotFound: it is not kept, or never was.
+            ServerUnavailable: its record is spoiled, too.
         """
         tenant = self._tenant(run_id, tenant)
         with self._server.renamed(f"reading run {run_id}"):
-            found = from_fields(run_id, tenant, self._server.redis.hmget(keys.run(tenant, run_id), FIELDS))
+            fields = self._server.redis.hmget(keys.run(tenant, run_id), FIELDS)
+        try:
+            found = from_fields(run_id, tenant, fields)
+        except ValueError as error:
+            raise ServerUnavailable(f"the record of run {run_id} can't be read: {error}") from error
         if found is None:
             raise RunNotFound(run_id)
         return found
@@ -78,16 +88,14 @@ class Runs:
     def list(
         self, tenant: str | None = None, *, job: str | None = None, state: str | None = None, limit: int = 50
     ) -> list[RunInfo]:
-        """Return the newest runs first, of one tenant or of all that the operator has."""
+        """Return the runs that were made last, the newest first, of one tenant or of all that the operator has.
+
+        What a tenant has spoiled is left out, and logged: it hides nothing else.
+        """
         tenants = [tenant] if tenant else self._tenants()
-        found: list[RunInfo] = []
-        for each in tenants:
-            matching = (
-                run for run in self._newest(each) if (job is None or run.job == job) and state in {None, run.state}
-            )
-            found += [run for run, _ in zip(matching, range(limit), strict=False)]
-        found.sort(key=lambda run: run.queued_at or 0, reverse=True)
-        return found[:limit]
+        newest = merge(*(self._newest(each) for each in tenants), key=lambda made: made[0], reverse=True)
+        matching = (run for _, run in newest if (job is None or run.job == job) and state in {None, run.state})
+        return list(islice(matching, limit))
 
     def wait(self, run_id: str, timeout: float | None = None, tenant: str | None = None) -> RunInfo:
         """Wait until a run has ended, for *timeout* seconds at most; wakes when it does, without polling.
@@ -172,22 +180,46 @@ class Runs:
         with self._server.renamed("listing tenants"):
             return sorted(name.decode() for name in self._server.redis.hkeys(keys.TENANTS))
 
-    def _newest(self, tenant: str) -> Iterator[RunInfo]:
+    def _newest(self, tenant: str) -> Iterator[tuple[float, RunInfo]]:
+        """Yield when each run was made, ms, and the run."""
         start = 0
         while True:
             with self._server.renamed(f"listing runs of {tenant}"):
-                ids = self._server.redis.zrevrange(keys.runs(tenant), start, start + PAGE - 1)
                 pipeline = self._server.redis.pipeline(transaction=False)
-                for run_id in ids:
-                    pipeline.hmget(keys.run(tenant, run_id.decode()), FIELDS)
-                rows = pipeline.execute()
-            for run_id, row in zip(ids, rows, strict=True):
-                found = from_fields(run_id.decode(), tenant, row)
+                pipeline.zrevrange(keys.runs(tenant), start, start + PAGE - 1, withscores=True)
+                (made,) = pipeline.execute(raise_on_error=False)
+                if isinstance(made, Exception):
+                    _pass_over(made, keys.runs(tenant))
+                    made = []
+                for run_id, _ in made:
+                    pipeline.hmget(keys.run(tenant, run_id.decode(errors="replace")), FIELDS)
+                rows = pipeline.execute(raise_on_error=False)
+            for (run_id, instant), row in zip(made, rows, strict=True):
+                found = _read(run_id.decode(errors="replace"), tenant, row)
                 if found is not None:
-                    yield found
-            if len(ids) < PAGE:
+                    yield instant, found
+            if len(made) < PAGE:
                 return
             start += PAGE
+
+
+def _pass_over(error: Exception, key: str) -> None:
+    """Take note of a key that its tenant has made something else of; raise any other error."""
+    if not str(error).startswith("WRONGTYPE"):
+        raise error
+    log.warning("key_unreadable key=%s", key)
+
+
+def _read(run_id: str, tenant: str, row: Any) -> RunInfo | None:
+    key = keys.run(tenant, run_id)
+    if isinstance(row, Exception):
+        _pass_over(row, key)
+        return None
+    try:
+        return from_fields(run_id, tenant, row)
+    except ValueError:
+        log.warning("key_unreadable key=%s", key)
+        return None
 
 
 def _heard(listener: PubSub, channel: bytes, seconds: float) -> bool:

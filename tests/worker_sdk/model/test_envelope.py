@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from celery import Celery
+from hypothesis import given
+from hypothesis import strategies as st
+from kombu.serialization import dumps
+from taglane.errors import BadParams
+from taglane.model.envelope import ENDED_TASK, HEADER, Delivery, of_call, pack, unpack
+
+APP = Celery("envelopes", set_as_current=False)
+
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+signatures = st.lists(
+    st.builds(lambda name: APP.signature(name, (1,)), st.sampled_from(["a.one", "a.two"])), min_size=1, max_size=2
+)
+options = st.fixed_dictionaries(
+    {},
+    optional={
+        "retries": st.integers(0, 9),
+        "root_id": st.sampled_from(["one", "other"]),
+        "parent_id": st.just("parent"),
+        "group_id": st.just("group"),
+        "group_index": st.integers(0, 9),
+        "time_limit": st.integers(1, 9),
+        "soft_time_limit": st.integers(1, 9),
+        "callbacks": signatures,
+        "errbacks": signatures,
+        "chain": signatures,
+        "chord": st.just(APP.signature("a.body")),
+        "shadow": st.text(min_size=1),
+        "replaced_task_nesting": st.integers(0, 2),
+        "ignore_result": st.booleans(),
+    },
+)
+READ = (  # noqa: SIM905 - a list of words
+    "id task retries root_id parent_id group group_index timelimit shadow replaced_task_nesting ignore_result stamps"
+).split()
+"""The headers that a worker acts on."""
+
+
+def make_message(args: list[Any], kwargs: dict[str, Any], priority: int = 0, **options: Any) -> dict[str, Any]:
+    """A task as Celery hands it to a transport."""
+    sent = APP.amqp.as_task_v2("one", "a.task", args, kwargs, **options)
+    content_type, encoding, body = dumps(sent.body, serializer="json")
+    return {
+        "body": body,
+        "content-type": content_type,
+        "content-encoding": encoding,
+        "headers": {**sent.headers, **options.get("headers", {})},
+        "properties": {**sent.properties, "priority": priority},
+    }
+
+
+def deliver(envelope: str, **fields: Any) -> dict[str, Any]:
+    """What a worker gets of it."""
+    known: dict[str, Any] = {
+        "run": "one",
+        "token": 4,
+        "envelope": envelope.encode(),
+        "attempt": 1,
+        "tenant": "acme",
+        "tag": "acme.gpu",
+        "job": "",
+        "due": None,
+        "rescues": 0,
+        "ended": "",
+        "of": "",
+        "task": "a.task",
+    }
+    return unpack(Delivery(**{**known, **fields}))
+
+
+def acted_on(message: dict[str, Any]) -> dict[str, Any]:
+    """The headers that a worker acts on, with what it assumes of those that are absent."""
+    headers = message["headers"]
+    assumed = {"retries": 0, "timelimit": [None, None], "replaced_task_nesting": 0, "ignore_result": False}
+    found: dict[str, Any] = {name: headers.get(name) or assumed.get(name) for name in READ}
+    return {**found, "timelimit": list(found["timelimit"]), "root_id": found["root_id"] or "one"}
+
+
+@given(
+    args=st.lists(values, max_size=3),
+    kwargs=st.dictionaries(st.text(max_size=5), values, max_size=3),
+    priority=st.integers(0, 9),
+    options=options,
+)
+def test_a_message_arrives_as_it_was_sent(
+    args: list[Any], kwargs: dict[str, Any], priority: int, options: dict[str, Any]
+) -> None:
+    """Arguments, canvas, the headers that a worker acts on, and the priority survive the way to the worker."""
+    sent = make_message(args, kwargs, priority, **options)
+
+    envelope, _ = pack(sent)
+    arrived = deliver(envelope)
+
+    sent_body, body = json.loads(sent["body"]), json.loads(arrived["body"])
+    assert sent_body[:2] == body[:2]
+    assert {name: each for name, each in sent_body[2].items() if each is not None} == {
+        name: each for name, each in body[2].items() if each is not None
+    }
+    assert acted_on(sent) == acted_on(arrived)
+    assert priority == arrived["properties"]["priority"]
+    assert ("application/json", "utf-8") == (arrived["content-type"], arrived["content-encoding"])
+
+
+@given(options=options)
+def test_whoever_depends_on_a_run_is_known(options: dict[str, Any]) -> None:
+    """Errbacks, a chain or a chord depend on how a run ends; callbacks alone are owed nothing when it fails."""
+    _, depends = pack(make_message([], {}, **options))
+    assert any(options.get(name) for name in ("errbacks", "chain", "chord")) is depends
+
+
+@given(text=st.text())
+def test_no_argument_passes_for_canvas(text: str) -> None:
+    """Whatever an argument says, it is neither taken for the end of the body, nor for someone who depends on it."""
+    for tricky in (text, '{"callbacks": null, "errbacks": null, "chain": null, "chord": null}]', '"chord": {}}]'):
+        envelope, depends = pack(make_message([tricky], {"x": tricky}))
+        assert not depends
+        assert [[tricky], {"x": tricky}] == json.loads(deliver(envelope)["body"])[:2]
+
+
+def test_own_headers_travel() -> None:
+    """A header of the application's own arrives; nobody outside can set ours."""
+    message = make_message([], {}, headers={"x-colour": "red", HEADER: {"tenant": "other"}})
+    headers = deliver(pack(message)[0])["headers"]
+    assert ("red", "acme", 4) == (headers["x-colour"], headers[HEADER]["tenant"], headers[HEADER]["token"])
+
+
+def test_what_both_ends_know_does_not_travel() -> None:
+    """A plain call costs its arguments and a few bytes."""
+    envelope, _ = pack(make_message([1, 2], {}))
+    assert {"b": "[[1, 2], {}, {}]"} == json.loads(envelope)
+
+
+@pytest.mark.parametrize("content_type", ["application/x-python-serialize", "application/x-yaml", "text/plain", None])
+def test_anything_but_json_is_refused(content_type: str | None) -> None:
+    """Pickle would let a sender run code in the worker."""
+    with pytest.raises(BadParams, match="JSON only"):
+        pack({**make_message([], {}), "content-type": content_type})
+
+
+@given(kwargs=st.dictionaries(st.text(max_size=5), values, max_size=3))
+def test_a_plain_call_is_a_message_too(kwargs: dict[str, Any]) -> None:
+    """What `enqueue` makes of params arrives as the task's keyword arguments."""
+    assert [[], kwargs, {}] == json.loads(deliver(of_call(kwargs))["body"])
+
+
+def test_params_that_are_not_json_are_refused() -> None:
+    """They are an error of the caller, not of the worker."""
+    with pytest.raises(BadParams, match="not JSON"):
+        of_call({"x": object()})
+
+
+def test_the_end_of_a_run_is_told_in_its_name() -> None:
+    """The follow-up of a run that the server ended executes our own task, under the id of the one that ended."""
+    envelope, _ = pack(make_message([1], {}, chord=APP.signature("a.body"), group_id="group"))
+    headers = deliver(envelope, run="one~end", ended="expired", of="one")["headers"]
+    assert (ENDED_TASK, "one", "group") == (headers["task"], headers["id"], headers["group"])
+    assert ("one~end", "expired", "a.task") == tuple(headers[HEADER][name] for name in ("run", "ended", "task"))
+
+
+@pytest.mark.parametrize("envelope", ["", "nonsense", "{}", "[]"])
+def test_an_envelope_that_is_none_is_an_error(envelope: str) -> None:
+    """Of the kinds that the transport takes for an unreadable run."""
+    with pytest.raises((ValueError, KeyError, TypeError, AttributeError)):
+        deliver(envelope)
