@@ -26,7 +26,6 @@ NEVER = {"utils", "util", "helpers", "common", "base", "manager"}
 
 TESTED_ELSEWHERE = {
     "cli/taglane_cli/demo.py": "tests/e2e/test_demo.py, as the process that it is",
-    "worker_sdk/taglane/store/keys.py": "here, against the prelude",
 }
 """Modules without a test file of their own, each with where it is tested."""
 

@@ -9,12 +9,11 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from redis import Redis
-from taglane_scheduler.embedded import EmbeddedServer
-
 from bench import report
 from bench.rounds import Rounds
 from bench.sides import Ours, Stock
+from redis import Redis
+from taglane_scheduler.embedded import EmbeddedServer
 
 if TYPE_CHECKING:
     from bench.rounds import Comparison

@@ -43,7 +43,17 @@ class Stuck(Exception):
     """A worker makes no progress."""
 
 
-def drain(redis: Any, side: Side, pool: str, task: str, runs: int, *, workers: int = 1, concurrency: int = 2, **environment: str) -> Drain:
+def drain(
+    redis: Any,
+    side: Side,
+    pool: str,
+    task: str,
+    runs: int,
+    *,
+    workers: int = 1,
+    concurrency: int = 2,
+    **environment: str,
+) -> Drain:
     """Fill the queue, start the workers, time them, end them."""
     side.clear()
     side.fill(task, runs)
@@ -73,7 +83,9 @@ def _watch(redis: Any, side: Side, runs: int, processes: list[Popen[str]]) -> tu
             seconds = max(POLL, now - begin[0])
             return max(begin[1], 1) / seconds, (_cpu(redis) - begin[2]) / seconds
         if now - moved_at > PATIENCE or any(process.poll() is not None for process in processes):
-            raise Stuck(f"{side.name}: {left} of {runs} left, and nothing moved for {PATIENCE:g} s: {sides.complaint()}")
+            raise Stuck(
+                f"{side.name}: {left} of {runs} left, and nothing moved for {PATIENCE:g} s: {sides.complaint()}"
+            )
 
 
 def _cpu(redis: Any) -> float:

@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ def main(side: str, way: str, task: str, runs: str) -> None:
     print(json.dumps(_timed(lambda: [send() for _ in range(count)] and None)))
 
 
-def _sender(side: str, way: str, task: str) -> Callable[[], object]:
+def _sender(side: str, way: str, task: str) -> Callable[[], Any]:
     name = f"bench.tasks.{task}"
     if side == "taglane" and way == "send":
         from taglane import Taglane  # noqa: PLC0415
@@ -44,7 +44,8 @@ def _sender(side: str, way: str, task: str) -> Callable[[], object]:
     else:
         from bench.app_stock import app  # noqa: PLC0415
     app.loader.import_default_modules()
-    return app.tasks[name].apply_async
+    send: Callable[[], Any] = app.tasks[name].apply_async
+    return send
 
 
 def _many(task: str, count: int) -> Callable[[], object]:
@@ -61,7 +62,7 @@ def _timed(work: Callable[[], object]) -> dict[str, float]:
     return {"seconds": time.perf_counter() - begin}
 
 
-def _waits(send: Callable[[], object], side: str, count: int) -> dict[str, list[float]]:
+def _waits(send: Callable[[], Any], side: str, count: int) -> dict[str, list[float]]:
     starts, results = [], []
     for number in range(count + 5):
         begin = time.monotonic()

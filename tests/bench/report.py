@@ -24,7 +24,11 @@ def machine(redis: Any, command: str) -> Iterator[str]:
     server = redis.info("server")
     name = "Valkey " + server["valkey_version"] if "valkey_version" in server else "Redis " + server["redis_version"]
     yield f"machine: {_processor()}, {os.cpu_count()} cores, {platform.platform(terse=True)}"
-    yield f"python {platform.python_version()}, " + ", ".join(f"{each} {version(each)}" for each in PACKAGES) + f", {name}"
+    yield (
+        f"python {platform.python_version()}, "
+        + ", ".join(f"{each} {version(each)}" for each in PACKAGES)
+        + f", {name}"
+    )
     yield f"load before: {os.getloadavg()[0]:.2f}; command: {command}"
 
 

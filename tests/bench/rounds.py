@@ -45,7 +45,9 @@ class Rounds:
         say: told what is being measured.
     """
 
-    def __init__(self, redis: Any, url: str, ours: Ours, stock: Stock, *, runs: int, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, redis: Any, url: str, ours: Ours, stock: Stock, *, runs: int, say: Callable[[str], None]
+    ) -> None:
         self._redis = redis
         self._url = url
         self._ours = ours
@@ -66,7 +68,10 @@ class Rounds:
         """Find, for each pool, the prefetch at which stock Celery drains faster."""
         for pool in sides.POOLS:
             runs = max(200, self._runs // 4)
-            rates = {each: drain(self._redis, self._stock, pool, "noop", runs, BENCH_PREFETCH=each).rate for each in PREFETCHES}
+            rates = {
+                each: drain(self._redis, self._stock, pool, "noop", runs, BENCH_PREFETCH=each).rate
+                for each in PREFETCHES
+            }
             self._prefetch[pool] = max(rates, key=lambda each: rates[each])
             self._say(f"stock {pool}: " + ", ".join(f"prefetch {each} {rate:.0f}/s" for each, rate in rates.items()))
         return self._prefetch

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from redis import Redis
 from taglane.client import Taglane
@@ -20,12 +20,9 @@ from taglane.store import keys
 from taglane.store.server import Server
 from taglane_scheduler.tenancy.tenants import Tenants
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 TESTS = Path(__file__).resolve().parents[1]
 TENANT = "bench"
-LOG = tempfile.TemporaryFile()
+LOG = tempfile.TemporaryFile()  # noqa: SIM115 - for as long as this process lasts
 POOLS = ("prefork", "threads", "solo")
 
 
@@ -33,7 +30,7 @@ class Side(Protocol):
     """What is measured."""
 
     name: str
-    environment: Mapping[str, str]
+    environment: dict[str, str]
 
     def clear(self) -> None: ...
     def fill(self, task: str, runs: int) -> None: ...

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-
 from bench.__main__ import measure
 
 if TYPE_CHECKING:
@@ -21,7 +20,9 @@ def comparisons() -> list[Comparison]:
 def test_every_measurement_gives_a_figure(comparisons: list[Comparison]) -> None:
     """Each line has a positive figure of ours, and one of theirs wherever they have such a thing."""
     assert all(value > 0 for line in comparisons for value in (*line.ours, *line.theirs))
-    assert {"drain auto vs prefork, results", "enqueue_many vs apply_async, results"} <= {line.what for line in comparisons}
+    assert {"drain auto vs prefork, results", "enqueue_many vs apply_async, results"} <= {
+        line.what for line in comparisons
+    }
     assert ["fires/s"] == [line.unit for line in comparisons if not line.theirs]
 
 

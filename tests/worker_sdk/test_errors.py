@@ -67,8 +67,8 @@ def drawn_tree() -> dict[str, str]:
     """Each class of the drawing at the top of the module, with the one that it hangs on."""
     parents: list[str] = []
     tree = {}
-    for line in (errors.__doc__ or "").splitlines():
-        found = re.match(r"    ((?:[│ ]   )*)(?:[├└]── )?([A-Z]\w+)", line)
+    for line in inspect.cleandoc(errors.__doc__ or "").splitlines():
+        found = re.match(r"((?:[│ ]   )*)(?:[├└]── )?([A-Z]\w+)", line)
         if found is None or not (parents or found[2] == "TaglaneError"):
             continue
         depth = len(found[1]) // 4 + ("── " in line)
@@ -81,7 +81,9 @@ def drawn_tree() -> dict[str, str]:
 
 def test_the_drawing_is_the_tree() -> None:
     """The tree at the top of the module is what the classes are."""
-    assert {each.__name__: each.__base__.__name__ for each in classes() if each is not TaglaneError} == drawn_tree()
+    tree = {each.__name__: each.__bases__[0].__name__ for each in classes() if each is not TaglaneError}
+
+    assert tree == drawn_tree()
 
 
 @pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)

@@ -49,4 +49,4 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'taglane' has no attribute 'Tagline'"):
         taglane.Tagline  # noqa: B018
     with pytest.raises(ImportError, match="cannot import name 'Tagline'"):
-        exec("from taglane import Tagline")  # noqa: S102
+        exec("from taglane import Tagline")

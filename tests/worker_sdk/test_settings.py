@@ -75,4 +75,4 @@ def test_bad_values_are_named(monkeypatch: pytest.MonkeyPatch, name: str, value:
 def test_settings_do_not_change() -> None:
     """They are read once: who holds them can rely on them."""
     with pytest.raises(ValidationError, match="frozen"):
-        load_settings().batch = 1  # type: ignore[misc]
+        load_settings().batch = 1

@@ -175,7 +175,7 @@ def hold(gate: str) -> str:
 @app.task(bind=True)
 def reject(self: Task[Any, Any], name: str, *, requeue: bool) -> int:  # noqa: ARG001 - bound, as those are that reject
     count = note(name)
-    if count == 1:
+    if count == 1 or not requeue:
         raise Reject("not by me", requeue=requeue)
     return count
 

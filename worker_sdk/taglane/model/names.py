@@ -85,7 +85,7 @@ def tag_for(tenant: str, tag: str | None) -> str:
         BadName: the tag is malformed.
         TagNotOwned: the tag is another tenant's.
     """
-    if not tag:
+    if tag is None:
         return tenant
     if owner_of(check_tag(tag)) not in {tenant, SHARED}:
         raise TagNotOwned(tag, tenant)

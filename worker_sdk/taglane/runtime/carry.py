@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
+UNTOLD = "-"
+"""Stands for a part when nobody has told those who depend on the run how it ended: its chain, its chord, its errbacks."""
+
+
 class Outcome(NamedTuple):
     """What is to be written of a run; small, since it crosses a pipe."""
 
@@ -30,7 +34,7 @@ class Outcome(NamedTuple):
     result: str = ""
     """JSON as `model.run.read_outcome` reads it."""
     part: str = ""
-    """The run's part of a chord, as the finish script takes it."""
+    """The run's part of a chord, as the finish script takes it; or `UNTOLD`."""
     again: tuple[str, str, str, str, int] | None = None
     """For retry: at, envelope, task, tag, step."""
 
@@ -56,8 +60,8 @@ class Carry:
             return Outcome("retry", self.result if isinstance(error, Retry) else "", again=self.again)
         if isinstance(error, Retry):
             return Outcome("failed", self.result or _describe(value), self.part)
-        if isinstance(error, Reject) and error.requeue:
-            return Outcome("requeue")
+        if isinstance(error, Reject):
+            return Outcome("requeue") if error.requeue else Outcome("failed", _describe(value), self.part or UNTOLD)
         if isinstance(error, Ignore) and not self.state:
             return Outcome("replaced" if self.was_replaced else "succeeded", "", self.part)
         if self.state:

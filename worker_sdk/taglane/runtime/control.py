@@ -29,7 +29,7 @@ class Control(CeleryControl):
     """`app.control` without a broadcast channel."""
 
     def revoke(self, task_id: Any, destination: Any = None, terminate: bool = False, **_: Any) -> None:
-        """Cancel runs: what waits ends at once, what runs is asked to stop."""
+        """Cancel runs: what waits ends at once; what runs goes on, unless *terminate* asks to stop it."""
         url = self.app.conf.broker_transport_options["url"]
         runs = Runs(server_for(url))
         for run in [task_id] if isinstance(task_id, str) else list(task_id):
@@ -37,7 +37,8 @@ class Control(CeleryControl):
             if tenant is None:
                 raise TenantMissing(f"revoke of {run}")
             try:
-                runs.cancel(run, "revoked", tenant)
+                if terminate or runs.get(run, tenant).state != "running":
+                    runs.cancel(run, "revoked", tenant)
             except RunNotFound:
                 logger.info("revoke_unknown run=%s", run)
 

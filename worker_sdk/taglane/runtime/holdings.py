@@ -11,10 +11,12 @@ import logging
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from taglane.runtime.carry import Outcome
+from taglane.runtime.held import Held
+from taglane.runtime.outbox import HAND_BACK_MS, Call, Outbox
+from taglane.runtime.pace import Pace
 from taglane.store import keys
 
 if TYPE_CHECKING:
@@ -24,47 +26,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("taglane.worker")
 
-HORIZON = 0.1
-"""Seconds of work to hold beyond what is being executed."""
-
 STALE = 2.0
 """Seconds after which a run that we hold and don't get to goes back to its queue, for another worker."""
 
-HAND_BACK_MS = 1000
-"""How long a run waits that this worker gives up for another, or whose task asked for another try."""
-
 FRESH = 0.8
 """The part of a lease after which a worker that could not renew starts nothing more of what it holds."""
-
-Call = tuple[str, list[Any]]
-"""A move and its arguments."""
-
-
-class Finish(NamedTuple):
-    """One end of a run, as the finish script takes it."""
-
-    run: str
-    token: int
-    kind: str
-    ran_ms: int | str
-    result: str
-    part: str
-
-
-@dataclass(slots=True)
-class Held:
-    """One lease of this process. Instants are seconds of the monotonic clock."""
-
-    delivery: Delivery
-    fetched_at: float
-    started_at: float | None = None
-    in_pool: bool = False
-    marked: bool = False
-    """The server knows that it has started."""
-    last: bool = False
-    """Its task acknowledges early: one death is its last."""
-    lost: bool = False
-    noted: Outcome | None = None
 
 
 class Holdings:
@@ -81,6 +47,10 @@ class Holdings:
         """Called when there is something to take, from any thread."""
         self.on_cancel: Callable[[str], None] = lambda _message: None
         """Called, from the sender, with the message id of a run that executes and is to be stopped."""
+        self.on_stuck: Callable[[list[str]], None] = lambda _messages: None
+        """Called, from the fetcher, with the message ids of runs that the pool was given and does not get to."""
+        self.looks_ahead = False
+        """Whether the pool has a queue of its own, from which `on_stuck` can recall a run."""
         self.lock = threading.Lock()
         self.room = threading.Condition(self.lock)
         """Notified when the inbox wants more."""
@@ -90,16 +60,14 @@ class Holdings:
         """Whether runs are to be fetched."""
         self.renewed_at = time.monotonic()
         self.must_renew = False
-        self._batch = batch
         self._window = 1
         self._inbox: deque[Delivery] = deque()
         self._held: dict[str, Held] = {}
         self._run_of: dict[str, str] = {}
         self._executing = 0
         self._alone = False
-        self._mean = 0.02
-        self._finishes: list[Finish] = []
-        self._calls: list[Call] = []
+        self._pace = Pace(batch)
+        self._outbox = Outbox()
 
     # -- for the main loop ---------------------------------------------------------------------------------------
 
@@ -122,26 +90,36 @@ class Holdings:
 
         A worker that could not renew for a lease starts nothing that it holds: it asks first whether it still does.
         """
-        if not self._inbox or self._executing >= self._window:
+        if not self._inbox or not self.has_room():
             return None
         with self.lock:
-            if not self._inbox:
-                return None
-            now = time.monotonic()
-            if now - self.renewed_at > self.lease * FRESH:
-                self._renew_now()
+            if not self._inbox or not self._is_fresh():
                 return None
             delivery = self._inbox.popleft()
             self._executing += 1
-            self._held[delivery.run].started_at = now
+            self._held[delivery.run].taken = True
             self._ask_for_more()
             return delivery
 
-    def started(self, run: str) -> None:
-        """Note that the pool has been given a run: its clock starts."""
+    def applied(self, run: str) -> None:
+        """Note that the pool has been given a run."""
         held = self._held.get(run)
         if held is not None:
-            held.in_pool, held.started_at = True, time.monotonic()
+            held.in_pool = True
+
+    def began(self, run: str) -> None:
+        """Note that the pool executes a run: its clock starts."""
+        held = self._held.get(run)
+        if held is not None:
+            held.started_at = time.monotonic()
+
+    def is_sure_of(self, run: str) -> bool | None:
+        """Whether a run that waited in the pool is still ours: None while that is being asked."""
+        with self.lock:
+            held = self._held.get(run)
+            if held is None or held.lost:
+                return False
+            return True if self._is_fresh() else None
 
     def acknowledged_early(self, run: str) -> None:
         """Note that a run's task asked not to be run again after a death."""
@@ -187,17 +165,20 @@ class Holdings:
 
     def has_room(self) -> bool:
         """Whether the pool can execute one more."""
-        return self._executing < self._window
+        return self._executing < self._window + self._ahead()
 
-    def settle(self, run: str, outcome: Outcome | None) -> None:
-        """End what we do of a run: what the parent noted wins over what its child said. Asked again: nothing."""
+    def settle(self, run: str, outcome: Outcome | None, took: float | None = None) -> None:
+        """End what we do of a run: what the parent noted wins over what its child said. Asked again: nothing.
+
+        *took* is how long the task itself took, seconds, where that is known.
+        """
         with self.lock:
             held = self._drop(run)
             if held is None:
                 return
             ran = time.monotonic() - held.started_at if held.started_at is not None else None
             if ran is not None:
-                self._mean += (ran - self._mean) * 0.1
+                self._pace.learn(ran if took is None else took)
             if not held.lost:
                 self._say(held, held.noted or outcome or Outcome("failed"), ran)
             self._ask_for_more()
@@ -208,8 +189,17 @@ class Holdings:
         with self.lock:
             held = self._drop(run)
             if held is not None and not held.lost:
-                self._hand_back(held.delivery, HAND_BACK_MS)
+                self._hand_back(held.delivery)
             self._ask_for_more()
+        self.wake()
+
+    def recalled(self, run: str) -> None:
+        """Hand back a run that the pool did not get to, to the head of its queue."""
+        with self.lock:
+            held = self._drop(run)
+            if held is not None and not held.lost:
+                self._outbox.hand_back_at_once([held.delivery])
+                self.news.notify()
         self.wake()
 
     # -- for the fetcher -----------------------------------------------------------------------------------------
@@ -218,7 +208,7 @@ class Holdings:
         """How many runs to fetch now; 0 when the inbox has enough. The lock is held."""
         if self._alone:
             return 0
-        wanted = self._wanted()
+        wanted = self._pace.wanted(self._window)
         return wanted - len(self._inbox) if len(self._inbox) * 2 <= wanted else 0
 
     def is_idle(self) -> bool:
@@ -235,7 +225,7 @@ class Holdings:
         with self.lock:
             for delivery in deliveries:
                 if (delivery.of or delivery.run) in self._run_of:
-                    self._hand_back(delivery, HAND_BACK_MS)
+                    self._hand_back(delivery)
                     continue
                 self._held[delivery.run] = Held(delivery, now)
                 self._run_of[delivery.of or delivery.run] = delivery.run
@@ -246,12 +236,21 @@ class Holdings:
         self.wake()
 
     def return_stale(self) -> None:
-        """Hand back what has lain in the inbox for too long, behind long runs. The lock is held."""
-        if not self._inbox or self._executing < self._window:
+        """Hand back what waits here for too long, behind long runs. The lock is held."""
+        if self._executing < self._window:
             return
-        if self._held[self._inbox[0].run].fetched_at < time.monotonic() - STALE:
-            self._mean = max(self._mean, STALE)
+        oldest = time.monotonic() - STALE
+        if self._inbox and self._held[self._inbox[0].run].fetched_at < oldest:
+            self._pace.slow_down(STALE)
             self._empty_inbox()
+        stuck = [
+            held.delivery.of or run
+            for run, held in self._held.items()
+            if held.taken and held.started_at is None and held.fetched_at < oldest
+        ]
+        if stuck and self.looks_ahead:
+            self._pace.slow_down(STALE)
+            self.on_stuck(stuck)
 
     # -- for the sender ------------------------------------------------------------------------------------------
 
@@ -261,15 +260,11 @@ class Holdings:
 
     def has_news(self) -> bool:
         """Whether there is something to say."""
-        return bool(self._finishes or self._calls)
+        return bool(self._outbox)
 
     def pack(self, most: int) -> list[Call]:
         """Take what is to be said, *most* ends at once. The lock is held."""
-        finishes, self._finishes = self._finishes[:most], self._finishes[most:]
-        calls, self._calls = self._calls, []
-        if finishes:
-            calls.insert(0, ("finish", [value for finish in finishes for value in finish]))
-        return calls
+        return self._outbox.pack(most)
 
     def first_unmarked(self) -> float | None:
         """When the run started that has executed longest without the server's knowing. The lock is held."""
@@ -318,16 +313,22 @@ class Holdings:
             if held.delivery in self._inbox:
                 self._inbox.remove(held.delivery)
                 self._forget(held)
-                self._finishes.append(Finish(run, held.delivery.token, "cancelled", "", "", ""))
-                self.news.notify()
+                self._say(held, Outcome("cancelled"), None)
                 self._ask_for_more()
                 return
         self.on_cancel(held.delivery.of or run)
 
     # -- within --------------------------------------------------------------------------------------------------
 
-    def _wanted(self) -> int:
-        return max(1, min(self._batch, int(HORIZON * self._window / max(self._mean, 1e-4))))
+    def _is_fresh(self) -> bool:
+        """Whether the leases were renewed of late; asks for it when they were not. The lock is held."""
+        if time.monotonic() - self.renewed_at <= self.lease * FRESH:
+            return True
+        self._renew_now()
+        return False
+
+    def _ahead(self) -> int:
+        return self._pace.ahead(self._window) if self.looks_ahead and not self._alone else 0
 
     def _ask_for_more(self) -> None:
         if self.serving and self.appetite():
@@ -338,22 +339,11 @@ class Holdings:
         self.news.notify()
 
     def _say(self, held: Held, outcome: Outcome, ran: float | None) -> None:
-        run, token = held.delivery.run, held.delivery.token
-        match outcome.kind:
-            case "retry" if outcome.again is not None:
-                at, envelope, task, tag, step = outcome.again
-                self._calls.append(("retry", [run, token, at, envelope, outcome.result, task, tag, step]))
-            case "requeue":
-                self._hand_back(held.delivery, HAND_BACK_MS)
-            case "died":
-                self._calls.append(("died", [run, token]))
-            case kind:
-                milliseconds = "" if ran is None else max(0, round(ran * 1000))
-                self._finishes.append(Finish(run, token, kind, milliseconds, outcome.result, outcome.part))
+        self._outbox.end(held.delivery, outcome, ran)
         self.news.notify()
 
-    def _hand_back(self, delivery: Delivery, wait_ms: int) -> None:
-        self._calls.append(("hand_back", [wait_ms, delivery.run, delivery.token]))
+    def _hand_back(self, delivery: Delivery) -> None:
+        self._outbox.hand_back(delivery, HAND_BACK_MS)
         self.news.notify()
 
     def _drop(self, run: str) -> Held | None:
@@ -370,14 +360,12 @@ class Holdings:
         self._alone = self._alone and bool(self._held)
 
     def _empty_inbox(self) -> None:
-        arguments: list[Any] = [""]
-        while self._inbox:
-            held = self._held[self._inbox.popleft().run]
-            self._forget(held)
-            arguments += [held.delivery.run, held.delivery.token]
-        if len(arguments) > 1:
-            self._calls.append(("hand_back", arguments))
-            self.news.notify()
+        deliveries = list(self._inbox)
+        self._inbox.clear()
+        for delivery in deliveries:
+            self._forget(self._held[delivery.run])
+        self._outbox.hand_back_at_once(deliveries)
+        self.news.notify()
 
 
 _current: Holdings | None = None

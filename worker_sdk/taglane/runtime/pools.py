@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from billiard.exceptions import WorkerLostError
 from celery import concurrency
+from celery.concurrency.base import apply_target
 from celery.concurrency.prefork import TaskPool as CeleryPrefork
 from celery.concurrency.solo import TaskPool as CelerySolo
+from celery.concurrency.thread import ApplyResult
 from celery.concurrency.thread import TaskPool as CeleryThreads
+from celery.worker import state as worker_state
 
 from taglane.model.envelope import HEADER
 from taglane.runtime import holdings
@@ -16,12 +20,16 @@ from taglane.runtime.carry import Outcome, execute, raised
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
 
     from taglane.runtime.holdings import Holdings
 
 
 class Carrying:
     """Mixed into a pool: executes our runs through `carry.execute` and settles them when they end."""
+
+    looks_ahead = False
+    """Whether it has a queue of its own, from which a run can be recalled."""
 
     def apply_async(self, target: Callable[..., Any], args: Any = None, kwargs: Any = None, **options: Any) -> Any:
         """See `celery.concurrency.base.BasePool.apply_async`."""
@@ -30,7 +38,8 @@ class Carrying:
         if held is None or header is None:
             return super().apply_async(target, args, kwargs, **options)  # type: ignore[misc]
         settling = Settling(held, header["run"], options)
-        held.started(header["run"])
+        held.applied(header["run"])
+        options["accept_callback"] = settling.on_accepted
         options["callback"] = settling.on_result
         options["error_callback"] = settling.on_error
         if options.get("timeout_callback"):
@@ -44,9 +53,25 @@ class Settling:
     def __init__(self, held: Holdings, run: str, options: dict[str, Any]) -> None:
         self._held = held
         self._run = run
+        self._accept_callback = options["accept_callback"]
         self._callback = options["callback"]
         self._error_callback = options.get("error_callback")
         self._timeout_callback = options.get("timeout_callback")
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the run may still begin, after it has waited in the pool; asks the server when that is in doubt."""
+        while (sure := self._held.is_sure_of(self._run)) is None:
+            time.sleep(0.02)
+        if not sure:
+            worker_state.task_ready(self._accept_callback.__self__)
+            self._held.settle(self._run, None)
+        return sure
+
+    def on_accepted(self, pid: int, accepted_at: float) -> None:
+        """Take note that the pool executes the run now."""
+        self._held.began(self._run)
+        self._accept_callback(pid, accepted_at)
 
     def on_result(self, answer: Any, **kwargs: Any) -> None:
         """Take what `execute` returned; or the error of a pool that could not call it."""
@@ -57,7 +82,7 @@ class Settling:
         try:
             self._callback(returned, **kwargs)
         finally:
-            self._held.settle(self._run, outcome)
+            self._held.settle(self._run, outcome, returned[2])
 
     def on_error(self, info: Any, *args: Any, **kwargs: Any) -> None:
         """Take the death of a child, or the end of a run by a signal or by its time limit."""
@@ -84,7 +109,44 @@ class Prefork(Carrying, CeleryPrefork):
 
 
 class Threads(Carrying, CeleryThreads):
-    """Threads of one process: for tasks that wait for others."""
+    """Threads of one process: for tasks that wait for others.
+
+    Its queue may hold a few runs ahead, so that a thread need not wait for the main loop between two short ones.
+    """
+
+    looks_ahead = True
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._waiting: dict[str, Future[None]] = {}
+
+    def on_apply(  # noqa: PLR0913, D102 - see Celery's
+        self,
+        target: Any,
+        args: Any,
+        kwargs: Any,
+        callback: Any,
+        accept_callback: Any,
+        correlation_id: str = "",
+        **_: Any,
+    ) -> Any:
+        settling = getattr(callback, "__self__", None)
+        if not isinstance(settling, Settling):
+            return super().on_apply(target, args, kwargs, callback, accept_callback)
+        call = (target, args, kwargs, callback, accept_callback)
+        future = self.executor.submit(self._begin, settling, correlation_id, call)
+        self._waiting[correlation_id] = future
+        return ApplyResult(future)
+
+    def _begin(self, settling: Settling, message: str, call: tuple[Any, ...]) -> None:
+        self._waiting.pop(message, None)
+        if settling.is_ours:
+            apply_target(*call)
+
+    def recall(self, message: str) -> bool:
+        """Take back a run that no thread has begun; answers whether it was so."""
+        future = self._waiting.pop(message, None)
+        return future is not None and future.cancel()
 
 
 class Solo(Carrying, CelerySolo):

@@ -11,7 +11,8 @@ from taglane.model.watch import Watch
 from taglane.runtime.holdings import logger
 
 if TYPE_CHECKING:
-    from taglane.runtime.holdings import Call, Holdings
+    from taglane.runtime.holdings import Holdings
+    from taglane.runtime.outbox import Call
     from taglane.runtime.patience import Patience
     from taglane.store.leases import Leases
 

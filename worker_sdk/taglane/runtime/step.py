@@ -70,6 +70,8 @@ class TagStep(bootsteps.StartStopStep):
             self._heart = Heart(self._url, self.tenant, name, min(lease / 5, BEAT))
             self._heart.start()
         held = holdings.Holdings(lease=lease, batch=settings.batch)
+        held.looks_ahead = worker.pool.looks_ahead
+        held.on_stuck = lambda messages: worker.hub.call_soon(_recall, worker, held, messages)
         held.on_cancel = lambda message: worker.hub.call_soon(_terminate, worker, message)
         patience = Patience(settings.patience / 1000, lambda why: worker.hub.call_soon(_give_up, why))
         worker.app.conf.broker_transport_options["who_knows"] = lambda task: leases.who_knows(task, self.tags)
@@ -113,6 +115,15 @@ def check_tags(tags: list[str], server: Server) -> str:
         if owner_of(check_tag(tag)) != owner:
             raise TagNotOwned(tag, owner)
     return owner
+
+
+def _recall(worker: Any, held: holdings.Holdings, messages: list[str]) -> None:
+    """Hand back runs that the pool was given and does not get to."""
+    for message in messages:
+        request, lease = worker_state.requests.get(message), held.lease_of(message)
+        if request is not None and lease is not None and worker.pool.recall(message):
+            worker_state.task_ready(request)
+            held.recalled(lease[0])
 
 
 def _terminate(worker: Any, message: str) -> None:

@@ -49,6 +49,8 @@ def add_tasks(app: Celery) -> None:
         if header["task"] == JOIN_TASK:
             _fail(app, maybe_signature(kwargs["body"], app=app), f"its parts were never joined: {header['ended']}")
             return
+        if header["ended"] == "failed":  # without the task: nobody knows it, or it was rejected
+            raise app.backend.get_task_meta(self.request.id, cache=False)["result"]
         kind = WorkerLostError if header["ended"] == "dead" else TaskRevokedError
         raise kind(f"{header['task']} {header['ended']}")
 

@@ -18,7 +18,7 @@ from kombu.transport import virtual
 from taglane.errors import TaglaneError
 from taglane.model.envelope import Delivery, unpack
 from taglane.runtime import holdings
-from taglane.runtime.carry import Outcome, error_json
+from taglane.runtime.carry import UNTOLD, Outcome, error_json
 from taglane.runtime.publisher import publish
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ class Transport(virtual.Transport):
         tasks = ", ".join(known) or "none"
         reason = f"no live worker of tag {delivery.tag} knows the task {delivery.task!r}; they know: {tasks}"
         logger.error("task_unknown run=%s task=%s", delivery.run, delivery.task)
-        held.settle(delivery.run, Outcome("failed", error_json(NotRegistered, [reason])))
+        held.settle(delivery.run, Outcome("failed", error_json(NotRegistered, [reason]), UNTOLD))
 
 
 class NotRegistered(KeyError):

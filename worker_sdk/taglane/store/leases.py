@@ -13,6 +13,7 @@ from taglane.errors import TaglaneError
 from taglane.model.envelope import Delivery
 from taglane.store import keys
 from taglane.store.server import Server, connect, rename
+from taglane.store.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -145,12 +146,16 @@ class Leases:
     def beats(self) -> dict[str, str]:
         """The heartbeat counters of all workers of the tenant."""
         with self._server.renamed("looking after the workers"):
-            workers = [worker.decode() for worker in self._server.redis.smembers(keys.workers(self._tenant))]
+            workers = [
+                worker.decode(errors="replace") for worker in self._server.redis.smembers(keys.workers(self._tenant))
+            ]
             pipeline = self._server.redis.pipeline(transaction=False)
             for worker in workers:
                 pipeline.hget(keys.worker(self._tenant, worker), "beat")
             counters = pipeline.execute()
-        return {worker: (counter or b"").decode() for worker, counter in zip(workers, counters, strict=True)}
+        return {
+            worker: (counter or b"").decode(errors="replace") for worker, counter in zip(workers, counters, strict=True)
+        }
 
     def rescue(self, worker: str, beat: str) -> tuple[int, int]:
         """Take over what a worker held whose counter stood still at *beat*; answers runs queued again, dead letters."""
@@ -159,18 +164,9 @@ class Leases:
 
     def who_knows(self, task: str, tags: list[str]) -> tuple[bool, list[str]]:
         """Ask whether another worker that serves one of *tags* knows *task*; and what all of them know, sorted."""
-        with self._server.renamed("asking the other workers"):
-            workers = [worker.decode() for worker in self._server.redis.smembers(keys.workers(self._tenant))]
-            pipeline = self._server.redis.pipeline(transaction=False)
-            for worker in workers:
-                pipeline.hmget(keys.worker(self._tenant, worker), "tags", "tasks")
-            rows = pipeline.execute()
-        known: set[str] = set()
-        somebody = False
-        for worker, (served, tasks) in zip(workers, rows, strict=True):
-            if not served or not set(tags) & set(served.decode().split()):
-                continue
-            names = json.loads(tasks or b"[]")
-            known.update(names)
-            somebody = somebody or (worker != self.worker and task in names)
+        serving = [
+            worker for worker in Workers(self._server).list(self._tenant) if not set(tags).isdisjoint(worker.tags)
+        ]
+        somebody = any(task in worker.tasks for worker in serving if worker.id != self.worker)
+        known = {name for worker in serving for name in worker.tasks}
         return somebody, sorted(name for name in known if not name.startswith(("celery.", "taglane.")))

@@ -1,10 +1,11 @@
 -- cancel: end a run that waits, or ask the worker that holds it to stop it. expire: end what waited for too long.
 --
--- A cancelled id stays in its queue's list until a fetch drops it: finding it there would cost O(queue).
+-- A cancelled id stays in its queue's list until it comes to the head: finding it there would cost O(queue). A cancel
+-- that is asked of a worker holds also when the worker dies or gives the run back.
 --
 -- KEYS  1 the tenant's prefix
 -- ARGV  cancel: 1 id  2 why; expire: none
--- Writes run, delayed, ended, cancels, queue. Returns 'missing', 'ended', 'cancelled' or 'asked' (cancel), how many (expire).
+-- Writes run, delayed, expiring, ended, cancels, queue, aside. Returns 'missing', 'ended', 'cancelled' or 'asked' (cancel), how many (expire).
 
 local function cancel(keys, args)
     local P, t = keys[1], now()
@@ -22,23 +23,37 @@ local function cancel(keys, args)
     end
     redis.call('ZREM', delayed_key(P, run.tag), run.id)
     end_run(P, t, run, 'cancelled', {'error', args[2]})
+    drop_heads(P, run.tag, run.step)
     local tally = {}
     tell(tally, run.job, 'cancelled')
     enter(P, t, tally)
     return 'cancelled'
 end
 
+-- Answers the run that it ended.
+local function expire_one(P, t, id)
+    redis.call('ZREM', expiring_key(P), id)
+    local run = load_run(P, id)
+    if not run or ENDED[run.state] or redis.call('ZSCORE', leases_key(P), id) then
+        return nil
+    end
+    redis.call('ZREM', delayed_key(P, run.tag), id)
+    end_run(P, t, run, 'expired', {})
+    return run
+end
+
 local function expire(keys)
-    local P, t, count, tally = keys[1], now(), 0, {}
+    local P, t, count, tally, queues = keys[1], now(), 0, {}, {}
     for _, id in ipairs(redis.call('ZRANGEBYSCORE', expiring_key(P), '-inf', int(t), 'LIMIT', 0, 256)) do
-        redis.call('ZREM', expiring_key(P), id)
-        local run = load_run(P, id)
-        if run and not ENDED[run.state] and not redis.call('ZSCORE', leases_key(P), id) then
-            redis.call('ZREM', delayed_key(P, run.tag), id)
-            end_run(P, t, run, 'expired', {})
+        local run = try(P, id, expire_one, P, t, id)
+        if run then
             tell(tally, run.job, 'expired')
+            queues[queue_key(P, run.tag, run.step)] = run
             count = count + 1
         end
+    end
+    for _, run in pairs(queues) do
+        drop_heads(P, run.tag, run.step)
     end
     enter(P, t, tally)
     return count

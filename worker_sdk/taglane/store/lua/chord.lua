@@ -34,5 +34,6 @@ local function part(keys, args)
 end
 
 redis.register_function('taglane_chord', chord)
-redis.register_function('taglane_chord_size', chord_size)
-redis.register_function('taglane_part', part)
+-- A full server refuses new chords; one that is under way goes on, or it would wait for ever.
+redis.register_function{function_name = 'taglane_chord_size', callback = chord_size, flags = {'allow-oom'}}
+redis.register_function{function_name = 'taglane_part', callback = part, flags = {'allow-oom'}}

@@ -7,7 +7,7 @@
 -- KEYS  1 the tenant's prefix
 -- ARGV  nine a run: 1 id  2 task  3 tag  4 step  5 envelope  6 at: '' now, '+ms' from now, 'ms' then
 --       7 expires: likewise  8 idempotency key, '' for none  9 '1' when others depend on how it ends
--- Writes run, runs, queue or delayed, tags, expiring, key; for a replaced run leases, held; rings the tag.
+-- Writes run, runs, queue or delayed, tags, expiring, key; for a replaced run leases, held, cancels; rings the tag.
 -- Returns two a run: its id (an earlier one for a known key) and 1 when it was made now.
 local function replaceable(P, run)
     return run.state == 'replaced' or (not ENDED[run.state] and redis.call('HGET', run_key(P, run.id), 'replacing'))
@@ -18,18 +18,16 @@ local function enqueue(keys, args)
     for i = 1, #args, 9 do
         local id, key = args[i], args[i + 7]
         local known = key ~= '' and redis.call('GET', idempotency_key(P, key))
-        if known then
-            id = known
-        end
-        local run = load_run(P, id)
-        local replaced = run and not known and replaceable(P, run)
-        if run and not replaced then
-            answer[#answer + 1], answer[#answer + 2] = id, 0
+        local run = not known and load_run(P, id)
+        local replaced = run and replaceable(P, run)
+        if known or run and not replaced then -- a known key's run may be forgotten already: it is not made again
+            answer[#answer + 1], answer[#answer + 2] = known or id, 0
         else
             local extra = {}
             if replaced then
                 release(P, run)
-                redis.call('HDEL', run_key(P, id), 'replacing', 'started', 'result', 'progress', 'deps')
+                redis.call('HDEL', run_key(P, id), 'result', 'progress', 'deps', 'expires')
+                redis.call('ZREM', expiring_key(P), id)
             end
             if args[i + 8] ~= '' then
                 extra[1], extra[2] = 'deps', '1'

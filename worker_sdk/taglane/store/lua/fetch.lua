@@ -1,13 +1,14 @@
 -- fetch: lease waiting runs to a worker.
 --
 -- Takes from the head of the queues, the urgent step first. Each call carries the worker's next sequence number: asked
--- again with the same one, because the reply was lost, it gives the same runs again, so none is held by a worker that
--- does not know of it. What was cancelled or expired is dropped here; an entry without a readable run is laid aside.
+-- again with the same one, because the reply was lost, it gives the same runs again, and one that comes late gives none,
+-- so none is held by a worker that does not know of it. What was cancelled or expired is dropped here, a bounded number
+-- a call; an entry without a readable run is laid aside; so is nothing that is leased already leased again.
 -- A run that was rescued twice is served alone, to a worker that holds nothing, so that it takes no neighbours along.
 --
 -- KEYS  1 the tenant's prefix
 -- ARGV  1 worker  2 sequence number  3 how many at most  4 '1' when the worker holds nothing  5.. tags
--- Writes run, leases, held, queue, delayed, worker, aside; rings a tag that has more.
+-- Writes run, leases, held, queue, delayed, worker, aside, ledger; rings a tag that has more.
 -- Returns 0 for an unknown worker, else {server's time, ms until a delayed run is due (-1: none), runs}, a run being
 -- {id, token, envelope, attempts, tag, job, due, rescues, ended, of, task}.
 local function entry(P, id, token)
@@ -17,13 +18,15 @@ local function entry(P, id, token)
         f[8] or '', f[9] or ''}
 end
 
+local function still(P, id, token)
+    local f = redis.call('HMGET', run_key(P, id), 'token', 'state')
+    return f[1] == token and not ENDED[f[2]] and entry(P, id, tonumber(token))
+end
+
 local function again(P, taken)
     local runs = {}
-    for id, token in string.gmatch(taken, '(%S+) (%d+)') do
-        local f = redis.call('HMGET', run_key(P, id), 'token', 'state')
-        if f[1] == token and not ENDED[f[2]] then
-            runs[#runs + 1] = entry(P, id, tonumber(token))
-        end
+    for id, token in string.gmatch(taken or '', '(%S+) (%d+)') do
+        runs[#runs + 1] = try(P, nil, still, P, id, token) or nil
     end
     return runs
 end
@@ -38,59 +41,69 @@ local function lease(P, t, worker, id)
     return entry(P, id, token)
 end
 
--- Decide what to do with the id at the head of a queue: 'take', 'alone', 'drop'.
-local function judge(P, t, id)
-    local f = redis.pcall('HMGET', run_key(P, id), 'state', 'rescues', 'expires')
-    if f.err or not f[1] then
-        redis.call('RPUSH', aside_key(P), id)
+-- Lease the run that was at the head of a queue, or drop it, or leave it for a worker that can take it `alone`.
+-- Returns 'drop', 'later', or 'take' or 'alone' and the run.
+local function serve(P, t, worker, id, alone, tally)
+    local f = redis.call('HMGET', run_key(P, id), 'state', 'rescues', 'expires', 'job')
+    if not f[1] then
+        lay_aside(P, id)
         return 'drop'
     end
-    if f[1] ~= 'queued' then
+    if f[1] ~= 'queued' or redis.call('ZSCORE', leases_key(P), id) then
         return 'drop'
     end
     if f[3] and tonumber(f[3]) <= t then
         end_run(P, t, load_run(P, id), 'expired', {})
+        tell(tally, f[4], 'expired')
         return 'drop'
     end
-    return tonumber(f[2] or '0') >= ALONE_AFTER and 'alone' or 'take'
+    if tonumber(f[2] or '0') < ALONE_AFTER then
+        return 'take', lease(P, t, worker, id)
+    end
+    if not alone then
+        return 'later'
+    end
+    return 'alone', lease(P, t, worker, id)
 end
 
 local function fetch(keys, args)
-    local P, t, worker, seq, most, idle = keys[1], now(), args[1], args[2], tonumber(args[3]), args[4] == '1'
+    local P, t, worker, seq, idle = keys[1], now(), args[1], args[2], args[4] == '1'
+    local most = math.min(tonumber(args[3]), MOST)
     local known = redis.call('HMGET', worker_key(P, worker), 'beat', 'seq', 'taken')
     if not known[1] then
         return 0
     end
-    if known[2] == seq then
-        return {t, -1, again(P, known[3])}
-    end
-    local runs, taken, wait, stop = {}, {}, -1, false
+    local runs, taken, wait, stop, tally = {}, {}, -1, false, {}
     for i = 5, #args do
-        promote(P, t, args[i])
+        promote(P, t, args[i], 256)
         local next_in = next_delayed(P, t, args[i])
         if next_in and (wait < 0 or next_in < wait) then
             wait = next_in
         end
     end
+    if known[2] and tonumber(seq) <= tonumber(known[2]) then
+        return {t, wait, known[2] == seq and again(P, known[3]) or {}}
+    end
+    local left = most + MOST -- ids to look at: some may be dropped
     for _, step in ipairs(STEPS) do
         for i = 5, #args do
             local queue = queue_key(P, args[i], step)
-            while #runs < most and not stop do
+            while #runs < most and not stop and left > 0 do
                 local id = redis.call('LPOP', queue)
                 if not id then
                     break
                 end
-                local verdict = judge(P, t, id)
-                if verdict == 'alone' and (#runs > 0 or not idle) then
+                left = left - 1
+                local verdict, run = try(P, id, serve, P, t, worker, id, idle and #runs == 0, tally)
+                if verdict == 'later' then
                     redis.call('LPUSH', queue, id)
                     stop = true
-                elseif verdict ~= 'drop' then
-                    local run = lease(P, t, worker, id)
+                elseif run then
                     runs[#runs + 1], taken[#taken + 1] = run, id .. ' ' .. run[2]
                     stop = verdict == 'alone'
                 end
             end
-            if #runs > 0 and (stop or #runs >= most) and redis.call('LLEN', queue) > 0 then
+            if (left == 0 or #runs > 0 and (stop or #runs >= most)) and redis.call('LLEN', queue) > 0 then
                 ring(P, args[i])
             end
         end
@@ -98,9 +111,11 @@ local function fetch(keys, args)
     if stop and #runs == 0 then
         wait = 100 -- what waits for this worker to be idle has no bell: ask again soon
     end
-    if #runs > 0 then
-        redis.call('HSET', worker_key(P, worker), 'seq', seq, 'taken', table.concat(taken, ' '))
+    if left == 0 and #runs < most then
+        wait = 0 -- there may be more behind what was dropped
     end
+    redis.call('HSET', worker_key(P, worker), 'seq', seq, 'taken', table.concat(taken, ' '))
+    enter(P, t, tally)
     return {t, wait, runs}
 end
 

@@ -9,7 +9,8 @@
 --       the due and make no run
 --       trigger: 1 job  2 run id  3 envelope, '' for the job's own
 -- Writes due, run, runs, queue, job, ledger; rings the tag.
--- Returns 1 fired, 2 skipped, 3 moved, 0 lost a job (fire); 1 or 0 (trigger).
+-- Returns 1 fired, 2 skipped, 3 moved, 0 lost a job (fire); 1 or 0 (trigger). Where a job's keys hold something else than
+-- ours, fire raises: when it has served the others.
 local function goes(P, id)
     local state = id and redis.call('HGET', run_key(P, id), 'state')
     return state and not ENDED[state]
@@ -65,11 +66,16 @@ local function fire_one(P, t, name, due, revision, next_due, id, tally)
 end
 
 local function fire(keys, args)
-    local P, t, answer, tally = keys[1], now(), {}, {}
+    local P, t, answer, tally, failed = keys[1], now(), {}, {}, nil
     for i = 1, #args, 5 do
-        answer[#answer + 1] = fire_one(P, t, args[i], args[i + 1], args[i + 2], args[i + 3], args[i + 4], tally)
+        local done, what = pcall(fire_one, P, t, args[i], args[i + 1], args[i + 2], args[i + 3], args[i + 4], tally)
+        failed = failed or not done and what
+        answer[#answer + 1] = done and what or 0
     end
     enter(P, t, tally)
+    if failed then
+        error(failed, 0)
+    end
     return answer
 end
 
@@ -78,6 +84,9 @@ local function trigger(keys, args)
     local job = load_job(P, args[1])
     if not job then
         return 0
+    end
+    if redis.call('EXISTS', run_key(P, args[2])) == 1 then
+        return 1 -- asked again
     end
     start(P, t, args[1], job, args[2], t, args[3] ~= '' and args[3] or job.envelope)
     tell(tally, args[1], 'triggered')

@@ -2,27 +2,43 @@
 --
 -- KEYS  1 the tenant's prefix
 -- ARGV  hello: 1 worker  2.. fields and values that describe it (info, tags, tasks); leave: 1 worker
--- Writes workers, worker; leave also run, leases, held, queue. Returns the server's time (hello), runs handed back (leave).
+-- Writes workers, worker; leave also run, leases, held, queue, cancels, expiring, aside. Returns the server's time (hello), runs handed back (leave).
 local function hello(keys, args)
     local P, worker = keys[1], args[1]
     local t = now()
     redis.call('SADD', workers_key(P), worker)
     redis.call('HSET', worker_key(P, worker), 'beat', '0', 'seen', int(t), unpack(args, 2))
+    redis.call('HDEL', worker_key(P, worker), 'seq', 'taken') -- it counts its fetches anew
     return t
 end
 
+-- Answers nil for an entry without a run.
+local function return_one(P, t, worker, id)
+    local run = load_run(P, id)
+    if not run then
+        return nil
+    end
+    if run.holder ~= worker or ENDED[run.state] then
+        return false
+    end
+    release(P, run)
+    redis.call('HINCRBY', run_key(P, id), 'attempts', -1)
+    return wait_again(P, t, run)
+end
+
 local function leave(keys, args)
-    local P, worker, count = keys[1], args[1], 0
-    for _, id in ipairs(redis.call('SMEMBERS', held_key(P, worker))) do
-        local run = load_run(P, id)
-        if run and run.holder == worker and not ENDED[run.state] then
-            release(P, run)
-            redis.call('HINCRBY', run_key(P, id), 'attempts', -1)
-            redis.call('HSET', run_key(P, id), 'state', 'queued')
-            redis.call('HDEL', run_key(P, id), 'started')
-            push(P, id, run.tag, run.step, true)
+    local P, t, worker, count = keys[1], now(), args[1], 0
+    local held = redis.call('SMEMBERS', held_key(P, worker))
+    for i = 1, math.min(#held, MOST) do
+        local back = try(P, held[i], return_one, P, t, worker, held[i])
+        if back then
             count = count + 1
+        else
+            forget_lease(P, worker, held[i], back == nil)
         end
+    end
+    if #held > MOST then
+        return count -- the rest goes back when this worker is found dead
     end
     redis.call('DEL', held_key(P, worker), worker_key(P, worker), cancels_key(P, worker))
     redis.call('SREM', workers_key(P), worker)

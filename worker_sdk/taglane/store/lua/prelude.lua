@@ -10,6 +10,9 @@ local KEEP_MS = 86400000 -- and for a day, as Celery keeps results
 local ALONE_AFTER = 2 -- a run that was rescued this often is fetched alone
 local MAX_DEATHS = 3 -- workers that may die in a run before we give it up
 local TOKENS = 4 -- on a bell at most
+local MOST = 1000 -- runs that one call takes, drops or moves: for that long the server serves nobody else
+local MOST_ASIDE = 1000 -- ids kept of what could not be read
+local FAR = 9007199254740991 -- 2^53 - 1: a later instant is never
 
 local function run_key(P, id) return P .. 'run:' .. id end
 local function queue_key(P, tag, step) return P .. 'queue:' .. tag .. ':' .. step end
@@ -53,6 +56,32 @@ local function day_of(t)
     local month = mp < 10 and mp + 3 or mp - 9
     local year = yoe + era * 400 + (month <= 2 and 1 or 0)
     return string.format('%04d%02d%02d', year, month, doy - math.floor((153 * mp + 2) / 5) + 1)
+end
+
+-- Keep the id of what can't be read or served, for the tenant to look at: the oldest ones.
+local function lay_aside(P, id)
+    local aside = aside_key(P)
+    if redis.call('LLEN', aside) < MOST_ASIDE then
+        redis.call('RPUSH', aside, id)
+    end
+end
+
+-- Do a step for one of many, and return what it does. When a key of that one holds something else than ours, the
+-- answer is nil, and its `id`, if given, is laid aside: so that a call for many is not lost, and said again for ever,
+-- because of one. What the caller has no right to is raised all the same.
+local function try(P, id, step, ...)
+    local done, answer, more = pcall(step, ...)
+    if done then
+        return answer, more
+    end
+    local text = tostring(type(answer) == 'table' and answer.err or answer)
+    if string.find(text, 'NOPERM', 1, true) or string.find(text, 'ACL failure', 1, true) then
+        error(answer, 0)
+    end
+    if id then
+        pcall(lay_aside, P, id)
+    end
+    return nil
 end
 
 -- Wake one idle worker of a tag. A few tokens are enough: whoever is woken takes a batch and rings on.
@@ -138,21 +167,39 @@ end
 -- What end_run and the moves need to know of a run. Raises a WRONGTYPE error when the key is no hash.
 local function load_run(P, id)
     local f = redis.call('HMGET', run_key(P, id), 'state', 'token', 'holder', 'job', 'deps', 'join', 'tag', 'step',
-        'expires')
+        'expires', 'cancel')
     if not f[1] then
         return nil
     end
     return {id = id, state = f[1], token = f[2], holder = f[3], job = f[4], deps = f[5], join = f[6], tag = f[7],
-        step = f[8], expires = f[9]}
+        step = f[8], expires = f[9], cancel = f[10]}
 end
 
--- End a worker's hold on a run. The token moves on, so nothing that this worker still says of the run is heard.
-local function release(P, run)
+-- Strike a run out of the books of the worker that holds it.
+local function let_go(P, run)
     if run.holder then
         redis.call('SREM', held_key(P, run.holder), run.id)
+        redis.call('ZREM', leases_key(P), run.id)
+        if run.cancel then
+            redis.call('SREM', cancels_key(P, run.holder), run.id)
+        end
     end
-    redis.call('ZREM', leases_key(P), run.id)
+end
+
+-- Strike out what a worker is said to hold and does not; `gone` says that there is no readable run.
+local function forget_lease(P, worker, id, gone)
+    redis.call('SREM', held_key(P, worker), id)
+    if gone then
+        redis.call('ZREM', leases_key(P), id)
+    end
+end
+
+-- End a worker's hold on a run. The token moves on, so nothing that this worker still says of the run is heard; and
+-- what it said of this attempt (it has started, a death is its last, others replace it) is no part of the next one.
+local function release(P, run)
+    let_go(P, run)
     redis.call('HINCRBY', run_key(P, run.id), 'token', 1)
+    redis.call('HDEL', run_key(P, run.id), 'started', 'last', 'replacing')
 end
 
 -- Queue the run that joins a chord whose parts are all in: it collects them, and sends the body.
@@ -187,14 +234,11 @@ local function end_run(P, t, run, state, fields, told)
     fields[size + 1], fields[size + 2] = 'state', state
     fields[size + 3], fields[size + 4] = 'finished_at', int(t)
     redis.call('HSET', key, unpack(fields))
-    if run.holder then
-        redis.call('SREM', held_key(P, run.holder), run.id)
-        redis.call('ZREM', leases_key(P), run.id)
-    end
+    let_go(P, run)
     if run.expires then
         redis.call('ZREM', expiring_key(P), run.id)
     end
-    if run.join then
+    if run.join and state == 'succeeded' then -- a join that died may be replayed; its parts go a week after the last
         redis.call('DEL', chord_key(P, run.join))
     end
     if state == 'dead' then
@@ -223,6 +267,55 @@ local function end_run(P, t, run, state, fields, told)
     end
 end
 
+-- A run that a worker had is to wait again. Somebody may have asked to cancel it meanwhile, which only its worker could
+-- do then: now it ends instead, and the answer is false. It may expire again, too.
+local function may_wait(P, t, run)
+    if run.cancel then
+        local tally = {}
+        end_run(P, t, run, 'cancelled', {'error', run.cancel})
+        tell(tally, run.job, 'cancelled')
+        enter(P, t, tally)
+        return false
+    end
+    if run.expires then
+        redis.call('ZADD', expiring_key(P), run.expires, run.id)
+    end
+    return true
+end
+
+-- Let a run that a worker had wait again, where it was: at the head of its queue, or until `at`.
+local function wait_again(P, t, run, at)
+    if not may_wait(P, t, run) then
+        return false
+    end
+    redis.call('HSET', run_key(P, run.id), 'state', at and 'scheduled' or 'queued')
+    if at then
+        delay(P, run.id, run.tag, at)
+    else
+        push(P, run.id, run.tag, run.step, true)
+    end
+    return true
+end
+
+-- Take from the head of a queue what has ended while it waited there: else a queue that no worker serves would keep
+-- the ids of all runs that ever expired in it.
+local function drop_heads(P, tag, step)
+    local queue = queue_key(P, tag, step)
+    for _ = 1, 100 do
+        local id = redis.call('LPOP', queue)
+        if not id then
+            return
+        end
+        local state = redis.pcall('HGET', run_key(P, id), 'state')
+        if state == false or type(state) == 'table' then
+            lay_aside(P, id)
+        elseif not ENDED[state] then
+            redis.call('LPUSH', queue, id)
+            return
+        end
+    end
+end
+
 -- Keep the history within its bounds: a few of the oldest ended runs go with each call.
 local function trim(P, t)
     local ended = ended_key(P)
@@ -241,17 +334,20 @@ local function trim(P, t)
     return #old
 end
 
--- Queue what has waited long enough in a tag's delayed set.
-local function promote(P, t, tag)
-    local delayed = delayed_key(P, tag)
-    local ids = redis.call('ZRANGEBYSCORE', delayed, '-inf', int(t), 'LIMIT', 0, 256)
+local function promote_one(P, t, tag, id)
+    redis.call('ZREM', delayed_key(P, tag), id)
+    local f = redis.call('HMGET', run_key(P, id), 'state', 'step')
+    if f[1] == 'scheduled' or f[1] == 'retrying' then
+        redis.call('HSET', run_key(P, id), 'state', 'queued', 'queued_at', int(t))
+        push(P, id, tag, f[2])
+    end
+end
+
+-- Queue what has waited long enough in a tag's delayed set, `most` runs of it. Returns how many it took out.
+local function promote(P, t, tag, most)
+    local ids = redis.call('ZRANGEBYSCORE', delayed_key(P, tag), '-inf', int(t), 'LIMIT', 0, most)
     for _, id in ipairs(ids) do
-        redis.call('ZREM', delayed, id)
-        local f = redis.call('HMGET', run_key(P, id), 'state', 'step')
-        if f[1] == 'scheduled' or f[1] == 'retrying' then
-            redis.call('HSET', run_key(P, id), 'state', 'queued', 'queued_at', int(t))
-            push(P, id, tag, f[2])
-        end
+        try(P, id, promote_one, P, t, tag, id)
     end
     return #ids
 end
@@ -268,7 +364,7 @@ local function instant(t, text)
         return nil
     end
     if string.sub(text, 1, 1) == '+' then
-        return t + tonumber(string.sub(text, 2))
+        return math.min(FAR, t + (tonumber(string.sub(text, 2)) or 0))
     end
-    return tonumber(text)
+    return math.min(FAR, tonumber(text) or t)
 end

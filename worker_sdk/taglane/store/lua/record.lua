@@ -35,5 +35,6 @@ local function progress(keys, args)
     return 1
 end
 
-redis.register_function('taglane_record', record)
-redis.register_function('taglane_progress', progress)
+-- Both belong to runs that are there already: on a full server, too, these go on, and end.
+redis.register_function{function_name = 'taglane_record', callback = record, flags = {'allow-oom'}}
+redis.register_function{function_name = 'taglane_progress', callback = progress, flags = {'allow-oom'}}

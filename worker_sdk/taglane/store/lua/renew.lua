@@ -1,10 +1,25 @@
--- renew: a worker's heartbeat. It keeps every lease of the worker, since who is watched is the worker.
+-- renew: a worker's heartbeat. It keeps every lease of the worker, since who is watched is the worker. What it is asked
+-- to cancel it is told at every heartbeat until it has let go of it: the answer may be lost, or come before the task.
 --
 -- KEYS  1 the tenant's prefix
 -- ARGV  1 worker  2 runs it is executing  3 how many of the following have started  4.. four a started run: id, token,
 --       ms since its start, '1' when one death is its last; then two a held run: id, token
--- Writes worker, run, cancels. Returns 0 when the worker was given up for dead, else {lost ids, ids to cancel}.
+-- Writes worker, run. Returns 0 when the worker was given up for dead, else {lost ids, ids to cancel}.
 -- beat: the heartbeat alone, from the helper process of a worker whose own threads may be silenced by a task.
+local function holds(P, id, token)
+    local f = redis.call('HMGET', run_key(P, id), 'token', 'state')
+    return f[1] == token and not ENDED[f[2]]
+end
+
+local function mark(P, t, id, token, ran, last)
+    if holds(P, id, token) then
+        redis.call('HSET', run_key(P, id), 'state', 'running', 'started', '1', 'started_at', int(t - tonumber(ran)))
+        if last == '1' then
+            redis.call('HSET', run_key(P, id), 'last', '1')
+        end
+    end
+end
+
 local function renew(keys, args)
     local P, t, worker = keys[1], now(), args[1]
     if redis.call('HGET', worker_key(P, worker), 'beat') == false then
@@ -14,25 +29,15 @@ local function renew(keys, args)
     redis.call('HSET', worker_key(P, worker), 'seen', int(t), 'active', args[2])
     local after = 4 + 4 * tonumber(args[3])
     for i = 4, after - 1, 4 do
-        local f = redis.call('HMGET', run_key(P, args[i]), 'token', 'state')
-        if f[1] == args[i + 1] and not ENDED[f[2]] then
-            redis.call('HSET', run_key(P, args[i]), 'state', 'running', 'started', '1',
-                'started_at', int(t - tonumber(args[i + 2])))
-            if args[i + 3] == '1' then
-                redis.call('HSET', run_key(P, args[i]), 'last', '1')
-            end
-        end
+        try(P, nil, mark, P, t, args[i], args[i + 1], args[i + 2], args[i + 3])
     end
     local lost = {}
     for i = after, #args, 2 do
-        local f = redis.call('HMGET', run_key(P, args[i]), 'token', 'state')
-        if f[1] ~= args[i + 1] or ENDED[f[2]] then
+        if not try(P, nil, holds, P, args[i], args[i + 1]) then
             lost[#lost + 1] = args[i]
         end
     end
-    local cancels = redis.call('SMEMBERS', cancels_key(P, worker))
-    redis.call('DEL', cancels_key(P, worker))
-    return {lost, cancels}
+    return {lost, redis.call('SMEMBERS', cancels_key(P, worker))}
 end
 
 local function beat(keys, args)

@@ -2,19 +2,29 @@
 --
 -- KEYS  1 the tenant's prefix
 -- ARGV  1 id  2 the new run's id
--- Writes run, runs, queue, dead; rings the tag. Returns the new run's id, '' when the run is missing or has no envelope
--- any more (a succeeded one), or the id of the run that an earlier replay of a dead letter made.
+-- Writes run, runs, queue, dead, ended; rings the tag. Returns the new run's id, '' when the run is missing or has no
+-- envelope any more (a succeeded one), or the id of the run that an earlier replay of a dead letter made.
+-- What joins a chord, or tells how a run ended, still does so when it is replayed.
 local function replay(keys, args)
     local P, t = keys[1], now()
-    local f = redis.call('HMGET', run_key(P, args[1]), 'state', 'task', 'tag', 'step', 'envelope', 'job', 'replayed')
+    local f = redis.call('HMGET', run_key(P, args[1]), 'state', 'task', 'tag', 'step', 'envelope', 'job', 'replayed',
+        'ended', 'of', 'join')
     if not f[5] or not ENDED[f[1]] then
         return ''
     end
     if f[1] == 'dead' and f[7] then
         return f[7]
     end
-    admit(P, t, {id = args[2], task = f[2], tag = f[3], step = f[4], envelope = f[5], job = f[6] or nil,
-        extra = {'of', args[1]}})
+    if redis.call('EXISTS', run_key(P, args[2])) == 1 then
+        return args[2]
+    end
+    local extra = {'of', f[8] and f[9] or args[1]}
+    if f[8] then
+        extra[3], extra[4] = 'ended', f[8]
+    elseif f[10] then
+        extra[3], extra[4], extra[5], extra[6] = 'join', f[10], 'deps', '1'
+    end
+    admit(P, t, {id = args[2], task = f[2], tag = f[3], step = f[4], envelope = f[5], job = f[6] or nil, extra = extra})
     redis.call('HSET', run_key(P, args[1]), 'replayed', args[2])
     if redis.call('ZREM', dead_key(P), args[1]) == 1 then
         redis.call('ZADD', ended_key(P), int(t), args[1])

@@ -2,11 +2,13 @@
 --
 -- The claim is the worker's heartbeat counter as the caller saw it stand still: if it has moved since, the worker lives
 -- and nothing happens. A run that is known to have started, or was served alone, has a death counted; past the limit,
--- or at once when its task asked for it (acks_late=False), it becomes a dead letter. All others wait at the head again.
+-- or at once when its task asked for it (acks_late=False), it becomes a dead letter. All others wait at the head again,
+-- but those end that somebody has asked to cancel. A worker that holds more than one call may move stays dead, so the
+-- next call moves on.
 --
 -- KEYS  1 the tenant's prefix
 -- ARGV  rescue: 1 worker  2 its counter as seen; died: 1 id  2 token
--- Writes run, leases, held, queue, dead, worker, workers; rings tags. Returns {runs queued again, dead letters}.
+-- Writes run, leases, held, queue, dead, worker, workers, cancels, expiring, aside; rings tags. Returns {runs queued again, dead letters}.
 local function take_over(P, t, run, started, tally)
     local key = run_key(P, run.id)
     local f = redis.call('HMGET', key, 'started', 'rescues', 'last', 'deaths')
@@ -16,15 +18,24 @@ local function take_over(P, t, run, started, tally)
     end
     redis.call('HINCRBY', key, 'rescues', 1)
     release(P, run)
-    if f[3] or deaths >= MAX_DEATHS then
+    if not run.cancel and (f[3] or deaths >= MAX_DEATHS) then
         end_run(P, t, run, 'dead', {'error', 'worker ' .. run.holder .. ' died in it; deaths: ' .. deaths})
         tell(tally, run.job, 'dead')
         return 0, 1
     end
-    redis.call('HSET', key, 'state', 'queued')
-    redis.call('HDEL', key, 'started')
-    push(P, run.id, run.tag, run.step, true)
-    return 1, 0
+    return wait_again(P, t, run) and 1 or 0, 0
+end
+
+-- Answers nil for an entry without a run.
+local function rescue_one(P, t, worker, id, tally)
+    local run = load_run(P, id)
+    if not run then
+        return nil
+    end
+    if run.holder ~= worker or ENDED[run.state] then
+        return false
+    end
+    return take_over(P, t, run, false, tally)
 end
 
 local function rescue(keys, args)
@@ -34,15 +45,19 @@ local function rescue(keys, args)
         return {0, 0}
     end
     local queued, dead, tally = 0, 0, {}
-    for _, id in ipairs(redis.call('SMEMBERS', held_key(P, worker))) do
-        local run = load_run(P, id)
-        if run and run.holder == worker and not ENDED[run.state] then
-            local again, lost = take_over(P, t, run, false, tally)
+    local held = redis.call('SMEMBERS', held_key(P, worker))
+    for i = 1, math.min(#held, MOST) do
+        local again, lost = try(P, held[i], rescue_one, P, t, worker, held[i], tally)
+        if again then
             queued, dead = queued + again, dead + lost
+        else
+            forget_lease(P, worker, held[i], again == nil)
         end
     end
-    redis.call('DEL', held_key(P, worker), worker_key(P, worker), cancels_key(P, worker))
-    redis.call('SREM', workers_key(P), worker)
+    if #held <= MOST then
+        redis.call('DEL', held_key(P, worker), worker_key(P, worker), cancels_key(P, worker))
+        redis.call('SREM', workers_key(P), worker)
+    end
     enter(P, t, tally)
     return {queued, dead}
 end

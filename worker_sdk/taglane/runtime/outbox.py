@@ -1,0 +1,72 @@
+"""What a worker has to say at the next opportunity: how its runs ended, what it hands back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from taglane.model.envelope import Delivery
+    from taglane.runtime.carry import Outcome
+
+HAND_BACK_MS = 1000
+"""How long a run waits that this worker gives up for another, or whose task asked for another try."""
+
+Call = tuple[str, list[Any]]
+"""A move and its arguments."""
+
+
+class Finish(NamedTuple):
+    """One end of a run, as the finish script takes it."""
+
+    run: str
+    token: int
+    kind: str
+    ran_ms: int | str
+    result: str
+    part: str
+
+
+class Outbox:
+    """Gathers moves until they are sent together. Not thread-safe: `Holdings` holds its lock around it."""
+
+    def __init__(self) -> None:
+        self._finishes: list[Finish] = []
+        self._calls: list[Call] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._finishes or self._calls)
+
+    def end(self, delivery: Delivery, outcome: Outcome, ran: float | None) -> None:
+        """Say how a run ended, after *ran* seconds; None when it never began."""
+        run, token = delivery.run, delivery.token
+        match outcome.kind:
+            case "retry" if outcome.again is not None:
+                at, envelope, task, tag, step = outcome.again
+                self._calls.append(("retry", [run, token, at, envelope, outcome.result, task, tag, step]))
+            case "requeue":
+                self.hand_back(delivery, HAND_BACK_MS)
+            case "died":
+                self._calls.append(("died", [run, token]))
+            case kind:
+                milliseconds = "" if ran is None else max(0, round(ran * 1000))
+                self._finishes.append(Finish(run, token, kind, milliseconds, outcome.result, outcome.part))
+
+    def hand_back(self, delivery: Delivery, wait_ms: int) -> None:
+        """Give a run back, uncounted, to the tail of its queue, for *wait_ms* ms from now."""
+        self._calls.append(("hand_back", [wait_ms, delivery.run, delivery.token]))
+
+    def hand_back_at_once(self, deliveries: list[Delivery]) -> None:
+        """Give runs back, uncounted, to the head of their queues, in their order."""
+        if deliveries:
+            arguments: list[Any] = [""]
+            for delivery in deliveries:
+                arguments += [delivery.run, delivery.token]
+            self._calls.append(("hand_back", arguments))
+
+    def pack(self, most: int) -> list[Call]:
+        """Take out what is to be said, *most* ends at once."""
+        finishes, self._finishes = self._finishes[:most], self._finishes[most:]
+        calls, self._calls = self._calls, []
+        if finishes:
+            calls.insert(0, ("finish", [value for finish in finishes for value in finish]))
+        return calls
