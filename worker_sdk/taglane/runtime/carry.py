@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 UNTOLD = "-"
-"""Stands for a part when nobody has told those who depend on the run how it ended: its chain, its chord, its errbacks."""
+"""Stands for a part when nobody has told those who depend on the run (its chain, chord, errbacks) how it ended."""
 
 
 class Outcome(NamedTuple):

@@ -12,7 +12,7 @@ from celery.signals import worker_shutdown
 from celery.worker import state as worker_state
 
 from taglane.errors import TaglaneError, TagNotOwned
-from taglane.model.names import check_tag, owner_of
+from taglane.model.names import SHARED, check_tag, owner_of
 from taglane.runtime import holdings
 from taglane.runtime.fetcher import Fetcher
 from taglane.runtime.heart import Heart
@@ -105,14 +105,16 @@ def check_tags(tags: list[str], server: Server) -> str:
 
     Raises:
         TagMissing: there is none.
-        BadName: one is malformed.
+        BadName: one is malformed, or a shared pool's.
         TagNotOwned: they are of two tenants, or not of the one whose credential this is.
     """
     if not tags:
         raise TagMissing
     owner = server.tenant or owner_of(check_tag(tags[0]))
     for tag in tags:
-        if owner_of(check_tag(tag)) != owner:
+        if owner_of(check_tag(tag)) == SHARED:
+            raise BadName("tag", tag, why="is a shared pool: workers serve one tenant's tags, as in  --tag tenant_a")
+        if owner_of(tag) != owner:
             raise TagNotOwned(tag, owner)
     return owner
 

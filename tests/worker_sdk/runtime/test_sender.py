@@ -1,0 +1,239 @@
+"""The thread that says how runs ended and keeps the leases, against a real server."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from eventually import eventually
+from factories import HandWorker, enqueue, make_server, run_field
+from proxy import Proxy
+from taglane.runtime import sender as module
+from taglane.runtime.carry import Outcome
+from taglane.runtime.holdings import Holdings
+from taglane.runtime.patience import Patience
+from taglane.runtime.sender import MARK_AFTER, Sender
+from taglane.store import keys
+from taglane.store.leases import Leases
+from taglane.store.server import Server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from redis import Redis
+    from taglane_scheduler.embedded import EmbeddedServer
+
+LEASE = 1.0
+SUCCEEDED = Outcome("succeeded", '{"r":7}')
+
+
+class Worker:
+    """All of a worker but its fetcher and its pool: a test fetches and takes by hand."""
+
+    def __init__(self, url: str, name: str = "w1", lease: float = LEASE) -> None:
+        self.leases = Leases(Server(url), "acme", name)
+        self.leases.hello({}, ["acme"], [])
+        self.held = Holdings(lease=lease, batch=64)
+        self.given_up: list[str] = []
+        self.sender = Sender(self.held, self.leases, Patience(60.0, self.given_up.append))
+        self.held.serve(10)
+
+    def fetch(self) -> list[str]:
+        answer = self.leases.fetch(64, ["acme"], idle=True)
+        assert answer is not None
+        self.held.receive(answer[1])
+        return [delivery.run for delivery in answer[1]]
+
+    def begin(self) -> str:
+        """Take the next run, and let the pool execute it."""
+        delivery = self.held.take()
+        assert delivery is not None
+        self.held.applied(delivery.run)
+        self.held.began(delivery.run)
+        return delivery.run
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Server]:
+    server = make_server(url)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def worker(store: Server) -> Iterator[Worker]:
+    worker = Worker(store.url)
+    yield worker
+    worker.sender.stop(5)
+
+
+def state_of(redis: Redis, run_id: str) -> str | None:
+    return run_field(redis, run_id, "state")
+
+
+def beat_of(redis: Redis, name: str = "w1") -> int:
+    counter: Any = redis.hget(keys.worker("acme", name), "beat")
+    return int(counter)
+
+
+def test_it_begins_with_a_heartbeat_and_goes_on(worker: Worker, redis: Redis) -> None:
+    """Several in a lease."""
+    assert 0 == beat_of(redis)
+    start = time.monotonic()
+    worker.sender.start()
+
+    eventually(lambda: beat_of(redis) == 1, LEASE / 2)
+    eventually(lambda: beat_of(redis) == 5)
+    assert 0.7 * LEASE < time.monotonic() - start
+
+
+def test_an_end_is_said_at_once(worker: Worker, store: Server, redis: Redis) -> None:
+    """Without waiting for a heartbeat."""
+    made = [enqueue(store) for _ in range(3)]
+    worker.fetch()
+    worker.sender.start()
+
+    for run_id in made:
+        worker.begin()
+        worker.held.settle(run_id, SUCCEEDED)
+        eventually(lambda run_id=run_id: state_of(redis, run_id) == "succeeded", LEASE / 4)
+
+
+def test_many_ends_are_said_in_a_few_steps(worker: Worker, store: Server, redis: Redis) -> None:
+    """Those of a busy worker come together."""
+    made = [enqueue(store) for _ in range(50)]
+    worker.fetch()
+    redis.config_resetstat()
+    worker.sender.start()
+    for _ in made:
+        worker.held.settle(worker.begin(), SUCCEEDED)
+
+    eventually(lambda: all(state_of(redis, run_id) == "succeeded" for run_id in made))
+    stats: Any = redis.info("commandstats")
+    assert stats["cmdstat_fcall"]["calls"] < 25
+
+
+def test_a_run_that_goes_on_is_shown(worker: Worker, store: Server, redis: Redis) -> None:
+    """Soon after its start, before the next heartbeat would be; with when it started."""
+    run_id = enqueue(store)
+    worker.fetch()
+    worker.sender.start()
+    eventually(lambda: beat_of(redis) > 0)
+    worker.begin()
+
+    eventually(lambda: state_of(redis, run_id) == "running", MARK_AFTER + LEASE / 2)
+    started = run_field(redis, run_id, "started_at")
+    assert started is not None
+    seconds, micros = redis.time()
+    assert 0 <= seconds * 1000 + micros // 1000 - int(started) < 5_000
+
+
+def test_what_the_server_gave_to_others_is_lost(worker: Worker, store: Server, redis: Redis) -> None:
+    """What waits here is dropped, what executes ends unheard."""
+    first, second = enqueue(store), enqueue(store)
+    worker.fetch()
+    worker.begin()
+    for run_id in (first, second):
+        redis.hincrby(keys.run("acme", run_id), "token", 1)
+    worker.sender.start()
+
+    eventually(lambda: [first] == worker.held.all_runs())
+    worker.held.settle(first, SUCCEEDED)
+    after = beat_of(redis)
+    eventually(lambda: beat_of(redis) > after + 1)
+    assert "succeeded" != state_of(redis, first)
+
+
+def test_cancels_come_with_a_heartbeat(worker: Worker, store: Server, redis: Redis) -> None:
+    """What waits here ends, what executes is passed on to the pool."""
+    asked: list[str] = []
+    worker.held.on_cancel = asked.append
+    running, waiting = enqueue(store), enqueue(store)
+    worker.fetch()
+    worker.begin()
+    worker.sender.start()
+
+    for run_id in (running, waiting):
+        assert b"asked" == store.call("cancel", "acme", run_id, "no more")
+
+    eventually(lambda: state_of(redis, waiting) == "cancelled")
+    eventually(lambda: [running] == asked)
+
+
+def test_who_was_given_up_for_dead_begins_anew(worker: Worker, store: Server, redis: Redis) -> None:
+    """All it held is lost, and it enters again."""
+    run_id = enqueue(store)
+    worker.fetch()
+    store.call("rescue", "acme", "w1", "0")
+    worker.sender.start()
+
+    eventually(lambda: worker.held.is_idle())
+    eventually(lambda: redis.exists(keys.worker("acme", "w1")))
+    assert [run_id] == eventually(worker.fetch)
+
+
+def test_a_dead_workers_runs_are_taken_over(worker: Worker, store: Server, redis: Redis) -> None:
+    """Its counter stood still for a lease; a living one's moves, and it keeps its own."""
+    dead, living = HandWorker(store, id="dead").hello(), HandWorker(store, id="living").hello()
+    of_dead = enqueue(store)
+    dead.fetch(1)
+    of_living = enqueue(store)
+    living.fetch(1)
+    worker.sender.start()
+
+    eventually(lambda: living.beat() and state_of(redis, of_dead) == "queued" and dead.beat() == 0)
+    assert "living" == run_field(redis, of_living, "holder")
+    assert 1 == living.finish([(of_living, 1)])[0]
+
+
+def test_a_lost_reply_is_said_again(server: EmbeddedServer, store: Server, redis: Redis) -> None:
+    """Nothing that was said twice does harm: one end, one count."""
+    run_id = enqueue(store)
+    with Proxy(server.port) as proxy:
+        worker = Worker(server.url.replace(f":{server.port}/", f":{proxy.port}/"))
+        worker.fetch()
+        worker.sender.start()
+        proxy.lose_reply_to(b"taglane_finish")
+        worker.begin()
+        worker.held.settle(run_id, SUCCEEDED)
+        eventually(lambda: proxy.lost == 1)
+        eventually(lambda: state_of(redis, run_id) == "succeeded")
+        before = beat_of(redis)
+        eventually(lambda: beat_of(redis) > before)
+        worker.sender.stop(5)
+    assert [] == worker.given_up
+    assert "1" == run_field(redis, run_id, "token")
+
+
+def test_stop_says_what_is_unsaid(worker: Worker, store: Server, redis: Redis) -> None:
+    """More than one step takes, too."""
+    made = [enqueue(store) for _ in range(60)]
+    worker.fetch()
+    worker.sender.start()
+    for _ in made:
+        worker.held.settle(worker.begin(), SUCCEEDED)
+
+    worker.sender.stop(10)
+
+    assert {"succeeded"} == {state_of(redis, run_id) for run_id in made}
+
+
+def test_stop_does_not_wait_for_ever(
+    server: EmbeddedServer, store: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A server that is gone is tried for a while from then on, and what stays unsaid is counted in the log."""
+    monkeypatch.setattr(module, "FAREWELL", 0.5)
+    run_id = enqueue(store)
+    with Proxy(server.port) as proxy:
+        worker = Worker(server.url.replace(f":{server.port}/", f":{proxy.port}/"))
+        worker.fetch()
+        worker.sender.start()
+        worker.begin()
+        proxy.close()
+        worker.held.settle(run_id, SUCCEEDED)
+        eventually(lambda: "server_gone" in caplog.text)
+        start = time.monotonic()
+        worker.sender.stop(5)
+        assert 0.5 <= time.monotonic() - start < 3
+    assert "unsaid calls=1" in caplog.text
