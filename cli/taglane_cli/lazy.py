@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import click
 
 
-class LazyGroup(DYMGroup):  # type: ignore[misc]  # click_didyoumean has no types
+class LazyGroup(DYMGroup):  # click_didyoumean has no types
     """A group of commands named beforehand.
 
     Args:

@@ -72,7 +72,7 @@ def test_installing_twice_is_installing_once(make_app: Callable[..., Celery]) ->
     """As a worker does that is given another url."""
     app = make_app()
     assert app is taglane.install(app, URL + "?again=1")
-    assert URL + "?again=1" == app.conf.broker_transport_options["url"]
+    assert URL + "?again=1" == app.conf.broker_transport_options["secret_url"]
     assert 1 == len([step for step in app.steps["worker"] if step.__name__ == "TagStep"])
     assert 1 == len([option for option in app.user_options["worker"] if "--tag" in option.opts])
 

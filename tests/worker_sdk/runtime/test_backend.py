@@ -31,7 +31,8 @@ def app(url: str, monkeypatch: pytest.MonkeyPatch) -> Celery:
 
 def make_run(redis: Redis, **fields: str) -> None:
     """A run as the server keeps it."""
-    redis.hset(keys.run("acme", RUN), mapping={"state": "queued", "task": "a.task", "tag": "acme", **fields})
+    known: Any = {"state": "queued", "task": "a.task", "tag": "acme", **fields}
+    redis.hset(keys.run("acme", RUN), mapping=known)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -47,11 +48,18 @@ def given_up() -> list[str]:
 
 
 @pytest.fixture
-def fetcher(held: Holdings, leases: Leases, given_up: list[str]) -> Iterator[Fetcher]:
+def fetcher(held: Holdings, leases: Leases, given_up: list[str]) -> Fetcher:
     """Of a worker whose patience ends with the first error."""
-    fetcher = Fetcher(held, leases, ["acme", "acme.io"], Patience(-1.0, given_up.append))
-    yield fetcher
-    fetcher.stop(5)
+    return Fetcher(held, leases, ["acme", "acme.io"], Patience(-1.0, given_up.append))
+
+
+@contextmanager
+def running(fetcher: Fetcher) -> Iterator[None]:
+    fetcher.start()
+    try:
+        yield
+    finally:
+        fetcher.stop(5)
 
 
 def is_waiting(redis: Redis) -> bool:
@@ -61,13 +69,15 @@ def is_waiting(redis: Redis) -> bool:
 def test_a_step_leases_as_many_as_are_wanted(fetcher: Fetcher, held: Holdings, store: Server) -> None:
     """When it got them all there may be more: it does not wait. When it got fewer, it waits for a bell."""
     made = [enqueue(store) for _ in range(5)]
-    held.serve(2)
+    held.serve(5)
 
     assert 0.0 == fetcher.step(3)
     assert made[:3] == held.all_runs()
     assert fetcher.step(3) == WAIT
     assert made == held.all_runs()
     assert fetcher.step(3) == WAIT
+    held.serve(4)
+    assert fetcher.step(3) < STALE
 
 
 def test_a_step_without_work_waits_for_what_is_delayed(fetcher: Fetcher, store: Server) -> None:
@@ -96,7 +106,7 @@ def test_a_run_that_is_to_be_alone_waits_for_an_idle_worker(fetcher: Fetcher, he
     store.redis.hset(keys.run("acme", poison), "rescues", 2)
     held.serve(1)
     first = enqueue(store)
-    store.redis.rpush(keys.queue("acme", "acme", 0), store.redis.lpop(keys.queue("acme", "acme", 0)))  # type: ignore[arg-type]
+    store.redis.rpush(keys.queue("acme", "acme", 0), store.redis.lpop(keys.queue("acme", "acme", 0)))
 
     fetcher.step(1)
     assert [first] == held.all_runs()
@@ -110,19 +120,20 @@ def test_a_run_that_is_to_be_alone_waits_for_an_idle_worker(fetcher: Fetcher, he
 def test_the_thread_serves_as_long_as_it_is_told(fetcher: Fetcher, held: Holdings, store: Server, redis: Redis) -> None:
     """Nothing before; what waits at once, what comes when its bell rings; nothing after."""
     first = enqueue(store)
-    fetcher.start()
-    assert held.is_idle()
+    with running(fetcher):
+        assert held.is_idle()
+        held.serve(1)
+        eventually(lambda: [first] == held.all_runs())
+        assert held.take()
+        eventually(lambda: is_waiting(redis))
+        second = enqueue(store)
+        eventually(lambda: second in held.all_runs(), WAIT / 2)
 
-    held.serve(1)
-    eventually(lambda: [first] == held.all_runs())
-    assert held.take()
-    eventually(lambda: is_waiting(redis))
-    second = enqueue(store)
-    eventually(lambda: second in held.all_runs(), WAIT / 2)
-    held.stop_serving()
-    eventually(lambda: not is_waiting(redis), WAIT + 1)
-    enqueue(store)
-    assert [first] == held.all_runs()
+        eventually(lambda: is_waiting(redis))
+        held.stop_serving()
+        enqueue(store)
+        eventually(lambda: not is_waiting(redis))
+        assert [first] == held.all_runs()
 
 
 def test_it_stops_at_once(fetcher: Fetcher, held: Holdings, redis: Redis) -> None:
@@ -134,7 +145,7 @@ def test_it_stops_at_once(fetcher: Fetcher, held: Holdings, redis: Redis) -> Non
 
     fetcher.stop(WAIT)
 
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 2
 
 
 def test_it_stops_at_once_whenever_that_is(store: Server, given_up: list[str]) -> None:
@@ -148,7 +159,7 @@ def test_it_stops_at_once_whenever_that_is(store: Server, given_up: list[str]) -
         fetcher.start()
         start = time.monotonic()
         fetcher.stop(WAIT)
-        assert time.monotonic() - start < 1
+        assert time.monotonic() - start < 2
     assert [] == given_up
 
 
@@ -157,26 +168,26 @@ def test_a_server_that_is_gone_is_borne(
 ) -> None:
     """Its patience knows of each failure; when the server is back the thread goes on by itself."""
     held.serve(1)
-    fetcher.start()
-    eventually(lambda: is_waiting(redis))
-    redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")  # type: ignore[no-untyped-call]
+    with running(fetcher):
+        eventually(lambda: is_waiting(redis))
+        redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")  # type: ignore[no-untyped-call]
 
-    eventually(lambda: given_up)
-    run_id = enqueue(make_server(store.url))
-    eventually(lambda: [run_id] == held.all_runs())
+        eventually(lambda: given_up)
+        run_id = enqueue(make_server(store.url))
+        eventually(lambda: [run_id] == held.all_runs())
 
 
 def test_what_lies_too_long_goes_back(fetcher: Fetcher, held: Holdings, store: Server) -> None:
-    """The thread looks after the inbox while it has no appetite."""
+    """One run executes for long, and another was fetched with it: the other is for another worker, soon."""
     for _ in range(2):
         enqueue(store)
     held.serve(1)
-    fetcher.start()
-    eventually(lambda: held.take() is not None)
-    eventually(lambda: len(held.all_runs()) == 2)
+    with running(fetcher):
+        eventually(lambda: len(held.all_runs()) == 2)
+        assert held.take()
 
-    def handed_back() -> bool:
-        with held.lock:
-            return any(move == "hand_back" for move, _ in held.pack(9))
+        def handed_back() -> bool:
+            with held.lock:
+                return any(move == "hand_back" for move, _ in held.pack(9))
 
-    eventually(handed_back, 3 * STALE)
+        eventually(handed_back, 2 * STALE)

@@ -6,7 +6,8 @@ import pytest
 from taglane.model.envelope import Delivery
 from taglane.runtime import holdings as module
 from taglane.runtime.carry import Outcome
-from taglane.runtime.holdings import FRESH, HAND_BACK_MS, STALE, Call, Holdings
+from taglane.runtime.holdings import FRESH, STALE, Holdings
+from taglane.runtime.outbox import HAND_BACK_MS, Call
 
 LEASE = 15.0
 SUCCEEDED = Outcome("succeeded", '{"r":7}')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,12 +18,13 @@ from taglane.runtime.sender import MARK_AFTER, Sender
 from taglane.store import keys
 from taglane.store.leases import Leases
 from taglane.store.server import Server
+from taglane_scheduler.embedded import EmbeddedServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from redis import Redis
-    from taglane_scheduler.embedded import EmbeddedServer
+    from taglane_scheduler.embedded import ServerBinary
 
 LEASE = 1.0
 SUCCEEDED = Outcome("succeeded", '{"r":7}')
@@ -72,6 +74,10 @@ def state_of(redis: Redis, run_id: str) -> str | None:
     return run_field(redis, run_id, "state")
 
 
+def has_succeeded(redis: Redis, run_id: str) -> bool:
+    return state_of(redis, run_id) == "succeeded"
+
+
 def beat_of(redis: Redis, name: str = "w1") -> int:
     counter: Any = redis.hget(keys.worker("acme", name), "beat")
     return int(counter)
@@ -97,7 +103,7 @@ def test_an_end_is_said_at_once(worker: Worker, store: Server, redis: Redis) -> 
     for run_id in made:
         worker.begin()
         worker.held.settle(run_id, SUCCEEDED)
-        eventually(lambda run_id=run_id: state_of(redis, run_id) == "succeeded", LEASE / 4)
+        eventually(partial(has_succeeded, redis, run_id), LEASE / 4)
 
 
 def test_many_ends_are_said_in_a_few_steps(worker: Worker, store: Server, redis: Redis) -> None:
@@ -168,7 +174,7 @@ def test_who_was_given_up_for_dead_begins_anew(worker: Worker, store: Server, re
     store.call("rescue", "acme", "w1", "0")
     worker.sender.start()
 
-    eventually(lambda: worker.held.is_idle())
+    eventually(worker.held.is_idle)
     eventually(lambda: redis.exists(keys.worker("acme", "w1")))
     assert [run_id] == eventually(worker.fetch)
 
@@ -182,7 +188,8 @@ def test_a_dead_workers_runs_are_taken_over(worker: Worker, store: Server, redis
     living.fetch(1)
     worker.sender.start()
 
-    eventually(lambda: living.beat() and state_of(redis, of_dead) == "queued" and dead.beat() == 0)
+    eventually(lambda: living.beat() and not redis.exists(keys.worker("acme", "dead")))
+    assert [of_dead] == worker.fetch()
     assert "living" == run_field(redis, of_living, "holder")
     assert 1 == living.finish([(of_living, 1)])[0]
 
@@ -220,17 +227,17 @@ def test_stop_says_what_is_unsaid(worker: Worker, store: Server, redis: Redis) -
 
 
 def test_stop_does_not_wait_for_ever(
-    server: EmbeddedServer, store: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    binary: ServerBinary, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A server that is gone is tried for a while from then on, and what stays unsaid is counted in the log."""
     monkeypatch.setattr(module, "FAREWELL", 0.5)
-    run_id = enqueue(store)
-    with Proxy(server.port) as proxy:
-        worker = Worker(server.url.replace(f":{server.port}/", f":{proxy.port}/"))
+    with EmbeddedServer(binary=binary) as server:
+        run_id = enqueue(make_server(server.url))
+        worker = Worker(server.url)
         worker.fetch()
         worker.sender.start()
         worker.begin()
-        proxy.close()
+        server.kill()
         worker.held.settle(run_id, SUCCEEDED)
         eventually(lambda: "server_gone" in caplog.text)
         start = time.monotonic()

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from factories import make_server
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from taglane.model.run import ENDED
 from taglane.store import keys
 
@@ -36,6 +36,7 @@ picks = st.integers(0, 999)
 flags = st.booleans()
 steps = st.sampled_from(keys.STEPS)
 instants = st.sampled_from(["", "", "past", "later"])
+expiries = st.sampled_from(["", "later", "later", "past"])
 
 
 @dataclass
@@ -105,10 +106,11 @@ def resolved(instant: str) -> str:
 class Moves(RuleBasedStateMachine):
     """Drives one tenant's moves and the model side by side; `agree` compares the two after every step."""
 
-    def __init__(self, server: Server) -> None:
+    server: ClassVar[Server]
+
+    def __init__(self) -> None:
         super().__init__()
-        self.server = server
-        self.redis: Any = server.redis
+        self.redis: Any = self.server.redis
         self.redis.flushdb()
         self.tenant = f"t{next(TENANTS)}"
         self.tags = (self.tenant, f"{self.tenant}.gpu")
@@ -243,9 +245,20 @@ class Moves(RuleBasedStateMachine):
             assert was == [run for run in actual.get(queue, []) if run in was]
             self.queues[queue] = actual.get(queue, [])
 
+    @initialize(overlap=st.sampled_from(["skip", "allow"]), after=flags, size=st.integers(1, 3))
+    def populate(self, overlap: str, after: bool, size: int) -> None:
+        """Begin with some of everything: else most rules find nothing to work on."""
+        self.put("hourly", overlap, after, due=True)
+        self.trigger("hourly")
+        self.enqueue(0, 0, "", "later", "", deps=True)
+        self.send_chord(size, 0)
+        self.enqueue(1, 3, "later", "later", "k", deps=False)
+        self.enqueue(0, 9, "", "past", "", deps=True)
+        self.fetch("w0", 2, both=False, turned=False)
+
     # -- making runs -----------------------------------------------------------------------------------------------
 
-    @rule(tag=picks, step=steps, at=instants, expires=instants, key=st.sampled_from(["", "", "k", "l}"]), deps=flags)
+    @rule(tag=picks, step=steps, at=instants, expires=expiries, key=st.sampled_from(["", "", "k", "l}"]), deps=flags)
     def enqueue(self, tag: int, step: int, at: str, expires: str, key: str, deps: bool) -> None:
         run = Run(self.fresh(), self.tags[tag % 2], step, deps=deps)
         run.expires = {"": 0, "past": 1, "later": LATER}[expires]
@@ -267,9 +280,10 @@ class Moves(RuleBasedStateMachine):
             again = (run.id, TASK, run.tag, run.step, ENVELOPE, resolved(at), "", "", "")
             self.leave_unchanged([run.id.encode(), 0], "enqueue", *again)
 
-    @rule(pick=picks)
-    def replay(self, pick: int) -> None:
-        run = self.choose(pick, self.where(lambda run: run.place in {"ended", "dead"}))
+    @rule(pick=picks, ours=flags)
+    def replay(self, pick: int, ours: bool) -> None:
+        ended = self.where(lambda run: run.place in {"ended", "dead"})
+        run = self.choose(pick, [run for run in ended if run.join or run.ended] if ours else ended)
         if not run:
             return
         new = self.fresh("replay")
@@ -303,6 +317,7 @@ class Moves(RuleBasedStateMachine):
         if brought:
             group, index = brought[pick % len(brought)]
             self.leave_unchanged(1, "part", group, index, "{}")
+            self.leave_unchanged(1, "chord_size", group, self.chords[group].size)
 
     # -- workers ---------------------------------------------------------------------------------------------------
 
@@ -337,11 +352,6 @@ class Moves(RuleBasedStateMachine):
             self.promote(late[4:])
             assert [] == self.taken(late)
 
-    @rule(name=st.sampled_from(WORKERS))
-    def fetch_of_a_stranger(self, name: str) -> None:
-        if not self.workers[name].known:
-            self.leave_unchanged(0, "fetch", name, 1, 4, "1", *self.tags)
-
     def taken(self, asked: tuple[Any, ...]) -> list[tuple[str, int]]:
         return [(run[0].decode(), int(run[1])) for run in self.call("fetch", *asked)[2]]
 
@@ -372,6 +382,9 @@ class Moves(RuleBasedStateMachine):
         worker = self.workers[name]
         worker.beat += worker.known
         assert (worker.beat if worker.known else 0) == self.call("beat", name)
+        self.leave_unchanged(b"missing", "cancel", f"{self.tenant}.nobody", "why")
+        if not worker.known:
+            self.leave_unchanged(0, "fetch", name, 1, 4, "1", *self.tags)
 
     @rule(pick=picks, state=st.sampled_from(["succeeded", "succeeded", "failed", "cancelled", "dead"]), ran=flags)
     def finish(self, pick: int, state: str, ran: bool) -> None:
@@ -487,11 +500,31 @@ class Moves(RuleBasedStateMachine):
         self.adopt_order(before)
         self.workers[name] = Worker()
 
+    @rule(name=st.sampled_from(WORKERS), most=st.integers(1, 4), mark=flags, last=flags, cancelled=flags)
+    def crash(self, name: str, most: int, mark: bool, last: bool, cancelled: bool) -> None:
+        """A worker dies soon after it fetched: the way by which a poison run goes."""
+        self.fetch(name, most, both=True, turned=False)
+        self.agree()
+        if mark:
+            self.renew(name, 0, last)
+        if cancelled:
+            self.cancel(most, ("leased",))
+            self.agree()
+        self.rescue(name, alive=False)
+
+    @rule(name=st.sampled_from(WORKERS), fails=flags)
+    def work_off(self, name: str, fails: bool) -> None:
+        """A worker executes all that it holds and some more."""
+        self.fetch(name, 4, both=True, turned=True)
+        for run in self.where(lambda run: run.place == "leased" and run.holder == name):
+            place = self.where(lambda run: run.place == "leased").index(run)
+            self.finish(place, "failed" if fails else "succeeded", ran=True)
+
     # -- callers and schedulers --------------------------------------------------------------------------------------
 
-    @rule(pick=picks)
-    def cancel(self, pick: int) -> None:
-        run = self.choose(pick, self.runs.values())
+    @rule(pick=picks, places=st.sampled_from([("leased",), ("queue", "delayed"), ("ended", "dead")]))
+    def cancel(self, pick: int, places: tuple[str, ...]) -> None:
+        run = self.choose(pick, self.where(lambda run: run.place in places))
         if not run:
             return
         answer = self.call("cancel", run.id, "why").decode()
@@ -504,10 +537,6 @@ class Moves(RuleBasedStateMachine):
             assert "cancelled" == answer
             self.end(run, "cancelled")
 
-    @rule()
-    def cancel_nothing(self) -> None:
-        self.leave_unchanged(b"missing", "cancel", f"{self.tenant}.nobody", "why")
-
     @rule(pick=picks)
     def let_a_delay_pass(self, pick: int) -> None:
         run = self.choose(pick, self.where(lambda run: run.place == "delayed" and run.at > PAST))
@@ -515,14 +544,16 @@ class Moves(RuleBasedStateMachine):
             run.at = next(self.numbers)
             self.redis.zadd(keys.delayed(self.tenant, run.tag), {run.id: run.at})
 
-    @rule(pick=picks)
-    def let_a_run_expire(self, pick: int) -> None:
-        run = self.choose(pick, self.where(lambda run: run.expires > PAST and run.state not in ENDED))
+    @rule(pick=picks, places=st.sampled_from([("leased",), ("queue", "delayed")]), then_expire=flags)
+    def let_a_run_expire(self, pick: int, places: tuple[str, ...], then_expire: bool) -> None:
+        run = self.choose(pick, self.where(lambda run: run.expires > PAST and run.place in places))
         if run:
             run.expires = next(self.numbers)
             self.redis.hset(keys.run(self.tenant, run.id), "expires", run.expires)
             if run.expiring:
                 self.redis.zadd(keys.expiring(self.tenant), {run.id: run.expires})
+            if then_expire:
+                self.expire()
 
     @rule()
     def expire(self) -> None:
@@ -543,8 +574,8 @@ class Moves(RuleBasedStateMachine):
         job.overlap, job.after = overlap, after
         job.due = None if job.paused or not due else next(self.numbers)
         instant = job.due or ("" if job.paused or not due else 1)
-        delay = 1000 if after else ""
-        definition = (name, "{}", TASK, self.tenant, 0, ENVELOPE, delay, overlap, "", instant, "{}")
+        delay = 3_600_000 if after else ""
+        definition = (name, "{}", TASK, self.tenant, 0, ENVELOPE, delay, overlap, 3_600_000, instant, "{}")
         assert job.revision == self.call("put", *definition)
 
     @rule(name=st.sampled_from(JOBS), paused=flags)
@@ -589,7 +620,7 @@ class Moves(RuleBasedStateMachine):
         else:
             assert [1] == answer
             job.last = run_id
-            self.admit(Run(run_id, self.tenant, 0, job=name))
+            self.admit(Run(run_id, self.tenant, 0, job=name, expires=LATER))
         assert run_id not in self.fired
         self.fired |= {run_id} if make else set()
         self.leave_unchanged([0], "fire", name, seen, revision, next_due, run_id)
@@ -601,7 +632,7 @@ class Moves(RuleBasedStateMachine):
         assert int(job is not None) == self.call("trigger", name, run_id, "")
         if job:
             job.last = run_id
-            self.admit(Run(run_id, self.tenant, 0, job=name))
+            self.admit(Run(run_id, self.tenant, 0, job=name, expires=LATER))
             self.leave_unchanged(1, "trigger", name, run_id, "")
 
     # -- what holds ----------------------------------------------------------------------------------------------------
@@ -623,15 +654,34 @@ class Moves(RuleBasedStateMachine):
         """Every run is in exactly one place, the one the model says, with its counters; and nothing else is there."""
         tenant = self.tenant
         pipeline = self.redis.pipeline(transaction=False)
-        fields = ("state", "token", "attempts", "deaths", "rescues", "holder")
-        for run in self.runs:
-            pipeline.hmget(keys.run(tenant, run), fields)
+        fields = (
+            "holder",
+            "state",
+            "token",
+            "attempts",
+            "deaths",
+            "rescues",
+            "started",
+            "last",
+            "expires",
+            "cancel",
+            "ended",
+        )
+        for run_id in self.runs:
+            pipeline.hmget(keys.run(tenant, run_id), fields)
         hashes = pipeline.execute()
         for run, values in zip(self.runs.values(), hashes, strict=True):
-            state, *numbers, holder = values
-            expected = (run.state, run.token, run.attempts, run.deaths, run.rescues)
-            assert expected == (state.decode(), *(int(number or 0) for number in numbers)), run
+            holder, state, *numbers, expires, cancel, ended = values
+            expected = [run.state, run.token, run.attempts, run.deaths, run.rescues]
+            if run.state not in ENDED:
+                expected += [run.started, run.last]
+                assert run.cancel == (cancel is not None)
+                assert run.is_late == (0 < int(expires or 0) < PAST)
+                assert (run.expires > 0) == (expires is not None)
+            counted = [int(number or 0) for number in numbers]
+            assert expected == [state.decode(), *counted][: len(expected)], run
             assert run.place != "leased" or run.holder == holder.decode()
+            assert run.ended == (ended or b"").decode()
         places: dict[str, set[str]] = defaultdict(set)
         for run in self.runs.values():
             places[run.place].add(run.id)
@@ -665,7 +715,9 @@ class Moves(RuleBasedStateMachine):
             assert worker.known or not per_worker & names
         asked = {run.holder for run in self.where(lambda run: run.place == "leased" and run.cancel)}
         assert {keys.cancels(tenant, name) for name in asked} == {name for name in names if ":cancels:" in name}
-        assert all(self.redis.pttl(name) > 0 for name in names if ":chord:" in name)
+        chords = {name for name in names if ":chord:" in name}
+        assert {keys.chord(tenant, group) for group in self.chords} == chords
+        assert all(self.redis.pttl(name) > 0 for name in chords)
         self.drain()
 
     def drain(self) -> None:
@@ -689,12 +741,12 @@ class Moves(RuleBasedStateMachine):
 
 def test_moves_agree_with_the_model(url: str) -> None:
     """Whatever the order of moves, crashes and lost replies, the server does what the model says, and loses nothing."""
-    server = make_server(url)
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        lambda: Moves(server),
+    Moves.server = make_server(url)
+    run_state_machine_as_test(
+        Moves,
         settings=settings(
             max_examples=60,
-            stateful_step_count=60,
+            stateful_step_count=50,
             derandomize=True,
             database=None,
             deadline=None,
@@ -702,4 +754,4 @@ def test_moves_agree_with_the_model(url: str) -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
-    server.close()
+    Moves.server.close()

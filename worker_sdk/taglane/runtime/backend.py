@@ -6,6 +6,7 @@ it together with the end of the run. What others wait for at once (`update_state
 
 from __future__ import annotations
 
+import sys
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -60,7 +61,7 @@ class Backend(CeleryBackend, SyncBackendMixin):
 
     def __init__(self, app: Any, url: str | None = None, **kwargs: Any) -> None:
         super().__init__(app, url=url, **kwargs)
-        self._server_url: str = app.conf.broker_transport_options["url"]
+        self._server_url: str = app.conf.broker_transport_options["secret_url"]
 
     @property
     def server(self) -> Server:
@@ -195,7 +196,7 @@ class Backend(CeleryBackend, SyncBackendMixin):
         for name, outcome in fields.items():
             if name.startswith(b"part:"):
                 place = name.split(b":", 2)[1]
-                parts.append((int(place) if place else len(fields), self.decode(outcome.decode())))
+                parts.append((int(place) if place else sys.maxsize, self.decode(outcome.decode())))
         parts.sort(key=lambda part: part[0])
         return [part for _, part in parts]
 

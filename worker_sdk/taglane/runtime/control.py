@@ -30,7 +30,7 @@ class Control(CeleryControl):
 
     def revoke(self, task_id: Any, destination: Any = None, terminate: bool = False, **_: Any) -> None:
         """Cancel runs: what waits ends at once; what runs goes on, unless *terminate* asks to stop it."""
-        url = self.app.conf.broker_transport_options["url"]
+        url = self.app.conf.broker_transport_options["secret_url"]
         runs = Runs(server_for(url))
         for run in [task_id] if isinstance(task_id, str) else list(task_id):
             tenant = tenant_of_url(url) or tenant_of_run(run) or reachable_tenant(url)

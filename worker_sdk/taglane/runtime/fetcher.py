@@ -64,15 +64,16 @@ class Fetcher:
             self._holdings.receive(deliveries)
         if len(deliveries) >= most:
             return 0.0
-        return WAIT if wait_ms < 0 else min(WAIT, max(wait_ms, 2) / 1000)
+        longest = STALE / 2 if self._holdings.is_backed_up() else WAIT
+        return longest if wait_ms < 0 else min(longest, max(wait_ms, 2) / 1000)
 
     def _await_appetite(self) -> int | None:
         """Wait until the inbox wants more; answers how many, None when it is time to stop."""
         holdings = self._holdings
         with holdings.lock:
             while not self._stopping:
+                holdings.return_stale()
                 if holdings.serving and (most := holdings.appetite()):
                     return most
                 holdings.room.wait(STALE / 2)
-                holdings.return_stale()
         return None

@@ -215,6 +215,10 @@ class Holdings:
         """Whether nothing at all is held."""
         return not self._held
 
+    def is_backed_up(self) -> bool:
+        """Whether more is held than the pool executes at once: `return_stale` is to be asked of it."""
+        return len(self._held) > self._window
+
     def receive(self, deliveries: list[Delivery]) -> None:
         """Put what was fetched into the inbox; back to its queue when nobody serves any more.
 

@@ -11,7 +11,7 @@ from celery import bootsteps
 from celery.signals import worker_shutdown
 from celery.worker import state as worker_state
 
-from taglane.errors import TaglaneError, TagNotOwned
+from taglane.errors import BadName, TaglaneError, TagNotOwned
 from taglane.model.names import SHARED, check_tag, owner_of
 from taglane.runtime import holdings
 from taglane.runtime.fetcher import Fetcher
@@ -45,7 +45,7 @@ class TagStep(bootsteps.StartStopStep):
         self.enabled = is_installed(worker.app)
         if not self.enabled:
             return
-        self._url = worker.app.conf.broker_transport_options["url"]
+        self._url = worker.app.conf.broker_transport_options["secret_url"]
         server = Server(self._url)
         self.tags = list(dict.fromkeys(tag)) or [name for name in (server.tenant,) if name]
         self.tenant = check_tags(self.tags, server)

@@ -126,7 +126,7 @@ class Transport(virtual.Transport):
 
     def __init__(self, client: Any, **kwargs: Any) -> None:
         super().__init__(client, **kwargs)
-        self.url: str = client.transport_options.get("url", "")  # without one, Celery only wants to show it
+        self.url: str = client.transport_options.get("secret_url", "")  # without one, Celery only wants to show it
         self._wakeup: tuple[int, int] | None = None
         self._loop: Any = None
         self._rung = False

@@ -111,11 +111,10 @@ class Leases:
                 connection = self._waiter = self._waiters.get_connection()
             bells = [keys.bell(self._tenant, tag) for tag in tags]
             connection.send_command("BLPOP", *bells, f"{seconds:.3f}")
-            if self._waits_no_more:  # it may have been said before there was a connection to close
-                connection.disconnect()
             deadline = time.monotonic() + seconds + 5.0
-            while not connection.can_read(timeout=max(0.0, deadline - time.monotonic())):
-                if time.monotonic() >= deadline:
+            # In slices: what `stop_waiting` closes may be opened again, by `can_read` itself, in the same instant.
+            while not connection.can_read(timeout=max(0.0, min(0.5, deadline - time.monotonic()))):
+                if self._waits_no_more or time.monotonic() >= deadline:
                     self._drop_waiter()
                     return
             connection.read_response()

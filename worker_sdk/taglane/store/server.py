@@ -47,6 +47,7 @@ def connect(url: str, *, timeout: float | None = 10.0) -> redis_py.Redis:
         return redis_py.Redis.from_url(
             url,
             protocol=2,
+            driver_info=None,  # it need not say which library it is: Redis 7.0 has no CLIENT SETINFO
             socket_timeout=timeout,
             socket_connect_timeout=5.0,
             socket_keepalive=True,

@@ -1,0 +1,168 @@
+"""The helper process that keeps a worker's heartbeat: it lives and stands still with its parent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import pytest
+from eventually import eventually
+from factories import make_server
+from taglane.runtime.heart import is_stopped
+from taglane.store import keys
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from redis import Redis
+    from taglane.store.server import Server
+
+PARENT = """
+import sys
+from taglane.runtime.heart import Heart
+heart = Heart(sys.argv[1], "acme", sys.argv[2], 0.02)
+heart.start()
+print("started", flush=True)
+sys.stdin.readline()
+heart.stop()
+heart.stop()
+print("stopped", flush=True)
+sys.stdin.readline()
+"""
+
+
+class Parent:
+    """A process with a heart, as a worker has one."""
+
+    def __init__(self, server: Server, worker: str = "w1") -> None:
+        self._redis, self._worker = server.redis, worker
+        server.call("hello", "acme", worker)
+        command = [sys.executable, "-c", PARENT, server.url, worker]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.heart = 0
+
+    def __enter__(self) -> Self:
+        assert "started" == self.answer()
+        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        (self.heart,) = (int(child) for child in path.read_text().split())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def answer(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+    def ask(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    @property
+    def beat(self) -> int:
+        counter: Any = self._redis.hget(keys.worker("acme", self._worker), "beat")
+        return int(counter)
+
+    def beats_on(self) -> None:
+        """Wait for ten beats more."""
+        before = self.beat
+        eventually(lambda: self.beat >= before + 10)
+
+
+def lives(pid: int) -> bool:
+    """Whether a process goes on; a zombie does not."""
+    return Path(f"/proc/{pid}/exe").exists()
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Server]:
+    server = make_server(url)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def parent(store: Server) -> Iterator[Parent]:
+    with Parent(store) as parent:
+        yield parent
+
+
+def test_it_beats(parent: Parent) -> None:
+    """Without the parent's doing anything."""
+    parent.beats_on()
+
+
+def test_it_ends_when_it_is_told(parent: Parent) -> None:
+    """And leaves nothing behind; told again, it is ended already."""
+    parent.ask()
+
+    assert "stopped" == parent.answer()
+    assert not lives(parent.heart)
+    assert not Path(f"/proc/{parent.process.pid}/task/{parent.process.pid}/children").read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+def test_it_ends_with_its_parent(parent: Parent, number: signal.Signals) -> None:
+    """However that one ended: no heart beats for a worker that is gone."""
+    parent.process.send_signal(number)
+    parent.process.wait(5)
+
+    eventually(lambda: not lives(parent.heart))
+
+
+def test_it_skips_while_its_parent_is_stopped(parent: Parent, store: Server) -> None:
+    """A stopped worker counts as dead, whoever stopped it; when it goes on, so does its heart."""
+    with Parent(store, "w2") as other:
+        parent.process.send_signal(signal.SIGSTOP)
+        eventually(lambda: is_stopped(parent.process.pid))
+        other.beats_on()  # one that was on its way arrives meanwhile
+        before = parent.beat
+        for _ in range(3):
+            other.beats_on()
+        assert before == parent.beat
+        assert lives(parent.heart)
+
+        parent.process.send_signal(signal.SIGCONT)
+        parent.beats_on()
+
+
+def test_a_signal_for_the_group_is_the_parents(parent: Parent) -> None:
+    """Ctrl-C reaches all of a terminal's processes: the heart beats on while the worker ends what it began."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
+        os.kill(parent.heart, number)
+
+    parent.beats_on()
+
+
+def test_it_bears_a_server_that_is_gone(parent: Parent, redis: Redis) -> None:
+    """A lost connection, a server that answers with an error: the next beat may get through."""
+    redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")  # type: ignore[no-untyped-call]
+    parent.beats_on()
+    redis.function_flush()
+    redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")  # type: ignore[no-untyped-call]
+    make_server(parent._redis.connection_pool.connection_kwargs.get("url", "") or _url(redis)).close()  # noqa: SLF001
+    parent.beats_on()
+
+
+def _url(redis: Redis) -> str:
+    how = redis.connection_pool.connection_kwargs
+    return f"redis://:{how['password']}@{how['host']}:{how['port']}/0"
+
+
+def test_is_stopped() -> None:
+    """By a signal; a process that goes, sleeps or is not there is not."""
+    with subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"]) as child:
+        assert not is_stopped(child.pid)
+        child.send_signal(signal.SIGSTOP)
+        eventually(lambda: is_stopped(child.pid))
+        child.send_signal(signal.SIGCONT)
+        eventually(lambda: not is_stopped(child.pid))
+        child.kill()
+    assert not is_stopped(os.getpid())
+    assert not is_stopped(2**22 + 1)
