@@ -1,85 +1,142 @@
+"""Celery's remote control, as far as tenants have it."""
+
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import taglane
 from celery import Celery
-from factories import make_server
-from taglane.errors import TenantMissing
+from factories import HandWorker, enqueue, make_server
+from taglane.errors import Refused, TenantMissing
 from taglane.runtime import app as runtime_app
-from taglane.runtime.control import NotBroadcast
+from taglane.runtime.control import Control, NotBroadcast
 from taglane.store import keys
+from taglane.store.runs import Runs
+from taglane_scheduler.tenancy.tenants import Tenants
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
     from redis import Redis
+    from taglane.store.server import Server
 
 
 @pytest.fixture
-def app(url: str, monkeypatch: pytest.MonkeyPatch) -> Celery:
-    """An application with the operator's credential, on a server that has the library."""
-    for module in runtime_app._modules_with_ids():  # noqa: SLF001
+def store(url: str) -> Iterator[Server]:
+    server = make_server(url)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def app(store: Server, monkeypatch: pytest.MonkeyPatch) -> Celery:
+    """An application with the tenant's credential."""
+    return make_app(Tenants(store).create("acme").url, monkeypatch)
+
+
+def make_app(url: str, monkeypatch: pytest.MonkeyPatch) -> Celery:
+    for module in runtime_app._modules_with_ids():  # noqa: SLF001 - Celery's modules stay as they were
         monkeypatch.setattr(module, "uuid", module.uuid)
-    make_server(url)
-    return taglane.install(Celery("controlled", set_as_current=False), url)
+    return taglane.create_app("controlled", url, set_as_current=False)
 
 
-def send(app: Celery) -> str:
-    """Send a task of the tenant `acme`; return its id."""
+def test_an_installed_application_has_it(app: Celery) -> None:
+    """Also where the application has used its own before."""
+    assert isinstance(app.control, Control)
+
+
+def test_revoke_ends_what_waits(app: Celery, store: Server) -> None:
+    """One run or several; by their results too, as applications do."""
+    made = [enqueue(store) for _ in range(4)]
+
+    app.control.revoke(made[0])
+    app.control.revoke(made[1:3])
+    app.AsyncResult(made[3]).revoke()
+
+    runs = Runs(store)
+    assert {("cancelled", "revoked")} == {(runs.get(run_id).state, runs.get(run_id).error) for run_id in made}
+
+
+def test_revoke_of_what_runs(app: Celery, store: Server, redis: Redis) -> None:
+    """It goes on, as with Celery; with `terminate` its worker is asked to stop it."""
+    run_id = enqueue(store)
+    ((_, token),) = HandWorker(store).hello().fetch()
+    store.call("renew", "acme", "worker-1", 1, 1, run_id, token, 5, "")
+    asked = keys.cancels("acme", "worker-1")
+
+    app.control.revoke(run_id)
+    assert set() == redis.smembers(asked)
+    app.control.revoke(run_id, terminate=True)
+    assert {run_id.encode()} == redis.smembers(asked)
+    redis.delete(asked)
+    app.control.terminate(run_id)
+    assert {run_id.encode()} == redis.smembers(asked)
+    assert "running" == Runs(store).get(run_id).state
+
+
+def test_revoke_of_what_has_ended(app: Celery, store: Server) -> None:
+    """It stays what it is."""
+    run_id = enqueue(store)
+    worker = HandWorker(store).hello()
+    worker.finish(worker.fetch())
+
+    app.control.revoke(run_id, terminate=True)
+
+    assert "succeeded" == Runs(store).get(run_id).state
+
+
+def test_revoke_of_what_is_not_there(app: Celery, store: Server, caplog: pytest.LogCaptureFixture) -> None:
+    """Celery says nothing of it either; the others of a list are revoked all the same."""
+    run_id = enqueue(store)
+
+    with caplog.at_level("INFO"):
+        app.control.revoke(["acme.unknown", run_id])
+
+    assert "revoke_unknown run=acme.unknown" in caplog.text
+    assert "cancelled" == Runs(store).get(run_id).state
+
+
+def test_revoke_is_the_tenants_own(app: Celery, store: Server) -> None:
+    """Another tenant's run is another tenant's."""
+    run_id = enqueue(store, "globex")
+
+    with pytest.raises(Refused):
+        store.server_of_tenant = None if False else app.control.revoke(run_id)  # type: ignore[attr-defined]
+    assert "queued" == Runs(store).get(run_id).state
+
+
+def test_revoke_by_the_operator(store: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The id says whose run it is; or the tenant in reach does."""
+    app = make_app(store.url, monkeypatch)
+    run_id = enqueue(store)
+    store.call("enqueue", "acme", "nightly", "a.b", "acme", 0, "{}", "", "", "", "")
+
+    app.control.revoke(run_id)
+    with pytest.raises(TenantMissing, match="nightly"):
+        app.control.revoke("nightly")
     with taglane.tenant("acme"):
-        return str(app.send_task("a.task").id)
+        app.control.revoke("nightly")
+
+    assert ["cancelled"] * 2 == [Runs(store).get(each, "acme").state for each in (run_id, "nightly")]
 
 
-def test_what_waits_is_revoked(app: Celery) -> None:
-    """By its id, by several, and by its result."""
-    first, second, third = (send(app) for _ in range(3))
-    app.control.revoke(first)
-    app.control.revoke([second])
-    app.AsyncResult(third).revoke()
-    assert ["REVOKED"] * 3 == [app.AsyncResult(run).state for run in (first, second, third)]
-
-
-@pytest.mark.parametrize(("terminate", "asked"), [(False, set()), (True, {"run"})])
-def test_what_runs_is_stopped_when_that_is_asked_for(
-    app: Celery, redis: Redis, terminate: bool, asked: set[str]
-) -> None:
-    """As in Celery: revoke alone lets a task that runs go on."""
-    run = send(app)
-    redis.hset(keys.run("acme", run), mapping={"state": "running", "holder": "w1", "token": "1"})
-    redis.zadd(keys.leases("acme"), {run: 1})
-
-    app.control.revoke(run, terminate=terminate)
-
-    assert {run.encode() for _ in asked} == redis.smembers(keys.cancels("acme", "w1"))
-
-
-def test_an_unknown_task_is_no_error(app: Celery) -> None:
-    """Celery's workers would not answer either."""
-    app.control.revoke("acme.nothing")
-
-
-def test_whose_task_it_is_must_be_known(app: Celery) -> None:
-    """An id of somebody's own says nothing of its tenant."""
-    with pytest.raises(TenantMissing):
-        app.control.revoke("mine")
-    with taglane.tenant("acme"):
-        app.control.revoke("mine")
-
-
-CALLS: list[Callable[[Celery], object]] = [
-    lambda app: app.control.broadcast("shutdown"),
-    lambda app: app.control.ping(),
-    lambda app: app.control.purge(),
-    lambda app: app.control.rate_limit("a.task", "1/s"),
-    lambda app: app.control.add_consumer("other"),
-    lambda app: app.control.inspect().active(),
-]
-
-
-@pytest.mark.parametrize("call", CALLS, ids=["broadcast", "ping", "purge", "rate_limit", "add_consumer", "inspect"])
-def test_what_would_be_broadcast_is_refused(app: Celery, call: Callable[[Celery], object]) -> None:
-    """It says so, and where to look: it is not silently dead."""
+@pytest.mark.parametrize(
+    "command",
+    [
+        lambda control: control.inspect().active(),
+        lambda control: control.inspect().ping(),
+        lambda control: control.ping(),
+        lambda control: control.rate_limit("a.b", "5/s"),
+        lambda control: control.shutdown(),
+        lambda control: control.add_consumer("q"),
+        lambda control: control.purge(),
+        lambda control: control.discard_all(),
+        lambda control: control.broadcast("anything"),
+    ],
+    ids=["active", "ping", "pong", "rate_limit", "shutdown", "add_consumer", "purge", "discard_all", "broadcast"],
+)
+def test_what_needs_a_broadcast_says_where_to_look(app: Celery, command: Any) -> None:
+    """It is not silently dead: no worker would hear it."""
     with pytest.raises(NotBroadcast, match="taglane workers"):
-        call(app)
+        command(app.control)

@@ -92,7 +92,7 @@ def test_a_worker_without_tasks_says_so(acme: Taglane, start: Callable[..., Work
 
 
 def test_a_rolling_deploy(acme: Taglane, start: Callable[..., WorkerProcess], redis: Redis) -> None:
-    """While another worker knows the task, who does not hands it back, uncounted; when nobody does any more, it fails."""
+    """While another worker knows the task, it is handed back uncounted; when nobody does any more, it fails."""
     acme.server.call("hello", "acme", "new", "info", "{}", "tags", "acme", "tasks", '["a.new"]')
     with start() as worker:
         worker.wait_ready()

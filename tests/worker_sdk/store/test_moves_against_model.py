@@ -200,7 +200,7 @@ class Moves(RuleBasedStateMachine):
 
     def promote(self, tags: Iterable[str]) -> None:
         for tag in tags:
-            due = self.where(lambda run, tag=tag: run.place == "delayed" and run.tag == tag and run.at < PAST)
+            due = [run for run in self.runs.values() if (run.place, run.tag) == ("delayed", tag) and run.at < PAST]
             for run in sorted(due, key=lambda run: (run.at, run.id)):
                 run.place, run.state = "queue", "queued"
                 self.queues[tag, run.step].append(run.id)
@@ -457,10 +457,13 @@ class Moves(RuleBasedStateMachine):
         token = run.token
         self.call("progress", run.id, token, "")
         again = (run.id, TASK, run.tag, run.step, ENVELOPE, "", "", "", "1" if run.deps else "")
-        assert [run.id.encode(), 1] == self.call("enqueue", *again)
+        assert [run.id.encode(), int(not run.cancel)] == self.call("enqueue", *again)
         self.release(run)
-        run.expires = 0
-        self.admit(run)
+        if run.cancel:
+            self.end(run, "cancelled")
+        else:
+            run.expires = 0
+            self.admit(run)
         self.leave_unchanged([run.id.encode(), 0], "enqueue", *again)
         self.leave_unchanged([0], "finish", run.id, token, "replaced", 1, "", "")
 

@@ -1,16 +1,18 @@
-"""One lease of this process, and what is known of its run."""
+"""The leases that this process has, by run and by message."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from taglane.model.envelope import Delivery
     from taglane.runtime.carry import Outcome
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Held:
     """One lease of this process. Instants are seconds of the monotonic clock."""
 
@@ -27,3 +29,65 @@ class Held:
     """Its task acknowledges early: one death is its last."""
     lost: bool = False
     noted: Outcome | None = None
+
+    @property
+    def message_id(self) -> str:
+        """What Celery calls it: the run's id, or of a follow-up the id of the run whose end it tells."""
+        return self.delivery.of or self.delivery.run
+
+
+class Roster:
+    """All leases of this process. Not thread-safe: `Holdings` holds its lock around what changes it."""
+
+    def __init__(self) -> None:
+        self._by_run: dict[str, Held] = {}
+        self._by_message: dict[str, Held] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_run)
+
+    def __iter__(self) -> Iterator[Held]:
+        return iter(self._by_run.values())
+
+    def add(self, held: Held) -> None:
+        """Enter a lease."""
+        self._by_run[held.delivery.run] = held
+        self._by_message[held.message_id] = held
+
+    def remove(self, held: Held) -> None:
+        """Strike a lease out."""
+        self._by_run.pop(held.delivery.run, None)
+        self._by_message.pop(held.message_id, None)
+
+    def of_run(self, run: str) -> Held | None:
+        """The lease of a run."""
+        return self._by_run.get(run)
+
+    def of_message(self, message_id: str) -> Held | None:
+        """The lease under which a message is held."""
+        return self._by_message.get(message_id)
+
+    def of_tag(self, delivery_tag: str) -> Held | None:
+        """The very lease that a delivery tag, ``<token>:<run>``, was given for; None once that one is over."""
+        token, _, run = delivery_tag.partition(":")
+        held = self._by_run.get(run)
+        return held if held is not None and str(held.delivery.token) == token else None
+
+    def first_unmarked(self) -> float | None:
+        """When the run started that has executed longest without the server's knowing."""
+        starts = [held.started_at for held in self if held.started_at is not None and not (held.marked or held.lost)]
+        return min(starts, default=None)
+
+    def renewal(self, now: float) -> list[Any]:
+        """What the renew script is told of the leases: how many have started, those, and all; marks what it names."""
+        started: list[Any] = []
+        leases: list[Any] = []
+        for held in self:
+            if held.lost:
+                continue
+            run, token = held.delivery.run, held.delivery.token
+            if held.started_at is not None and not held.marked:
+                held.marked = True
+                started += [run, token, round((now - held.started_at) * 1000), "1" if held.last else ""]
+            leases += [run, token]
+        return [len(started) // 4, *started, *leases]

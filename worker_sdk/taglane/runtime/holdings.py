@@ -14,7 +14,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from taglane.runtime.carry import Outcome
-from taglane.runtime.held import Held
+from taglane.runtime.held import Held, Roster
 from taglane.runtime.outbox import HAND_BACK_MS, Call, Outbox
 from taglane.runtime.pace import Pace
 from taglane.store import keys
@@ -61,9 +61,8 @@ class Holdings:
         self.renewed_at = time.monotonic()
         self.must_renew = False
         self._window = 1
-        self._inbox: deque[Delivery] = deque()
-        self._held: dict[str, Held] = {}
-        self._run_of: dict[str, str] = {}
+        self._inbox: deque[Held] = deque()
+        self._roster = Roster()
         self._executing = 0
         self._alone = False
         self._pace = Pace(batch)
@@ -95,28 +94,28 @@ class Holdings:
         with self.lock:
             if not self._inbox or not self._is_fresh():
                 return None
-            delivery = self._inbox.popleft()
+            held = self._inbox.popleft()
+            held.taken = True
             self._executing += 1
-            self._held[delivery.run].taken = True
             self._ask_for_more()
-            return delivery
+            return held.delivery
 
     def applied(self, run: str) -> None:
         """Note that the pool has been given a run."""
-        held = self._held.get(run)
+        held = self._roster.of_run(run)
         if held is not None:
             held.in_pool = True
 
     def began(self, run: str) -> None:
         """Note that the pool executes a run: its clock starts."""
-        held = self._held.get(run)
+        held = self._roster.of_run(run)
         if held is not None:
             held.started_at = time.monotonic()
 
     def is_sure_of(self, run: str) -> bool | None:
         """Whether a run that waited in the pool is still ours: None while that is being asked."""
         with self.lock:
-            held = self._held.get(run)
+            held = self._roster.of_run(run)
             if held is None or held.lost:
                 return False
             return True if self._is_fresh() else None
@@ -124,7 +123,7 @@ class Holdings:
     def acknowledged_early(self, run: str) -> None:
         """Note that a run's task asked not to be run again after a death."""
         with self.lock:
-            held = self._held.get(run)
+            held = self._roster.of_run(run)
             if held is not None and not held.last:
                 held.last, held.marked = True, False
                 self._renew_now()
@@ -132,7 +131,7 @@ class Holdings:
     def note(self, message_id: str, outcome: Outcome) -> bool:
         """Keep an outcome that the parent process decides; answers whether the run is held here."""
         with self.lock:
-            held = self._held.get(self._run_of.get(message_id, ""))
+            held = self._roster.of_message(message_id)
             if held is None:
                 return False
             before = held.noted
@@ -144,23 +143,22 @@ class Holdings:
 
     def noted(self, run: str) -> Outcome | None:
         """What the parent has noted of a run."""
-        held = self._held.get(run)
+        held = self._roster.of_run(run)
         return held.noted if held else None
 
     def lease_of(self, message_id: str) -> tuple[str, int] | None:
         """The run and token under which a message is held here."""
-        held = self._held.get(self._run_of.get(message_id, ""))
+        held = self._roster.of_message(message_id)
         return (held.delivery.run, held.delivery.token) if held else None
 
     def run_of_lease(self, delivery_tag: str) -> str | None:
-        """The run of a delivery tag, ``<token>:<run>``, when this process still has that very lease of it."""
-        token, _, run = delivery_tag.partition(":")
-        held = self._held.get(run)
-        return run if held is not None and str(held.delivery.token) == token else None
+        """The run of a delivery tag, when this process still has that very lease of it."""
+        held = self._roster.of_tag(delivery_tag)
+        return held.delivery.run if held else None
 
     def is_in_pool(self, run: str) -> bool:
         """Whether the pool has been given a run."""
-        held = self._held.get(run)
+        held = self._roster.of_run(run)
         return held is not None and held.in_pool
 
     def has_room(self) -> bool:
@@ -213,11 +211,11 @@ class Holdings:
 
     def is_idle(self) -> bool:
         """Whether nothing at all is held."""
-        return not self._held
+        return not self._roster
 
     def is_backed_up(self) -> bool:
         """Whether more is held than the pool executes at once: `return_stale` is to be asked of it."""
-        return len(self._held) > self._window
+        return len(self._roster) > self._window
 
     def receive(self, deliveries: list[Delivery]) -> None:
         """Put what was fetched into the inbox; back to its queue when nobody serves any more.
@@ -228,12 +226,12 @@ class Holdings:
         now = time.monotonic()
         with self.lock:
             for delivery in deliveries:
-                if (delivery.of or delivery.run) in self._run_of:
+                if self._roster.of_message(delivery.of or delivery.run) is not None:
                     self._hand_back(delivery)
                     continue
-                self._held[delivery.run] = Held(delivery, now)
-                self._run_of[delivery.of or delivery.run] = delivery.run
-                self._inbox.append(delivery)
+                held = Held(delivery, now)
+                self._roster.add(held)
+                self._inbox.append(held)
                 self._alone = self._alone or delivery.rescues >= keys.ALONE_AFTER
             if not self.serving:
                 self._empty_inbox()
@@ -244,12 +242,12 @@ class Holdings:
         if self._executing < self._window:
             return
         oldest = time.monotonic() - STALE
-        if self._inbox and self._held[self._inbox[0].run].fetched_at < oldest:
+        if self._inbox and self._inbox[0].fetched_at < oldest:
             self._pace.slow_down(STALE)
             self._empty_inbox()
         stuck = [
-            held.delivery.of or run
-            for run, held in self._held.items()
+            held.message_id
+            for held in self._roster
             if held.taken and held.started_at is None and held.fetched_at < oldest
         ]
         if stuck and self.looks_ahead:
@@ -272,38 +270,27 @@ class Holdings:
 
     def first_unmarked(self) -> float | None:
         """When the run started that has executed longest without the server's knowing. The lock is held."""
-        starts = [held.started_at for held in self._held.values() if not (held.marked or held.lost) and held.started_at]
-        return min(starts, default=None)
+        return self._roster.first_unmarked()
 
     def renewal(self) -> list[Any]:
-        """The arguments of the renew script behind the worker: what executes, what has started, what is held."""
-        now = time.monotonic()
-        started: list[Any] = []
-        leases: list[Any] = []
-        for run, held in self._held.items():
-            if held.lost:
-                continue
-            if held.started_at is not None and not held.marked:
-                held.marked = True
-                started += [run, held.delivery.token, round((now - held.started_at) * 1000), "1" if held.last else ""]
-            leases += [run, held.delivery.token]
-        return [self._executing, len(started) // 4, *started, *leases]
+        """The arguments of the renew script behind the worker: how many execute, what has started, what is held."""
+        return [self._executing, *self._roster.renewal(time.monotonic())]
 
     def all_runs(self) -> list[str]:
         """Every run that is held."""
         with self.lock:
-            return list(self._held)
+            return [held.delivery.run for held in self._roster]
 
     def lose(self, runs: list[str]) -> None:
         """Take note that the server gave runs to others: what waits is dropped, what executes ends unheard."""
         with self.lock:
             for run in runs:
-                held = self._held.get(run)
+                held = self._roster.of_run(run)
                 if held is None or held.lost:
                     continue
                 held.lost = True
-                if held.delivery in self._inbox:
-                    self._inbox.remove(held.delivery)
+                if not held.taken:
+                    self._inbox.remove(held)
                     self._forget(held)
                 logger.warning("lease_lost run=%s", run)
             self._ask_for_more()
@@ -311,16 +298,16 @@ class Holdings:
     def cancel(self, run: str) -> None:
         """End a run that waits here, or pass the wish on to the pool."""
         with self.lock:
-            held = self._held.get(run)
+            held = self._roster.of_run(run)
             if held is None:
                 return
-            if held.delivery in self._inbox:
-                self._inbox.remove(held.delivery)
+            if not held.taken:
+                self._inbox.remove(held)
                 self._forget(held)
                 self._say(held, Outcome("cancelled"), None)
                 self._ask_for_more()
                 return
-        self.on_cancel(held.delivery.of or run)
+        self.on_cancel(held.message_id)
 
     # -- within --------------------------------------------------------------------------------------------------
 
@@ -352,23 +339,22 @@ class Holdings:
 
     def _drop(self, run: str) -> Held | None:
         """Forget a run that was taken."""
-        held = self._held.get(run)
+        held = self._roster.of_run(run)
         if held is not None:
             self._forget(held)
             self._executing -= 1
         return held
 
     def _forget(self, held: Held) -> None:
-        self._held.pop(held.delivery.run, None)
-        self._run_of.pop(held.delivery.of or held.delivery.run, None)
-        self._alone = self._alone and bool(self._held)
+        self._roster.remove(held)
+        self._alone = self._alone and bool(self._roster)
 
     def _empty_inbox(self) -> None:
-        deliveries = list(self._inbox)
+        waiting = list(self._inbox)
         self._inbox.clear()
-        for delivery in deliveries:
-            self._forget(self._held[delivery.run])
-        self._outbox.hand_back_at_once(deliveries)
+        for held in waiting:
+            self._forget(held)
+        self._outbox.hand_back_at_once([held.delivery for held in waiting])
         self.news.notify()
 
 

@@ -5,7 +5,8 @@
 --
 -- KEYS  1 the tenant's prefix
 -- ARGV  cancel: 1 id  2 why; expire: none
--- Writes run, delayed, expiring, ended, cancels, queue, aside. Returns 'missing', 'ended', 'cancelled' or 'asked' (cancel), how many (expire).
+-- Reads leases; writes run, delayed, expiring, ended, cancels, queue, aside.
+-- Returns 'missing', 'ended', 'cancelled' or 'asked' (cancel), how many (expire).
 
 local function cancel(keys, args)
     local P, t = keys[1], now()

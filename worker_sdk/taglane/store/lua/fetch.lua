@@ -1,9 +1,9 @@
 -- fetch: lease waiting runs to a worker.
 --
 -- Takes from the head of the queues, the urgent step first. Each call carries the worker's next sequence number: asked
--- again with the same one, because the reply was lost, it gives the same runs again, and one that comes late gives none,
--- so none is held by a worker that does not know of it. What was cancelled or expired is dropped here, a bounded number
--- a call; an entry without a readable run is laid aside; so is nothing that is leased already leased again.
+-- again with the same one, because the reply was lost, it gives the same runs again, and a late one gives none, so none
+-- is held by a worker that does not know of it. What was cancelled, expired or is leased already is dropped here, a
+-- bounded number a call; an entry without a readable run is laid aside.
 -- A run that was rescued twice is served alone, to a worker that holds nothing, so that it takes no neighbours along.
 --
 -- KEYS  1 the tenant's prefix

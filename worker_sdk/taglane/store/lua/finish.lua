@@ -5,10 +5,11 @@
 -- What never started nobody has told to those who depend on it: a follow-up run does.
 --
 -- KEYS  1 the tenant's prefix
--- ARGV  six a run: 1 id  2 token  3 succeeded, failed, cancelled, dead or replaced  4 how long it ran, ms, '' if it never
---       started  5 result, '' for none  6 its part of a chord: 'place:id group outcome', '' for none,
+-- ARGV  six a run: 1 id  2 token  3 succeeded, failed, cancelled, dead or replaced  4 how long it ran, ms, '' if it
+--       never started  5 result, '' for none  6 its part of a chord: 'place:id group outcome', '' for none,
 --       '-' when it ended without its task: those who depend on it are still to be told
--- Writes run, leases, held, cancels, ended, runs, ledger, chord, queue, due, aside; publishes done. Returns 1 or 0 (already) a run.
+-- Writes run, leases, held, cancels, expiring, ended, runs, ledger, chord, queue, due, aside; publishes done.
+-- Returns 1 or 0 (already) a run.
 local function finish_one(P, t, tally, id, token, state, ran, result, part)
     local run = load_run(P, id)
     if not run or ENDED[run.state] or run.token ~= token then
@@ -23,7 +24,9 @@ local function finish_one(P, t, tally, id, token, state, ran, result, part)
     end
     if state == 'replaced' then
         release(P, run)
-        redis.call('HSET', run_key(P, id), 'state', 'replaced')
+        if may_wait(P, t, run) then
+            redis.call('HSET', run_key(P, id), 'state', 'replaced')
+        end
         return 1
     end
     end_run(P, t, run, state, fields, ran ~= '' and part ~= '-')

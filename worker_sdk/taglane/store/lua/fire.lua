@@ -8,9 +8,9 @@
 -- ARGV  fire, five a job: 1 job  2 due seen, ms  3 revision seen  4 next due, ms, '' for none  5 run id, '' to move
 --       the due and make no run
 --       trigger: 1 job  2 run id  3 envelope, '' for the job's own
--- Writes due, run, runs, queue, job, ledger; rings the tag.
--- Returns 1 fired, 2 skipped, 3 moved, 0 lost a job (fire); 1 or 0 (trigger). Where a job's keys hold something else than
--- ours, fire raises: when it has served the others.
+-- Writes due, run, runs, queue, expiring, ended, job, ledger; rings the tag.
+-- Returns 1 fired, 2 skipped, 3 moved, 0 lost a job (fire); 1 or 0 (trigger). When a job's keys hold something else
+-- than ours, fire raises, but not before it has served the others.
 local function goes(P, id)
     local state = id and redis.call('HGET', run_key(P, id), 'state')
     return state and not ENDED[state]
@@ -33,7 +33,8 @@ end
 
 local function skip(P, t, name, job, id, due)
     redis.call('HSET', run_key(P, id), 'state', 'skipped', 'task', job.task, 'tag', job.tag, 'step', job.step,
-        'job', name, 'due', int(due), 'queued_at', int(t), 'finished_at', int(t), 'error', 'run ' .. job.last .. ' still goes')
+        'job', name, 'due', int(due), 'queued_at', int(t), 'finished_at', int(t),
+        'error', 'run ' .. job.last .. ' still goes')
     redis.call('ZADD', runs_key(P), int(t), id)
     redis.call('ZADD', ended_key(P), int(t), id)
 end

@@ -2,7 +2,8 @@
 --
 -- KEYS  1 the tenant's prefix
 -- ARGV  hello: 1 worker  2.. fields and values that describe it (info, tags, tasks); leave: 1 worker
--- Writes workers, worker; leave also run, leases, held, queue, cancels, expiring, aside. Returns the server's time (hello), runs handed back (leave).
+-- Writes workers, worker; leave also run, leases, held, queue, cancels, expiring, aside.
+-- Returns the server's time (hello), runs handed back (leave).
 local function hello(keys, args)
     local P, worker = keys[1], args[1]
     local t = now()

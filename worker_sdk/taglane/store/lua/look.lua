@@ -5,7 +5,8 @@
 --
 -- KEYS  1 the tenant's prefix
 -- ARGV  1 how many due jobs at most
--- Writes run, queue, delayed, due, ended, runs, tags, bell, aside; rings tags. Returns {server's time, the earliest instant at which there is
+-- Reads job, expiring, workers; writes run, queue, delayed, due, ended, runs, tags, bell, aside; rings tags.
+-- Returns {server's time, the earliest instant at which there is
 -- something to do again (-1: none), 1 when runs have expired, how many workers, jobs}, a job being {name, due,
 -- revision, created, schedule}: no definition, whose params may be large.
 local function some_tags(P)

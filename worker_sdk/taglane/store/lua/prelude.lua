@@ -211,7 +211,8 @@ local function start_join(P, t, group)
     end
     redis.call('HSET', chord, 'started', '1')
     if redis.call('EXISTS', run_key(P, f[3])) == 0 then
-        admit(P, t, {id = f[3], task = f[6], tag = f[4], step = f[5], envelope = f[7], extra = {'join', group, 'deps', '1'}})
+        admit(P, t, {id = f[3], task = f[6], tag = f[4], step = f[5], envelope = f[7],
+            extra = {'join', group, 'deps', '1'}})
     end
 end
 

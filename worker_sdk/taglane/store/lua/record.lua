@@ -4,7 +4,7 @@
 -- KEYS  1 the tenant's prefix
 -- ARGV  record: 1 id  2 state  3 result  4 task  5 tag; progress: 1 id  2 token  3 JSON {"s": state, "r": meta},
 --       '' when other runs replace it
--- Writes run, runs, ended; publishes done. Returns 1 or 0.
+-- Reads leases; writes run, runs, delayed, ended; publishes done. Returns 1 or 0.
 local function record(keys, args)
     local P, t = keys[1], now()
     local run = load_run(P, args[1])

@@ -8,7 +8,8 @@
 --
 -- KEYS  1 the tenant's prefix
 -- ARGV  rescue: 1 worker  2 its counter as seen; died: 1 id  2 token
--- Writes run, leases, held, queue, dead, worker, workers, cancels, expiring, aside; rings tags. Returns {runs queued again, dead letters}.
+-- Writes run, leases, held, queue, dead, worker, workers, cancels, expiring, aside; rings tags.
+-- Returns {runs queued again, dead letters}.
 local function take_over(P, t, run, started, tally)
     local key = run_key(P, run.id)
     local f = redis.call('HMGET', key, 'started', 'rescues', 'last', 'deaths')

@@ -5,7 +5,8 @@
 -- KEYS  1 the tenant's prefix
 -- ARGV  1 id  2 token  3 at: '' now, '+ms' from now, 'ms' then  4 envelope of the next attempt  5 why, JSON, '' for none
 --       6 task  7 tag  8 step
--- Writes run, leases, held, cancels, delayed or queue, expiring; rings the tag. Returns 1, or 0 when the run is not this worker's any more.
+-- Writes run, leases, held, cancels, delayed or queue, expiring; rings the tag.
+-- Returns 1, or 0 when the run is not this worker's any more.
 local function retry(keys, args)
     local P, t = keys[1], now()
     local run = load_run(P, args[1])

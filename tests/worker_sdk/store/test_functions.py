@@ -1,0 +1,187 @@
+"""The function library as a whole: it loads, says its version, names what it does, and stays within one tenant."""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from factories import make_server
+from redis import Redis
+from redis.exceptions import ResponseError
+from taglane.store import functions, keys
+from taglane.store.functions import OPERATOR_MOVES, TENANT_MOVES
+
+if TYPE_CHECKING:
+    from taglane.store.server import Server
+
+SOURCES = {
+    entry.name.removesuffix(".lua"): entry.read_text("utf-8")
+    for entry in (resources.files("taglane.store") / "lua").iterdir()
+    if entry.name.endswith(".lua")
+}
+MOVES = sorted(set(SOURCES) - {"prelude"})
+REGISTERED = re.compile(r"'taglane_(\w+)'")
+KEY = re.compile(r"\b(\w+)_(?:key|channel)\(")
+
+GROWS = {"enqueue", "fire", "trigger", "put", "replay", "chord"}
+"""What makes something new: a full server refuses it. All others serve, keep or end what is there."""
+
+ENVELOPE = '{"b":"[[],{},{}]"}'
+
+
+def header_of(name: str) -> str:
+    """The comment that a file opens with, as one text."""
+    lines = re.match(r"(?:--.*\n)+", SOURCES[name])
+    assert lines, name
+    return re.sub(r"\n--", "", lines[0])
+
+
+def test_the_library_loads_and_says_its_version(redis: Redis) -> None:
+    """What the server runs is what this code has; to load it again writes nothing."""
+    redis.function_flush()
+
+    assert [True, False] == [functions.load(redis) for _ in range(2)]
+
+    assert functions.version().encode() == redis.fcall("taglane_version", 0)
+
+
+def test_another_version_is_replaced(redis: Redis) -> None:
+    """An upgrade takes the place of the library that is there, under the same name."""
+    old = f"#!lua name={functions.LIBRARY}\nredis.register_function('taglane_version', function() return 'old' end)"
+    redis.function_load(old, replace=True)
+
+    assert functions.load(redis)
+
+    assert functions.version().encode() == redis.fcall("taglane_version", 0)
+
+
+def test_every_function_is_a_tenants_or_the_operators(redis: Redis) -> None:
+    """One that is in neither list would be granted to nobody; one that is in no file would be granted in vain."""
+    functions.load(redis)
+
+    assert {*TENANT_MOVES, *OPERATOR_MOVES, "version"} == set(loaded(redis))
+    assert len(TENANT_MOVES) == len(set(TENANT_MOVES))
+    assert set() == set(TENANT_MOVES) & set(OPERATOR_MOVES)
+
+
+def test_only_what_makes_something_new_is_refused_by_a_full_server(redis: Redis) -> None:
+    """A function without `allow-oom` is refused whole when memory is out: what ends a run must never be."""
+    functions.load(redis)
+    flags = loaded(redis)
+
+    assert {name for name, given in flags.items() if "allow-oom" not in given} == GROWS | {"version"}
+
+
+def loaded(redis: Redis) -> dict[str, set[str]]:
+    """The library's functions on the server, without their prefix, and their flags."""
+    (library,) = redis.function_list(library=functions.LIBRARY)
+    found: list[list[Any]] = dict(zip(library[::2], library[1::2], strict=True))[b"functions"]
+    entries = [dict(zip(entry[::2], entry[1::2], strict=True)) for entry in found]
+    return {
+        entry[b"name"].decode().removeprefix("taglane_"): {flag.decode() for flag in entry[b"flags"]}
+        for entry in entries
+    }
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_a_header_says_what_its_functions_do_take_and_write(name: str) -> None:
+    """Each function by name, KEYS and ARGV, what it writes and returns: nobody has to read the code to call it."""
+    header = header_of(name)
+    registered = REGISTERED.findall(SOURCES[name])
+
+    assert header.startswith(f"-- {name}: ") or name not in registered
+    assert [] == [function for function in registered if f"{function}: " not in header]
+    assert "KEYS  1 the tenant's prefix" in header
+    for word in ("ARGV  ", "rites ", "Returns "):
+        assert word in header, word
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_a_header_names_every_key_that_its_file_touches(name: str) -> None:
+    """A key that is only in the code is a surprise to whoever changes another file."""
+    touched = {"key" if key == "idempotency" else key for key in KEY.findall(SOURCES[name])}
+
+    assert [] == [key for key in sorted(touched) if not re.search(rf"\b{key}s?\b", header_of(name))]
+
+
+def play(server: Server, tenant: str) -> None:
+    """Make every move once or more, so that most branches are taken."""
+
+    def call(move: str, *args: str | int) -> Any:
+        return server.call(move, tenant, *args)
+
+    def enqueue(run: str, at: str = "", expires: str = "", depends: str = "") -> None:
+        call("enqueue", run, "shop.task", tenant, 0, ENVELOPE, at, expires, f"key-{run}", depends)
+
+    def fetch(number: int, worker: str = "w") -> list[tuple[str, int]]:
+        call("hello", worker, "tags", tenant)
+        return [(run[0].decode(), int(run[1])) for run in call("fetch", worker, number, 10, "1", tenant)[2]]
+
+    for number in range(7):
+        enqueue(f"r{number}", expires="+60000", depends="1")
+    enqueue("late", at="+60000")
+    enqueue("past", expires="+0")
+    call("expire")
+    held = dict(fetch(1))
+    call("renew", "w", 1, 1, "r0", held["r0"], 5, "1", "r0", held["r0"])
+    call("beat", "w")
+    call("progress", "r0", held["r0"], '{"s":"HALF"}')
+    call("cancel", "r1", "why")
+    call("cancel", "late", "why")
+    call("chord", "g", "join", "shop.task", tenant, 0, ENVELOPE)
+    call("chord_size", "g", 2)
+    call("part", "g", "0:zero", "{}")
+    call("finish", "r0", held["r0"], "failed", 5, "{}", "1:one g {}", "r1", held["r1"], "cancelled", "", "", "")
+    call("retry", "r2", held["r2"], "+1", ENVELOPE, "", "shop.task", tenant, 0)
+    call("hand_back", "", "r3", held["r3"])
+    call("died", "r4", held["r4"])
+    call("replay", "r0", "replayed")
+    call("record", "never", "failed", "{}", "shop.task", tenant)
+    call("rescue", "w", "2")
+    fetch(1, "other")
+    call("leave", "other")
+    call("put", "job", "{}", "shop.task", tenant, 0, ENVELOPE, 1000, "skip", 60_000, 1, "{}")
+    call("look", 10)
+    call("fire", "job", 1, 1, 2, "fired")
+    call("fire", "job", 2, 1, "", "skipped")
+    call("trigger", "job", "triggered", "")
+    call("pause", "job", "1", "")
+    call("remove", "job")
+
+
+def test_no_call_touches_keys_of_two_tenants(server: Any, redis: Redis) -> None:
+    """Each command inside a function names keys and channels of the tenant whose prefix the call was given, alone."""
+    moves = make_server(server.url)
+    called, touched = set(), []
+    with Redis.from_url(server.url) as watcher, watcher.monitor() as monitor:
+        for tenant in ("acme", "other"):
+            play(moves, tenant)
+        redis.ping()
+        own = ""
+        while (heard := monitor.next_command())["command"] != "PING":
+            words = heard["command"].split(" ")
+            if heard["client_type"] != "lua":
+                assert "FCALL" == words[0]
+                called.add(words[1].removeprefix("taglane_"))
+                own = words[3]
+            elif words[0] != "TIME":
+                touched.append((own, words))
+    moves.close()
+
+    assert {*TENANT_MOVES, *OPERATOR_MOVES} == called
+    assert {keys.prefix("acme"), keys.prefix("other")} == {own for own, _ in touched}
+    for own, words in touched:
+        named = [words[1]] if words[0] == "PUBLISH" else keys_of(redis, tuple(words))
+        assert named, words
+        assert [] == [key for key in named if not key.startswith(own)], words
+
+
+def keys_of(redis: Redis, words: tuple[str, ...]) -> list[str]:
+    """The keys of a command, as the server itself understands it."""
+    try:
+        found: Any = redis.command_getkeys(*words)
+    except ResponseError as error:
+        pytest.fail(f"{words}: {error}")
+    return [key if isinstance(key, str) else key.decode() for key in found]
