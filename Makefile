@@ -22,7 +22,7 @@ check: .venv/.stamp ## what CI and pre-commit hold: format, lint, types, imports
 	$(BIN)/pytest $(PYTEST_ARGS)
 
 bench: .venv/.stamp ## measurements: nothing beside them, so one process
-	$(BIN)/pytest tests/bench -s
+	PYTHONPATH=tests $(BIN)/python -m bench
 
 isolation: .venv/.stamp ## what one tenant may not do to another
 	$(BIN)/pytest tests/isolation

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def comparisons() -> list[Comparison]:
-    return measure(runs=400, rounds=1, choose=False)
+    return measure(runs=150, rounds=1, choose=False)
 
 
 @pytest.mark.timeout(300)

@@ -13,7 +13,7 @@ import pytest
 from eventually import eventually
 from factories import make_server
 from taglane.runtime.heart import is_stopped
-from taglane.store import keys
+from taglane.store import functions, keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -146,13 +146,8 @@ def test_it_bears_a_server_that_is_gone(parent: Parent, redis: Redis) -> None:
     parent.beats_on()
     redis.function_flush()
     redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")  # type: ignore[no-untyped-call]
-    make_server(parent._redis.connection_pool.connection_kwargs.get("url", "") or _url(redis)).close()  # noqa: SLF001
+    functions.load(redis)
     parent.beats_on()
-
-
-def _url(redis: Redis) -> str:
-    how = redis.connection_pool.connection_kwargs
-    return f"redis://:{how['password']}@{how['host']}:{how['port']}/0"
 
 
 def test_is_stopped() -> None:

@@ -12,7 +12,7 @@ from celery import concurrency
 from eventually import eventually
 from taglane.model.envelope import HEADER, Delivery
 from taglane.runtime import holdings, pools
-from taglane.runtime.carry import Outcome
+from taglane.runtime.carry import Outcome, raised
 from taglane.runtime.holdings import Holdings
 from taglane.runtime.pools import Prefork, Settling, Solo, Threads
 
@@ -39,7 +39,7 @@ class Request:
         self.heard.append(f"success {returned}")
 
     def on_failure(self, info: Any, *_: Any, **__: Any) -> None:
-        self.heard.append(f"failure {type(info.exception).__name__}")
+        self.heard.append(f"failure {type(raised(info)).__name__}")
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
         self.heard.append(f"timeout {soft} {timeout}")

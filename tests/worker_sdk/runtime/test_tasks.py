@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import taglane
-from celery import Celery
 from celery.exceptions import TaskRevokedError, WorkerLostError
 from factories import make_server
 from taglane.model.envelope import ENDED_TASK, HEADER, JOIN_TASK
@@ -19,6 +18,7 @@ from taglane_scheduler.tenancy.tenants import Tenants
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from celery import Celery
     from redis import Redis
     from taglane.store.server import Server
 

@@ -23,6 +23,7 @@ SOURCES = {
 }
 MOVES = sorted(set(SOURCES) - {"prelude"})
 REGISTERED = re.compile(r"'taglane_(\w+)'")
+LOCAL = re.compile(r"^local (?:function )?(\w+)", re.MULTILINE)
 KEY = re.compile(r"\b(\w+)_(?:key|channel)\(")
 
 GROWS = {"enqueue", "fire", "trigger", "put", "replay", "chord"}
@@ -104,6 +105,16 @@ def test_a_header_names_every_key_that_its_file_touches(name: str) -> None:
     touched = {"key" if key == "idempotency" else key for key in KEY.findall(SOURCES[name])}
 
     assert [] == [key for key in sorted(touched) if not re.search(rf"\b{key}s?\b", header_of(name))]
+
+
+def test_no_file_hides_a_name_of_another() -> None:
+    """The files become one chunk: a second local of the same name would be what all later files get."""
+    names = [
+        name for source in SOURCES.values() for name in re.findall(r"^local (?:function )?(\w+)", source, re.MULTILINE)
+    ]
+
+    assert sorted(set(names)) == sorted(names)
+    assert len(names) < 200, "Lua has no more locals in a chunk"
 
 
 def play(server: Server, tenant: str) -> None:

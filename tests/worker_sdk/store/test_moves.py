@@ -1031,6 +1031,17 @@ def test_the_history_is_trimmed_by_age(acme: Acme) -> None:
     assert 0 == acme.redis.exists(keys.run(TENANT, "acme.1"), keys.ended(TENANT), keys.runs(TENANT))
 
 
+def test_more_is_trimmed_than_ends(acme: Acme) -> None:
+    """However large the batches in which runs end: else the history would outgrow its bounds under load."""
+    acme.enqueue(*(f"acme.{number}" for number in range(300)))
+    leases = acme.fetch(WORKER, 300)
+    acme.redis.zadd(keys.ended(TENANT), {f"acme.old{number}": 1 for number in range(1_000)})
+
+    acme.call("finish", *(value for lease in leases for value in (*lease, "succeeded", 5, "", "")))
+
+    assert 600 < 1_300 - acme.redis.zcard(keys.ended(TENANT)) < 1_000
+
+
 def test_ends_are_counted_for_the_day(acme: Acme) -> None:
     """By job and outcome, wherever the run ended; the count goes after eight days."""
     acme.put()

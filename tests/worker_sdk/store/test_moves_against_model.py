@@ -748,7 +748,7 @@ def test_moves_agree_with_the_model(url: str) -> None:
     run_state_machine_as_test(
         Moves,
         settings=settings(
-            max_examples=60,
+            max_examples=100,
             stateful_step_count=50,
             derandomize=True,
             database=None,

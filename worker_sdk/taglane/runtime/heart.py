@@ -17,6 +17,9 @@ from celery.platforms import set_pdeathsig
 from taglane.errors import TaglaneError
 from taglane.store.server import Server
 
+IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
+"""What a terminal or an operator sends to all of a worker's processes: the helper ends with its parent, not before."""
+
 
 class Heart:
     """The helper process of one worker."""
@@ -33,15 +36,18 @@ class Heart:
         """Fork it. The parent's end of a pipe is its lifeline: when the parent is gone, however, it reads the end."""
         parent = os.getpid()
         receiver, self._lifeline = os.pipe()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, IGNORED)  # one that came now would find it unprepared
         self._pid = os.fork()
         if self._pid:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             os.close(receiver)
             return
         try:
             os.close(self._lifeline)
             set_pdeathsig("SIGKILL")
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
+            for number in IGNORED:
                 signal.signal(number, signal.SIG_IGN)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             self._beat(parent, receiver)
         finally:
             os._exit(0)

@@ -46,7 +46,7 @@ local function finish(keys, args)
             args[i + 4], args[i + 5]) or 0
     end
     enter(P, t, tally)
-    trim(P, t)
+    trim(P, t, 100 + 2 * #answer)
     return answer
 end
 

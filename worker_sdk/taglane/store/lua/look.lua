@@ -64,7 +64,7 @@ local function look(keys, args)
         at(tonumber(expiring[2]))
         late = tonumber(expiring[2]) <= t and 1 or 0
     end
-    trim(P, t)
+    trim(P, t, MOST)
     return {t, earliest, late, redis.call('SCARD', workers_key(P)), jobs}
 end
 

@@ -317,15 +317,15 @@ local function drop_heads(P, tag, step)
     end
 end
 
--- Keep the history within its bounds: a few of the oldest ended runs go with each call.
-local function trim(P, t)
+-- Keep the history within its bounds: `most` of the oldest ended runs go with each call. Where runs end, more than end.
+local function trim(P, t, most)
     local ended = ended_key(P)
     local over = redis.call('ZCARD', ended) - KEEP_RUNS
     local old
     if over > 0 then
-        old = redis.call('ZRANGE', ended, 0, math.min(over, 200) - 1)
+        old = redis.call('ZRANGE', ended, 0, math.min(over, most) - 1)
     else
-        old = redis.call('ZRANGEBYSCORE', ended, '-inf', int(t - KEEP_MS), 'LIMIT', 0, 200)
+        old = redis.call('ZRANGEBYSCORE', ended, '-inf', int(t - KEEP_MS), 'LIMIT', 0, int(most))
     end
     for _, id in ipairs(old) do
         redis.call('DEL', run_key(P, id))

@@ -3,8 +3,8 @@
 -- has no next attempt.
 --
 -- KEYS  1 the tenant's prefix
--- ARGV  1 id  2 token  3 at: '' now, '+ms' from now, 'ms' then  4 envelope of the next attempt  5 why, JSON, '' for none
---       6 task  7 tag  8 step
+-- ARGV  1 id  2 token  3 at: '' now, '+ms' from now, 'ms' then  4 envelope of the next attempt
+--       5 why, JSON, '' for none  6 task  7 tag  8 step
 -- Writes run, leases, held, cancels, delayed or queue, expiring; rings the tag.
 -- Returns 1, or 0 when the run is not this worker's any more.
 local function retry(keys, args)
@@ -18,8 +18,8 @@ local function retry(keys, args)
         return 1
     end
     local at = instant(t, args[3]) or t
-    local fields = {'state', at > t and 'retrying' or 'queued', 'queued_at', int(at), 'envelope', args[4], 'task', args[6],
-        'tag', args[7], 'step', args[8]}
+    local fields = {'state', at > t and 'retrying' or 'queued', 'queued_at', int(at), 'envelope', args[4],
+        'task', args[6], 'tag', args[7], 'step', args[8]}
     if args[5] ~= '' then
         fields[13], fields[14] = 'result', args[5]
     end
