@@ -330,7 +330,7 @@ class Holdings:
         self.news.notify()
 
     def _say(self, held: Held, outcome: Outcome, ran: float | None) -> None:
-        self._outbox.end(held.delivery, outcome, ran)
+        self._outbox.end(held, outcome, ran)
         self.news.notify()
 
     def _hand_back(self, delivery: Delivery) -> None:

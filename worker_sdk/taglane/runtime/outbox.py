@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from taglane.model.envelope import Delivery
     from taglane.runtime.carry import Outcome
+    from taglane.runtime.held import Held
 
 HAND_BACK_MS = 1000
 """How long a run waits that this worker gives up for another, or whose task asked for another try."""
@@ -36,8 +37,9 @@ class Outbox:
     def __bool__(self) -> bool:
         return bool(self._finishes or self._calls)
 
-    def end(self, delivery: Delivery, outcome: Outcome, ran: float | None) -> None:
+    def end(self, held: Held, outcome: Outcome, ran: float | None) -> None:
         """Say how a run ended, after *ran* seconds; None when it never began."""
+        delivery = held.delivery
         run, token = delivery.run, delivery.token
         match outcome.kind:
             case "retry" if outcome.again is not None:
@@ -46,7 +48,7 @@ class Outbox:
             case "requeue":
                 self.hand_back(delivery, HAND_BACK_MS)
             case "died":
-                self._calls.append(("died", [run, token]))
+                self._calls.append(("died", [run, token, "1"] if held.last else [run, token]))
             case kind:
                 milliseconds = "" if ran is None else max(0, round(ran * 1000))
                 self._finishes.append(Finish(run, token, kind, milliseconds, outcome.result, outcome.part))

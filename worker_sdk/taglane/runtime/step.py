@@ -136,6 +136,9 @@ def _terminate(worker: Any, message: str) -> None:
     try:
         request.terminate(worker.pool, signal="TERM")
     except NotImplementedError:
+        if hasattr(request, "taglane_cancel_asked"):
+            return  # a cancel is repeated with each heartbeat
+        request.taglane_cancel_asked = True
         logger.warning("cancel_asked run=%s pool=%s: this pool can't stop a task", message, worker.pool)
 
 

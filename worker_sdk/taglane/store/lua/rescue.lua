@@ -7,7 +7,7 @@
 -- next call moves on.
 --
 -- KEYS  1 the tenant's prefix
--- ARGV  rescue: 1 worker  2 its counter as seen; died: 1 id  2 token
+-- ARGV  rescue: 1 worker  2 its counter as seen; died: 1 id  2 token  3 '1' when one death is its last
 -- Writes run, leases, held, queue, dead, worker, workers, cancels, expiring, aside; rings tags.
 -- Returns {runs queued again, dead letters}.
 local function take_over(P, t, run, started, tally)
@@ -68,6 +68,9 @@ local function died(keys, args)
     local run = load_run(P, args[1])
     if not run or ENDED[run.state] or run.token ~= args[2] then
         return {0, 0}
+    end
+    if args[3] == '1' then
+        redis.call('HSET', run_key(P, run.id), 'last', '1')
     end
     local queued, dead = take_over(P, t, run, true, tally)
     enter(P, t, tally)
