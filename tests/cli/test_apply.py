@@ -102,9 +102,7 @@ def test_a_diff_shows_the_fields_that_differ(taglane: Cli, acme: Cli) -> None:
         ("region: eu", "region: " + "x" * 1_100_000, 2, "the limit is 1048576"),
     ],
 )
-def test_one_mistake_and_nothing_is_applied(  # noqa: PLR0917 - a table
-    taglane: Cli, acme: Cli, old: str, new: str, code: int, told: str
-) -> None:
+def test_one_mistake_and_nothing_is_applied(taglane: Cli, acme: Cli, old: str, new: str, code: int, told: str) -> None:
     """Not even the tenants before it."""
     del acme
     for command in ("apply", "diff"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,9 +43,10 @@ def test_wait_answers_with_the_end(taglane: Cli, acme: Cli, url: str) -> None:
     """The run as it ended, and its exit code."""
     server = Server(url)
     server.call("hello", "acme", "w", "info", "{}", "tags", "acme", "tasks", "[]")
+    sequence = count(1)
 
     def fetch() -> list[bytes]:
-        runs: list[list[bytes]] = server.call("fetch", "acme", "w", 1, 1, "1", "acme")[2]
+        runs: list[list[bytes]] = server.call("fetch", "acme", "w", next(sequence), 1, "1", "acme")[2]
         return runs[0] if runs else []
 
     with ThreadPoolExecutor(1) as pool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,7 @@ from proxy import Proxy
 from taglane import Taglane
 
 if TYPE_CHECKING:
-    from conftest import Scene
+    from scene import Scene
 
 POOLS = ("prefork", "threads", "solo")
 MANY = 200
@@ -19,6 +20,10 @@ MANY = 200
 
 def numbers(count: int) -> list[dict[str, int]]:
     return [{"n": n} for n in range(count)]
+
+
+def has_done(scene: Scene, count: int) -> bool:
+    return scene.states()["succeeded"] >= count
 
 
 @pytest.mark.parametrize("pool", POOLS)
@@ -41,7 +46,7 @@ def test_cut_connections_repeat_nothing(scene: Scene, pool: str) -> None:
     with Proxy(scene.server.port) as proxy, scene.worker(pool, url=scene.through(proxy.port)):
         runs = scene.lane.enqueue_many("faulty.celery.work", tenant="acme", params=numbers(MANY))
         for part in range(1, 5):
-            eventually(lambda part=part: scene.states()["succeeded"] >= part * MANY // 5, 60, "no progress")
+            eventually(partial(has_done, scene, part * MANY // 5), 60, "no progress")
             proxy.cut()
         assert list(range(MANY)) == [run.wait(timeout=60).result for run in runs]
     assert {run.id: 1 for run in runs} == scene.starts()

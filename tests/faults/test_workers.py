@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,8 @@ import pytest
 from eventually import eventually
 
 if TYPE_CHECKING:
-    from conftest import Scene
+    from processes import WorkerProcess
+    from scene import Scene
 
 POOLS = ("prefork", "threads", "solo")
 
@@ -124,9 +126,13 @@ def test_a_poison_run_is_given_up_and_takes_no_neighbours(scene: Scene) -> None:
     poison = scene.lane.enqueue("faulty.celery.poison", tenant="acme")
     others = scene.lane.enqueue_many("faulty.celery.work", tenant="acme", params=[{"n": n} for n in range(30)])
     deadline = time.monotonic() + 90
+
+    def is_over(worker: WorkerProcess) -> bool:
+        return not worker.alive or poison.state == "dead"
+
     while poison.state != "dead" and time.monotonic() < deadline:
         with scene.worker("solo", lease=1.0) as worker:
-            eventually(lambda worker=worker: not worker.alive or poison.state == "dead", 30, "it lives")
+            eventually(partial(is_over, worker), 30, "it lives")
     with scene.worker("solo", lease=1.0):
         assert list(range(30)) == [run.wait(timeout=30).result for run in others]
     info = poison.info

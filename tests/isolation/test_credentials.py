@@ -132,7 +132,7 @@ def test_with_its_own_credential_a_tenant_makes_every_move(acme: Server, redis: 
 
 def test_a_client_reads_and_listens_within_its_own(acme: Server, redis: Redis) -> None:
     """What readers and waiters ask without a function is granted."""
-    with acme.redis.pubsub() as listener:  # type: ignore[no-untyped-call]
+    with acme.redis.pubsub() as listener:
         listener.subscribe(keys.done("acme", "acme.1"))
         listener.ping()
         listener.unsubscribe()
@@ -196,7 +196,7 @@ def test_no_command_reaches_a_neighbour(acme: Server, command: str, neighbour: s
     words = command.format(keys.prefix(neighbour), neighbour).split()
 
     with pytest.raises(exceptions.NoPermissionError):
-        acme.redis.execute_command(*words)  # type: ignore[no-untyped-call]
+        acme.redis.execute_command(*words)
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_no_command_reaches_a_neighbour(acme: Server, command: str, neighbour: s
 def test_what_reaches_beyond_the_keys_is_refused(acme: Server, command: str) -> None:
     """The server's own affairs, other tenants' names, and the limits that the operator sets."""
     with pytest.raises(exceptions.NoPermissionError):
-        acme.redis.execute_command(*command.split())  # type: ignore[no-untyped-call]
+        acme.redis.execute_command(*command.split())
 
 
 @pytest.mark.parametrize("move", OPERATOR_MOVES)
@@ -228,7 +228,7 @@ def test_the_control_planes_moves_are_refused(acme: Server, move: str) -> None:
 def test_no_other_database_is_opened(acme: Server, number: int) -> None:
     """A tenant keeps nothing where its deletion would not find it."""
     with pytest.raises(exceptions.NoPermissionError):
-        acme.redis.execute_command("SELECT", number)  # type: ignore[no-untyped-call]
+        acme.redis.execute_command("SELECT", number)
 
 
 def test_where_taglane_has_a_database_of_its_own_that_one_is(url: str, redis: Redis) -> None:
@@ -245,6 +245,6 @@ def test_where_taglane_has_a_database_of_its_own_that_one_is(url: str, redis: Re
     assert 0 == redis.exists(keys.run("acme", "acme.1"))
     assert [] == redis.acl_log()
     with pytest.raises(exceptions.NoPermissionError):
-        server.redis.execute_command("SELECT", 0)  # type: ignore[no-untyped-call]
+        server.redis.execute_command("SELECT", 0)
     for each in (operator, server):
         each.close()

@@ -230,7 +230,7 @@ def test_two_schedulers_share(jobs: Jobs, redis: Redis, url: str) -> None:
 def test_survivor_takes_over(store: Server, jobs: Jobs, redis: Redis, told_by: str) -> None:
     """Who comes second for a tenant fires half a second later than the first would have, if that one is dead."""
     loop, stopping = make_loop(store), threading.Event()
-    redis.hset(keys.SCHEDULERS, mapping={f"dead-{number}": 1 for number in range(1000)})  # one ranks before us, but for once in a thousand
+    redis.hset(keys.SCHEDULERS, mapping={f"dead-{number}": 1 for number in range(1000)})  # one ranks first
     if told_by == "wake":
         loop.step()
     jobs.put(make_job(at=server_time(redis) + AHEAD))

@@ -164,7 +164,7 @@ def test_cancels_come_with_a_heartbeat(worker: Worker, store: Server, redis: Red
         assert b"asked" == store.call("cancel", "acme", run_id, "no more")
 
     eventually(lambda: state_of(redis, waiting) == "cancelled")
-    eventually(lambda: [running] == asked)
+    eventually(lambda: {running} == set(asked))
 
 
 def test_who_was_given_up_for_dead_begins_anew(worker: Worker, store: Server, redis: Redis) -> None:

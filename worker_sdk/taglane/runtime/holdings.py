@@ -118,7 +118,9 @@ class Holdings:
             held = self._roster.of_run(run)
             if held is None or held.lost:
                 return False
-            return True if self._is_fresh() else None
+            if self._is_fresh():
+                return True
+            return None if self.serving else False  # a worker that stops asks nobody any more
 
     def acknowledged_early(self, run: str) -> None:
         """Note that a run's task asked not to be run again after a death."""

@@ -11,13 +11,14 @@ from celery import bootsteps
 from celery.signals import worker_shutdown
 from celery.worker import state as worker_state
 
-from taglane.errors import BadName, TaglaneError, TagNotOwned
+from taglane.errors import BadName, BadSetting, TaglaneError, TagNotOwned
 from taglane.model.names import SHARED, check_tag, owner_of
 from taglane.runtime import holdings
 from taglane.runtime.fetcher import Fetcher
 from taglane.runtime.heart import Heart
 from taglane.runtime.holdings import logger
 from taglane.runtime.patience import Patience
+from taglane.runtime.pools import Carrying
 from taglane.runtime.sender import BEAT, FAREWELL, Sender
 from taglane.settings import load_settings
 from taglane.store.leases import Leases
@@ -61,6 +62,8 @@ class TagStep(bootsteps.StartStopStep):
         settings = load_settings(url=self._url)
         name = f"{self.tenant}@{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         pool = type(worker.pool).__name__.lower()
+        if not isinstance(worker.pool, Carrying):
+            raise BadSetting("-P", pool, "is a pool that can't carry results: choose prefork, threads or solo")
         slots = 1 if pool == "solo" else worker.concurrency
         leases = Leases(Server(self._url), self.tenant, name)
         info = {"host": socket.gethostname(), "pid": os.getpid(), "slots": slots, "pool": pool}
@@ -74,7 +77,7 @@ class TagStep(bootsteps.StartStopStep):
         held.on_stuck = lambda messages: worker.hub.call_soon(_recall, worker, held, messages)
         held.on_cancel = lambda message: worker.hub.call_soon(_terminate, worker, message)
         patience = Patience(settings.patience / 1000, lambda why: worker.hub.call_soon(_give_up, why))
-        worker.app.conf.broker_transport_options["who_knows"] = lambda task: leases.who_knows(task, self.tags)
+        worker.app.conf.broker_transport_options["who_knows"] = lambda task, tag: leases.who_knows(task, [tag])
         holdings.hold(held)
         self._leases, self._holdings = leases, held
         self._fetcher = Fetcher(held, leases, self.tags, patience)

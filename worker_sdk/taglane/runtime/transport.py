@@ -202,7 +202,7 @@ class Transport(virtual.Transport):
     def _on_unknown(self, held: Holdings, delivery: Delivery) -> None:
         """Hand a run back when another worker knows its task (a rolling deploy); else it fails, and says why."""
         try:
-            somebody, known = self.client.transport_options["who_knows"](delivery.task)
+            somebody, known = self.client.transport_options["who_knows"](delivery.task, delivery.tag)
         except TaglaneError:
             held.refuse(delivery.run)
             return
