@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from taglane.model.envelope import of_call
+from taglane.model.envelope import Delivery, of_call
 from taglane.model.job import KINDS, Job
 from taglane.model.job import make_job as checked_job
 from taglane.model.names import new_run_id
+from taglane.runtime.held import Held
 from taglane.store import functions, keys
 from taglane.store.server import Server
 
@@ -91,3 +92,22 @@ class HandWorker:
         """End runs; 1 for each that was still this worker's."""
         arguments = [value for run_id, token in runs for value in (run_id, token, state, "1", '{"r":1}', "")]
         return list(self.server.call("finish", self.tenant, *arguments))
+
+
+def make_held(run: str = "acme.1", token: int = 1, *, ended: str = "", of: str = "", **fields: Any) -> Held:
+    """A lease of one run, fetched at 10 seconds of some clock."""
+    delivery = Delivery(
+        run=run,
+        token=token,
+        envelope=b"{}",
+        attempt=1,
+        tenant="acme",
+        tag="acme",
+        job="",
+        due=None,
+        rescues=0,
+        ended=ended,
+        of=of,
+        task="a.b",
+    )
+    return Held(delivery, fetched_at=fields.pop("fetched_at", 10.0), **fields)

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from processes import WorkerProcess
-from taglane import Taglane
 from taglane.store import functions, keys
-from taglane.store.server import Server
 from taglane_scheduler.tenancy.tenants import Tenants
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from taglane import Taglane
+    from taglane.store.server import Server
     from taglane_scheduler.embedded import EmbeddedServer
 
 

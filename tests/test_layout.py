@@ -20,7 +20,7 @@ FLOORS = {
 MODULES = sorted(path for floor in FLOORS for path in floor.rglob("*.py"))
 LUA = sorted((ROOT / "worker_sdk" / "taglane" / "store" / "lua").glob("*.lua"))
 PRELUDE = next(path for path in LUA if path.name == "prelude.lua")
-MOVES = [path for path in LUA if path != PRELUDE]
+MOVES = [path for path in LUA if not path.name.startswith("prelude")]
 LONGEST = 350  # lines
 NEVER = {"utils", "util", "helpers", "common", "base", "manager"}
 
@@ -67,7 +67,7 @@ def test_a_header_names_its_functions_keys_and_arguments(path: Path) -> None:
     assert registered(path) <= introduced
     for line in ("-- KEYS  1 the tenant's prefix\n", "-- ARGV  ", "Returns "):
         assert line in comment
-    assert "Writes " in comment
+    assert "writes " in comment.lower()
 
 
 def registered(path: Path) -> set[str]:

@@ -11,7 +11,8 @@ from eventually import eventually
 from factories import enqueue, make_server
 from taglane.model.names import new_run_id
 from taglane.runtime.fetcher import WAIT, Fetcher
-from taglane.runtime.holdings import STALE, Holdings
+from taglane.runtime.holdings import Holdings
+from taglane.runtime.pace import STALE
 from taglane.runtime.patience import Patience
 from taglane.store import keys
 from taglane.store.leases import Leases

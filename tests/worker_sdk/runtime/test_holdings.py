@@ -6,8 +6,9 @@ import pytest
 from taglane.model.envelope import Delivery
 from taglane.runtime import holdings as module
 from taglane.runtime.carry import Outcome
-from taglane.runtime.holdings import FRESH, STALE, Holdings
+from taglane.runtime.holdings import Holdings
 from taglane.runtime.outbox import HAND_BACK_MS, Call
+from taglane.runtime.pace import FRESH, STALE
 
 LEASE = 15.0
 SUCCEEDED = Outcome("succeeded", '{"r":7}')
@@ -572,14 +573,3 @@ def test_in_the_pool(held: Holdings) -> None:
     held.applied("acme.unknown")
     held.began("acme.unknown")
     assert not held.is_in_pool("acme.unknown")
-
-
-def test_the_processs_own(held: Holdings) -> None:
-    """There is one at most; in a process that executes nothing there is none."""
-    assert module.current() is None
-    module.hold(held)
-    try:
-        assert held is module.current()
-    finally:
-        module.hold(None)
-    assert module.current() is None

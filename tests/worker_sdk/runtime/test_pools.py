@@ -11,7 +11,7 @@ from billiard.exceptions import WorkerLostError
 from celery import concurrency
 from eventually import eventually
 from taglane.model.envelope import HEADER, Delivery
-from taglane.runtime import holdings, pools
+from taglane.runtime import current, pools
 from taglane.runtime.carry import Outcome, raised
 from taglane.runtime.holdings import Holdings
 from taglane.runtime.pools import Prefork, Settling, Solo, Threads
@@ -66,9 +66,9 @@ def held() -> Iterator[Holdings]:
     held.serve(2)
     held.receive([make_delivery()])
     held.take()
-    holdings.hold(held)
+    current.hold(held)
     yield held
-    holdings.hold(None)
+    current.hold(None)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ SOURCES = {
     for entry in (resources.files("taglane.store") / "lua").iterdir()
     if entry.name.endswith(".lua")
 }
-MOVES = sorted(set(SOURCES) - {"prelude"})
+MOVES = sorted(set(SOURCES) - {"prelude", "prelude_runs"})
 REGISTERED = re.compile(r"'taglane_(\w+)'")
 LOCAL = re.compile(r"^local (?:function )?(\w+)", re.MULTILINE)
 KEY = re.compile(r"\b(\w+)_(?:key|channel)\(")

@@ -21,7 +21,7 @@ from kombu.utils.json import JSONEncoder, dumps, loads
 from taglane.errors import TenantMissing
 from taglane.model import envelope
 from taglane.model.names import tag_of_queue, tenant_of_run
-from taglane.runtime import holdings
+from taglane.runtime import current
 from taglane.runtime.carry import KINDS, Outcome, current_carry
 from taglane.runtime.publisher import JOIN, reachable_tenant, server_for
 from taglane.store import keys
@@ -102,13 +102,13 @@ class Backend(CeleryBackend, SyncBackendMixin):
         if carry is not None and mine and (kind or state == states.RETRY):
             carry.state, carry.result = (state if kind else ""), text
         elif kind:
-            held = holdings.current()
+            held = current.holdings()
             noted = "dead" if _is_lost_worker(result) else kind  # what the parent process says of a child that died
             if held is None or not held.note(task_id, Outcome(noted, text)):
                 self._record(task_id, kind, text, request)
         elif carry is not None and mine:
             self._progress(carry.run.id, carry.run.token, state, result)
-        elif (held := holdings.current()) and (lease := held.lease_of(task_id)):
+        elif (held := current.holdings()) and (lease := held.lease_of(task_id)):
             self._progress(*lease, state, result)
         return result
 
@@ -182,7 +182,7 @@ class Backend(CeleryBackend, SyncBackendMixin):
         outcome = self.encode({"s": state, "r": self.encode_result(result, state), "id": request.id})
         part = f"{place} {group} {outcome}"
         carry = current_carry()
-        held = holdings.current()
+        held = current.holdings()
         if carry is not None and request.id == carry.message_id:
             carry.part = part
         elif held is None or not held.note(request.id, Outcome(KINDS.get(state, "failed"), part=part)):

@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from taglane.errors import TaglaneError
-from taglane.runtime.holdings import STALE
+from taglane.runtime.pace import STALE
 
 if TYPE_CHECKING:
     from taglane.runtime.holdings import Holdings

@@ -78,6 +78,11 @@ class Roster:
         starts = [held.started_at for held in self if held.started_at is not None and not (held.marked or held.lost)]
         return min(starts, default=None)
 
+    def stuck_since(self, instant: float) -> list[str]:
+        """The message ids of what was fetched before *instant*, and the pool was given and did not begin."""
+        waits = (held for held in self if held.taken and held.started_at is None)
+        return [held.message_id for held in waits if held.fetched_at < instant]
+
     def renewal(self, now: float) -> list[Any]:
         """What the renew script is told of the leases: how many have started, those, and all; marks what it names."""
         started: list[Any] = []

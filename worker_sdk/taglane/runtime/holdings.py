@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from taglane.runtime.carry import Outcome
 from taglane.runtime.held import Held, Roster
 from taglane.runtime.outbox import HAND_BACK_MS, Call, Outbox
-from taglane.runtime.pace import Pace
+from taglane.runtime.pace import FRESH, STALE, Pace
 from taglane.store import keys
 
 if TYPE_CHECKING:
@@ -25,12 +25,6 @@ if TYPE_CHECKING:
     from taglane.model.envelope import Delivery
 
 logger = logging.getLogger("taglane.worker")
-
-STALE = 2.0
-"""Seconds after which a run that we hold and don't get to goes back to its queue, for another worker."""
-
-FRESH = 0.8
-"""The part of a lease after which a worker that could not renew starts nothing more of what it holds."""
 
 
 class Holdings:
@@ -247,11 +241,7 @@ class Holdings:
         if self._inbox and self._inbox[0].fetched_at < oldest:
             self._pace.slow_down(STALE)
             self._empty_inbox()
-        stuck = [
-            held.message_id
-            for held in self._roster
-            if held.taken and held.started_at is None and held.fetched_at < oldest
-        ]
+        stuck = self._roster.stuck_since(oldest)
         if stuck and self.looks_ahead:
             self._pace.slow_down(STALE)
             self.on_stuck(stuck)
@@ -358,17 +348,3 @@ class Holdings:
             self._forget(held)
         self._outbox.hand_back_at_once([held.delivery for held in waiting])
         self.news.notify()
-
-
-_current: Holdings | None = None
-
-
-def current() -> Holdings | None:
-    """The holdings of this process, or None in one that executes no runs."""
-    return _current
-
-
-def hold(holdings: Holdings | None) -> None:
-    """Make *holdings* this process's."""
-    global _current  # noqa: PLW0603 - channels come and go; what the process holds must not go with them
-    _current = holdings

@@ -10,6 +10,12 @@ AHEAD = 0.005
 
 AHEAD_AT_MOST = 32
 
+STALE = 2.0
+"""Seconds after which a run that we hold and don't get to goes back to its queue, for another worker."""
+
+FRESH = 0.8
+"""The part of a lease after which a worker that could not renew starts nothing more of what it holds."""
+
 
 class Pace:
     """Follows how long runs take. Pure.

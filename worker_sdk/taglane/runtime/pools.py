@@ -16,7 +16,7 @@ from celery.concurrency.thread import TaskPool as CeleryThreads
 from celery.worker import state as worker_state
 
 from taglane.model.envelope import HEADER
-from taglane.runtime import holdings
+from taglane.runtime import current
 from taglane.runtime.carry import Outcome, execute, raised
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Carrying:
 
     def apply_async(self, target: Callable[..., Any], args: Any = None, kwargs: Any = None, **options: Any) -> Any:
         """See `celery.concurrency.base.BasePool.apply_async`."""
-        held = holdings.current()
+        held = current.holdings()
         header = args[2].get(HEADER) if args and len(args) > 2 and isinstance(args[2], dict) else None
         if held is None or header is None:
             return super().apply_async(target, args, kwargs, **options)  # type: ignore[misc]

@@ -13,7 +13,7 @@ from celery.worker import state as worker_state
 
 from taglane.errors import BadName, BadSetting, TaglaneError, TagNotOwned
 from taglane.model.names import SHARED, check_tag, owner_of
-from taglane.runtime import holdings
+from taglane.runtime import current, holdings
 from taglane.runtime.fetcher import Fetcher
 from taglane.runtime.heart import Heart
 from taglane.runtime.holdings import logger
@@ -78,7 +78,7 @@ class TagStep(bootsteps.StartStopStep):
         held.on_cancel = lambda message: worker.hub.call_soon(_terminate, worker, message)
         patience = Patience(settings.patience / 1000, lambda why: worker.hub.call_soon(_give_up, why))
         worker.app.conf.broker_transport_options["who_knows"] = lambda task, tag: leases.who_knows(task, [tag])
-        holdings.hold(held)
+        current.hold(held)
         self._leases, self._holdings = leases, held
         self._fetcher = Fetcher(held, leases, self.tags, patience)
         self._sender = Sender(held, leases, patience)
@@ -98,7 +98,7 @@ class TagStep(bootsteps.StartStopStep):
             self._leases.leave()
         except TaglaneError as error:
             logger.warning("leave_failed error=%s", error)
-        holdings.hold(None)
+        current.hold(None)
         if self._heart is not None:
             self._heart.stop()
 

@@ -17,7 +17,7 @@ from kombu.transport import virtual
 
 from taglane.errors import TaglaneError
 from taglane.model.envelope import Delivery, unpack
-from taglane.runtime import holdings
+from taglane.runtime import current
 from taglane.runtime.carry import UNTOLD, Outcome, error_json
 from taglane.runtime.publisher import publish
 
@@ -41,12 +41,12 @@ class QoS(virtual.QoS):
 
     def can_consume(self) -> bool:
         """Whether the pool has room."""
-        held = holdings.current()
+        held = current.holdings()
         return held is not None and held.has_room()
 
     def ack(self, delivery_tag: str) -> None:
         """Take an acknowledgement: early, it says that one death is the last; without a pool, it is the end."""
-        held = holdings.current()
+        held = current.holdings()
         run = held.run_of_lease(delivery_tag) if held else None
         if held is None or run is None:
             return
@@ -57,7 +57,7 @@ class QoS(virtual.QoS):
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
         """Take a rejection by Celery's own worker code; a task's Reject is carried with its outcome."""
-        held = holdings.current()
+        held = current.holdings()
         run = held.run_of_lease(delivery_tag) if held else None
         if held is None or run is None or held.is_in_pool(run):
             return
@@ -101,7 +101,7 @@ class Channel(virtual.Channel):
 
     def basic_cancel(self, consumer_tag: str) -> Any:
         """Stop to serve; what was fetched and not started goes back."""
-        held = holdings.current()
+        held = current.holdings()
         if held is not None and consumer_tag in self._consumers:
             held.stop_serving()
         return super().basic_cancel(consumer_tag)
@@ -139,7 +139,7 @@ class Transport(virtual.Transport):
 
     def serve(self, channel: Any) -> None:
         """Let the holdings fetch for a channel that consumes."""
-        held = holdings.current()
+        held = current.holdings()
         if held is not None and channel.is_consuming and self._loop is not None:
             held.serve(channel.qos.prefetch_count)
 
@@ -151,7 +151,7 @@ class Transport(virtual.Transport):
         os.set_blocking(sender, False)
         self._wakeup, self._loop, self._rung = (receiver, sender), loop, False
         loop.add_reader(receiver, self._on_wake, receiver)
-        held = holdings.current()
+        held = current.holdings()
         if held is not None:
             held.wake = self.wake
 
@@ -178,7 +178,7 @@ class Transport(virtual.Transport):
 
     def _hand_out(self) -> None:
         """Give the pool what it has room for."""
-        held = holdings.current()
+        held = current.holdings()
         if held is None:
             return
         for _ in range(TURN):

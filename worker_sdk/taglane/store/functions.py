@@ -48,8 +48,8 @@ def library() -> str:
     """The source of the library, as the server loads it."""
     folder = resources.files(__package__) / "lua"
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".lua"))
-    parts = [(folder / "prelude.lua").read_text("utf-8")]
-    parts += [(folder / name).read_text("utf-8") for name in names if name != "prelude.lua"]
+    names.sort(key=lambda name: not name.startswith("prelude"))  # what all others build on comes first
+    parts = [(folder / name).read_text("utf-8") for name in names]
     return f"#!lua name={LIBRARY}\n" + "\n".join(parts) + _stamp("".join(parts))
 
 

@@ -1,0 +1,241 @@
+-- The second half of the prelude: the life of a run, as far as several functions share it. See prelude.lua.
+
+-- Make a run that nobody has made yet. `run` holds id, task, tag, step, envelope, and what else is to be kept
+-- of it in `extra` (a flat list of fields and values); `at` is when it may be served, `expires` until when: the first
+-- that expires wakes the schedulers, who end it when no worker came.
+local function admit(P, t, run)
+    local waits = run.at and run.at > t
+    local fields = run.extra or {}
+    local size = #fields
+    fields[size + 1], fields[size + 2] = 'state', waits and 'scheduled' or 'queued'
+    fields[size + 3], fields[size + 4] = 'task', run.task
+    fields[size + 5], fields[size + 6] = 'tag', run.tag
+    fields[size + 7], fields[size + 8] = 'step', run.step
+    fields[size + 9], fields[size + 10] = 'queued_at', int(waits and run.at or t)
+    fields[size + 11], fields[size + 12] = 'envelope', run.envelope
+    size = size + 12
+    if run.job then
+        fields[size + 1], fields[size + 2] = 'job', run.job
+        size = size + 2
+    end
+    if run.expires then
+        fields[size + 1], fields[size + 2] = 'expires', int(run.expires)
+        redis.call('ZADD', expiring_key(P), int(run.expires), run.id)
+        if redis.call('ZRANGE', expiring_key(P), 0, 0)[1] == run.id then
+            redis.call('PUBLISH', wake_channel(P), int(run.expires))
+        end
+    end
+    redis.call('HSET', run_key(P, run.id), unpack(fields))
+    redis.call('ZADD', runs_key(P), int(t), run.id)
+    if waits then
+        delay(P, run.id, run.tag, run.at)
+    else
+        push(P, run.id, run.tag, run.step)
+    end
+end
+
+-- What end_run and the moves need to know of a run. Raises a WRONGTYPE error when the key is no hash.
+local function load_run(P, id)
+    local f = redis.call('HMGET', run_key(P, id), 'state', 'token', 'holder', 'job', 'deps', 'join', 'tag', 'step',
+        'expires', 'cancel')
+    if not f[1] then
+        return nil
+    end
+    return {id = id, state = f[1], token = f[2], holder = f[3], job = f[4], deps = f[5], join = f[6], tag = f[7],
+        step = f[8], expires = f[9], cancel = f[10]}
+end
+
+-- Strike a run out of the books of the worker that holds it.
+local function let_go(P, run)
+    if run.holder then
+        redis.call('SREM', held_key(P, run.holder), run.id)
+        redis.call('ZREM', leases_key(P), run.id)
+        if run.cancel then
+            redis.call('SREM', cancels_key(P, run.holder), run.id)
+        end
+    end
+end
+
+-- Strike out what a worker is said to hold and does not; `gone` says that there is no readable run.
+local function forget_lease(P, worker, id, gone)
+    redis.call('SREM', held_key(P, worker), id)
+    if gone then
+        redis.call('ZREM', leases_key(P), id)
+    end
+end
+
+-- End a worker's hold on a run. The token moves on, so nothing that this worker still says of the run is heard; and
+-- what it said of this attempt (it has started, a death is its last, others replace it) is no part of the next one.
+local function release(P, run)
+    let_go(P, run)
+    redis.call('HINCRBY', run_key(P, run.id), 'token', 1)
+    redis.call('HDEL', run_key(P, run.id), 'started', 'last', 'replacing')
+end
+
+-- Queue the run that joins a chord whose parts are all in: it collects them, and sends the body.
+local function start_join(P, t, group)
+    local chord = chord_key(P, group)
+    local f = redis.call('HMGET', chord, 'size', 'parts', 'id', 'tag', 'step', 'task', 'envelope', 'started')
+    if not f[1] or f[8] or tonumber(f[2] or '0') < tonumber(f[1]) then
+        return
+    end
+    redis.call('HSET', chord, 'started', '1')
+    if redis.call('EXISTS', run_key(P, f[3])) == 0 then
+        admit(P, t, {id = f[3], task = f[6], tag = f[4], step = f[5], envelope = f[7],
+            extra = {'join', group, 'deps', '1'}})
+    end
+end
+
+-- Note one part's outcome: by its index, so a part that ran twice counts once.
+local function add_part(P, t, group, index, outcome)
+    local chord = chord_key(P, group)
+    if redis.call('HSETNX', chord, 'part:' .. index, outcome) == 1 then
+        redis.call('HINCRBY', chord, 'parts', 1)
+        redis.call('PEXPIRE', chord, 7 * KEEP_MS)
+        start_join(P, t, group)
+    end
+end
+
+-- Every way a run can end comes through here: so whoever waits for it, a caller, a fixed-delay job, a chord's body,
+-- never wait for a run that is gone. `fields` is a flat list of what to keep of it; `told` says that a worker has
+-- told the run's dependants (links, chains, chords) itself: if not, a follow-up run lets a worker tell them.
+local function end_run(P, t, run, state, fields, told)
+    local key = run_key(P, run.id)
+    local size = #fields
+    fields[size + 1], fields[size + 2] = 'state', state
+    fields[size + 3], fields[size + 4] = 'finished_at', int(t)
+    redis.call('HSET', key, unpack(fields))
+    let_go(P, run)
+    if run.expires then
+        redis.call('ZREM', expiring_key(P), run.id)
+    end
+    if run.join and state == 'succeeded' then -- a join that died may be replayed; its parts go a week after the last
+        redis.call('DEL', chord_key(P, run.join))
+    end
+    if state == 'dead' then
+        redis.call('ZADD', dead_key(P), int(t), run.id)
+    else
+        redis.call('ZADD', ended_key(P), int(t), run.id)
+    end
+    if run.deps and not told then
+        local f = redis.call('HMGET', key, 'task', 'envelope')
+        if f[1] and f[2] then
+            admit(P, t, {id = run.id .. '~end', task = f[1], tag = run.tag, step = run.step, envelope = f[2],
+                extra = {'ended', state, 'of', run.id}})
+        end
+    end
+    if state == 'succeeded' then
+        redis.call('HDEL', key, 'envelope')
+    end
+    redis.call('PUBLISH', done_channel(P, run.id), state)
+    if run.job then
+        local job = redis.call('HMGET', job_key(P, run.job), 'after', 'paused', 'last')
+        if job[1] and job[3] == run.id and not job[2] then
+            local due = int(math.floor(t / 1000) * 1000 + tonumber(job[1]))
+            redis.call('ZADD', due_key(P), 'NX', due, run.job)
+            redis.call('PUBLISH', wake_channel(P), due)
+        end
+    end
+end
+
+-- A run that a worker had is to wait again. Somebody may have asked to cancel it meanwhile, which only its worker could
+-- do then: now it ends instead, and the answer is false. It may expire again, too.
+local function may_wait(P, t, run)
+    if run.cancel then
+        local tally = {}
+        end_run(P, t, run, 'cancelled', {'error', run.cancel})
+        tell(tally, run.job, 'cancelled')
+        enter(P, t, tally)
+        return false
+    end
+    if run.expires then
+        redis.call('ZADD', expiring_key(P), run.expires, run.id)
+    end
+    return true
+end
+
+-- Let a run that a worker had wait again, where it was: at the head of its queue, or until `at`.
+local function wait_again(P, t, run, at)
+    if not may_wait(P, t, run) then
+        return false
+    end
+    redis.call('HSET', run_key(P, run.id), 'state', at and 'scheduled' or 'queued')
+    if at then
+        delay(P, run.id, run.tag, at)
+    else
+        push(P, run.id, run.tag, run.step, true)
+    end
+    return true
+end
+
+-- Take from the head of a queue what has ended while it waited there: else a queue that no worker serves would keep
+-- the ids of all runs that ever expired in it.
+local function drop_heads(P, tag, step)
+    local queue = queue_key(P, tag, step)
+    for _ = 1, 100 do
+        local id = redis.call('LPOP', queue)
+        if not id then
+            return
+        end
+        local state = redis.pcall('HGET', run_key(P, id), 'state')
+        if state == false or type(state) == 'table' then
+            lay_aside(P, id)
+        elseif not ENDED[state] then
+            redis.call('LPUSH', queue, id)
+            return
+        end
+    end
+end
+
+-- Keep the history within its bounds: `most` of the oldest ended runs go with each call. Where runs end, more than end.
+local function trim(P, t, most)
+    local ended = ended_key(P)
+    local over = redis.call('ZCARD', ended) - KEEP_RUNS
+    local old
+    if over > 0 then
+        old = redis.call('ZRANGE', ended, 0, math.min(over, most) - 1)
+    else
+        old = redis.call('ZRANGEBYSCORE', ended, '-inf', int(t - KEEP_MS), 'LIMIT', 0, int(most))
+    end
+    for _, id in ipairs(old) do
+        redis.call('DEL', run_key(P, id))
+        redis.call('ZREM', runs_key(P), id)
+        redis.call('ZREM', ended, id)
+    end
+    return #old
+end
+
+local function promote_one(P, t, tag, id)
+    redis.call('ZREM', delayed_key(P, tag), id)
+    local f = redis.call('HMGET', run_key(P, id), 'state', 'step')
+    if f[1] == 'scheduled' or f[1] == 'retrying' then
+        redis.call('HSET', run_key(P, id), 'state', 'queued', 'queued_at', int(t))
+        push(P, id, tag, f[2])
+    end
+end
+
+-- Queue what has waited long enough in a tag's delayed set, `most` runs of it. Returns how many it took out.
+local function promote(P, t, tag, most)
+    local ids = redis.call('ZRANGEBYSCORE', delayed_key(P, tag), '-inf', int(t), 'LIMIT', 0, most)
+    for _, id in ipairs(ids) do
+        try(P, id, promote_one, P, t, tag, id)
+    end
+    return #ids
+end
+
+-- When a tag's first delayed run may be served, in ms from t; nil when none waits.
+local function next_delayed(P, t, tag)
+    local first = redis.call('ZRANGE', delayed_key(P, tag), 0, 0, 'WITHSCORES')
+    return first[2] and math.max(0, tonumber(first[2]) - t) or nil
+end
+
+-- Read an instant: '' is now, '+250' is in 250 ms, '1763800000000' is then.
+local function instant(t, text)
+    if text == '' then
+        return nil
+    end
+    if string.sub(text, 1, 1) == '+' then
+        return math.min(FAR, t + (tonumber(string.sub(text, 2)) or 0))
+    end
+    return math.min(FAR, tonumber(text) or t)
+end
