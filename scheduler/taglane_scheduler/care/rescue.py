@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from taglane.errors import ServerUnavailable, TaglaneError
 from taglane.model.watch import Watch
 from taglane.store import keys
+from taglane.store.leases import Beat, read_beat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -53,11 +54,11 @@ class Rescue:
             ServerUnavailable: no answer; every watch starts anew.
         """
         try:
-            counters = self._read(tenants)
+            beats = self._read(tenants)
             at = self._clock()
-            dead = [who for who, counter in counters.items() if self._watch.observe(who, counter, at)]
-            self._watch.keep(counters)
-            return self._rescue((tenant, worker, counters[tenant, worker]) for tenant, worker in dead)
+            dead = [who for who, beat in beats.items() if self._watch.observe(who, beat.counter, at, beat.lease)]
+            self._watch.keep(beats)
+            return self._rescue((*who, beats[who].counter) for who in dead)
         except ServerUnavailable:
             self.restart()
             raise
@@ -66,19 +67,17 @@ class Rescue:
         """Start every watch anew: what was read before a reconnect says nothing."""
         self._watch.restart()
 
-    def _read(self, tenants: Sequence[str]) -> dict[tuple[str, str], str]:
-        """Return the counter of each worker, '' for one without; tenants with corrupted keys have none."""
+    def _read(self, tenants: Sequence[str]) -> dict[tuple[str, str], Beat]:
+        """Return the heartbeat of each worker; tenants with corrupted keys have none."""
         workers = [
             (tenant, worker)
             for tenant, members in zip(tenants, self._pipeline("SMEMBERS", map(keys.workers, tenants)), strict=True)
             if not isinstance(members, Exception)
             for worker in _names(members)
         ]
-        beats = self._pipeline("HGET", (keys.worker(*who) for who in workers), "beat")
+        beats = self._pipeline("HMGET", (keys.worker(*who) for who in workers), "beat", "lease")
         return {
-            who: beat.decode(errors="replace") if beat else ""
-            for who, beat in zip(workers, beats, strict=True)
-            if not isinstance(beat, Exception)
+            who: read_beat(*beat) for who, beat in zip(workers, beats, strict=True) if not isinstance(beat, Exception)
         }
 
     def _pipeline(self, command: str, names: Iterable[str], *arguments: str) -> list[Any]:

@@ -71,6 +71,18 @@ def test_workers_are_watched_apart() -> None:
     assert [(15, "b")] == dead
 
 
+def test_a_worker_with_a_longer_lease_is_given_it() -> None:
+    """It sends its heartbeats by its own lease; a shorter one than the watcher's changes nothing."""
+    watch = Watch(LEASE)
+
+    dead = [
+        (at, who) for at in range(41) for who, own in (("long", 40), ("short", 1)) if watch.observe(who, "1", at, own)
+    ]
+
+    assert [(15, "short"), (40, "long")] == [dead[0], dead[-1]]
+    assert [40] == [at for at, who in dead if who == "long"]
+
+
 def test_restart_forgets() -> None:
     """After a reconnect nobody is dead for another lease."""
     watch = Watch(LEASE)

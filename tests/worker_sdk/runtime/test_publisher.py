@@ -8,7 +8,7 @@ import pytest
 from celery import Celery
 from kombu.serialization import dumps
 from taglane.context import CurrentRun, executing, tenant
-from taglane.errors import BadName, BadParams, ServerUnavailable, TagNotOwned, TenantMissing
+from taglane.errors import BadName, BadParams, Refused, ServerUnavailable, TagNotOwned, TenantMissing
 from taglane.model.envelope import HEADER
 from taglane.runtime import carry
 from taglane.runtime.publisher import publish, reachable_tenant
@@ -69,6 +69,17 @@ def test_a_queue_that_is_a_tag_passes(queue: str) -> None:
     """The next thing is the server, which is not there."""
     with pytest.raises(ServerUnavailable):
         publish(TENANTS_URL, queue, make_message(), "orders")
+
+
+def test_a_run_sends_for_its_own_tenant_alone() -> None:
+    """Whatever the credential reaches: a block inside of a task opens no other tenant."""
+    run = CurrentRun(id="acme.1", tenant="acme", tag="acme", job=None, due=None, attempt=1, token=1)
+    with (
+        executing(run),
+        tenant("globex"),
+        pytest.raises(Refused, match="a run of tenant 'acme' to send for tenant 'globex'"),
+    ):
+        publish(URL, "celery", make_message())
 
 
 def test_arguments_over_the_limit_are_an_error_at_the_call() -> None:

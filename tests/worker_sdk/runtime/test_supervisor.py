@@ -103,7 +103,18 @@ def test_one_that_was_killed_is_started_again(supervised: Supervised) -> None:
 
     eventually(lambda: len(supervised.began) == 4)
     assert {*others, supervised.began[3]} == supervised.living
-    assert f"worker_process_died pid={first} signal=9" in supervised.text
+    assert f"worker_process_died pid={first} code=-9" in supervised.text
+
+
+@pytest.mark.parametrize("end", ["os._exit(0)", "os._exit(3)"])
+def test_one_whose_task_ends_the_process_is_started_again(tmp_path: Path, end: str) -> None:
+    """It did not come to its own end: a task, or a library, has called exit."""
+    supervised = Supervised(tmp_path, end=end)
+    try:
+        eventually(lambda: len(supervised.living) == 3)
+    finally:
+        supervised.process.terminate()
+        supervised.wait()
 
 
 def test_all_that_were_killed_are_started_again(supervised: Supervised) -> None:

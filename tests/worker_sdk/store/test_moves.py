@@ -949,6 +949,16 @@ def test_trigger_asked_again_makes_one_run(acme: Acme) -> None:
     assert ["acme.1"] == acme.waiting()
 
 
+def test_a_trigger_goes_beside_the_jobs_own_run(acme: Acme) -> None:
+    """A triggered run that ends early does not let the next fire overlap the run that still goes."""
+    acme.put(due=1_000)
+    assert [1] == acme.call("fire", "report", 1_000, "1", 2_000, "acme.first")
+    acme.call("trigger", "report", "acme.beside", "")
+    acme.call("cancel", "acme.beside", "done with it")
+
+    assert [2] == acme.call("fire", "report", 2_000, "1", 3_000, "acme.second")
+
+
 def test_pause_and_remove_take_the_due_away(acme: Acme) -> None:
     """A paused job keeps its definition without a due, also when it is put; a removed one is forgotten."""
     acme.put(due=1_000)

@@ -33,9 +33,10 @@ class Watch:
         self._gap = lease / 3
         self._standing: dict[Hashable, _Standing] = {}
 
-    def observe(self, worker: Hashable, counter: str, at: float) -> bool:
+    def observe(self, worker: Hashable, counter: str, at: float, lease: float = 0.0) -> bool:
         """Take in one reading, *at* the moment when its answer came; return whether the worker is dead.
 
+        A worker whose own *lease* is longer than ours is given that time: it sends its heartbeats accordingly.
         *counter* is compared and never counted: give '' for a worker that has none. Dead stays dead at each further
         reading, until the counter moves or there is a gap.
         """
@@ -44,7 +45,7 @@ class Watch:
             self._standing[worker] = _Standing(counter, at, at)
             return False
         known.read = at
-        return at - known.since >= self.lease
+        return at - known.since >= max(self.lease, lease)
 
     def keep(self, workers: Collection[Hashable]) -> None:
         """Forget all workers but these: what is not read any more is not watched."""

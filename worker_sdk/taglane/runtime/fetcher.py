@@ -50,6 +50,9 @@ class Fetcher:
             except TaglaneError as error:
                 if not self._stopping and self._holdings.serving:
                     self._patience.bear(error)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the thread ends, and with it the worker
+                self._patience.despair(error)
+                return
 
     def step(self, most: int) -> float:
         """Fetch once; answers for how many seconds to wait on the bells then, 0 when more may be there."""

@@ -45,9 +45,9 @@ class Outbox:
             case "retry" if outcome.again is not None:
                 at, envelope, task, tag, step = outcome.again
                 self._calls.append(("retry", [run, token, at, envelope, outcome.result, task, tag, step]))
-            case "requeue":
+            case "requeue" if not held.last:
                 self.hand_back(delivery, HAND_BACK_MS)
-            case "died":
+            case "died" | "requeue":
                 self._calls.append(("died", [run, token, "1"] if held.last else [run, token]))
             case kind:
                 milliseconds = "" if ran is None else max(0, round(ran * 1000))

@@ -45,6 +45,11 @@ class Patience:
             self._give_up(str(error))
         time.sleep(1.0 if isinstance(error, (Refused, LibraryMissing)) else 0.2)
 
+    def despair(self, error: Exception) -> None:
+        """Give up at once, for an error of our own: a worker that lives on without one of its threads serves nobody."""
+        logger.error("thread_failed", exc_info=error)
+        self._give_up(repr(error))
+
     def restore(self) -> None:
         """Take note of an answer."""
         if self._gone_since is None:

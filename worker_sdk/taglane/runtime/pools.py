@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from billiard.exceptions import WorkerLostError
+from billiard.exceptions import Terminated, WorkerLostError
 from celery import concurrency
 from celery.concurrency.asynpool import AsynPool
 from celery.concurrency.base import apply_target
@@ -99,6 +100,8 @@ class Settling:
             outcome = None
             if isinstance(error, (WorkerLostError, SystemExit, KeyboardInterrupt)):
                 outcome = self._held.noted(self._run) or Outcome("died")
+            elif isinstance(error, Terminated):  # by a cold shutdown: a cancel, or a time limit, has noted what it is
+                outcome = self._held.noted(self._run) or Outcome("requeue")
             self._held.settle(self._run, outcome)
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
@@ -134,6 +137,7 @@ class Threads(Carrying, CeleryThreads):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._waiting: dict[str, Future[None]] = {}
+        self._lock = threading.Lock()
 
     def on_apply(  # noqa: PLR0913, D102 - see Celery's
         self,
@@ -149,12 +153,14 @@ class Threads(Carrying, CeleryThreads):
         if not isinstance(settling, Settling):
             return super().on_apply(target, args, kwargs, callback, accept_callback)
         call = (target, args, kwargs, callback, accept_callback)
-        future = self.executor.submit(self._begin, settling, correlation_id, call)
-        self._waiting[correlation_id] = future
+        with self._lock:  # or a thread could begin, and forget it, before it is entered
+            future = self.executor.submit(self._begin, settling, correlation_id, call)
+            self._waiting[correlation_id] = future
         return ApplyResult(future)
 
     def _begin(self, settling: Settling, message: str, call: tuple[Any, ...]) -> None:
-        self._waiting.pop(message, None)
+        with self._lock:
+            self._waiting.pop(message, None)
         if settling.is_ours:
             apply_target(*call)
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from taglane.context import current_tenant
-from taglane.errors import BadParams, TenantMissing
+from taglane.context import current_run, current_tenant
+from taglane.errors import BadParams, Refused, TenantMissing
 from taglane.model.envelope import pack
 from taglane.model.names import check_run_id, tag_of_queue
 from taglane.runtime.carry import Carry, current_carry
@@ -53,6 +53,9 @@ def publish(url: str, queue: str, message: dict[str, Any], default_queue: str = 
     tenant = reachable_tenant(url)
     if tenant is None:
         raise TenantMissing(task)
+    sender = current_run()
+    if sender is not None and sender.tenant != tenant:
+        raise Refused(f"a run of tenant {sender.tenant!r} to send for tenant {tenant!r}")
     envelope, depends = pack(message)
     limit = _payload_limit()
     if len(envelope) > limit:

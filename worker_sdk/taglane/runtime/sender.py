@@ -77,6 +77,9 @@ class Sender:
                 unsaid = [call for call in unsaid if call[0] != "renew"]
                 self._holdings.must_renew = True
                 self._patience.bear(error)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the thread ends, and with it the worker
+                self._patience.despair(error)
+                return
 
     def _await_news(self) -> list[Call]:
         holdings = self._holdings
@@ -141,6 +144,6 @@ class Sender:
         now = time.monotonic()
         self._watch.keep(beats)
         for worker, beat in beats.items():
-            if worker != self._leases.worker and self._watch.observe(worker, beat, now):
-                queued, dead = self._leases.rescue(worker, beat)
+            if worker != self._leases.worker and self._watch.observe(worker, beat.counter, now, beat.lease):
+                queued, dead = self._leases.rescue(worker, beat.counter)
                 logger.warning("worker_rescued worker=%s queued=%d dead=%d", worker, queued, dead)

@@ -49,7 +49,10 @@ class TagStep(bootsteps.StartStopStep):
         self._url = worker.app.conf.broker_transport_options["secret_url"]
         server = Server(self._url)
         self.tags = list(dict.fromkeys(tag)) or [name for name in (server.tenant,) if name]
-        self.tenant = check_tags(self.tags, server)
+        try:
+            self.tenant = check_tags(self.tags, server)
+        except TaglaneError as error:
+            raise SystemExit(f"error: {error}") from None  # Celery would print a traceback
         queues = worker.app.amqp.queues
         for name in self.tags:
             queues.add(tag_queue(name))
@@ -67,7 +70,7 @@ class TagStep(bootsteps.StartStopStep):
         slots = 1 if pool == "solo" else worker.concurrency
         leases = Leases(Server(self._url), self.tenant, name)
         info = {"host": socket.gethostname(), "pid": os.getpid(), "slots": slots, "pool": pool}
-        leases.hello(info, self.tags, sorted(worker.app.tasks))
+        leases.hello(info, self.tags, sorted(worker.app.tasks), settings.lease)
         lease = settings.lease / 1000
         if pool != "prefork":
             self._heart = Heart(self._url, self.tenant, name, min(lease / 5, BEAT))

@@ -5,14 +5,14 @@ One Python process is one core. Forking after the import is what makes the secon
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
-
-from celery.platforms import set_pdeathsig
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("taglane.worker")
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+
+PR_SET_PDEATHSIG = 1
 
 PAUSE = 1.0
 """Seconds between the death of a process and its successor's start, so that a broken one is no storm."""
@@ -37,6 +39,8 @@ class Supervisor:
         self._work = work
         self._count = count
         self._pids: set[int] = set()
+        self._took_leaves: set[int] = set()
+        self._leaves = self._leave = -1
         self._stopping = False
         self._code = 0
 
@@ -44,6 +48,8 @@ class Supervisor:
         """Start the processes, keep them, and answer the worst exit code when all have ended."""
         for number in SIGNALS:
             signal.signal(number, self._forward)
+        self._leaves, self._leave = os.pipe()
+        os.set_blocking(self._leaves, False)
         for _ in range(self._count):
             self._start()
         while self._pids:
@@ -52,8 +58,8 @@ class Supervisor:
                 continue
             self._pids.discard(pid)
             code = os.waitstatus_to_exitcode(status)
-            if code < 0 and not self._stopping:
-                logger.warning("worker_process_died pid=%d signal=%d", pid, -code)
+            if not self._took_leave(pid) and not self._stopping:  # killed, or a task has called os._exit
+                logger.warning("worker_process_died pid=%d code=%d", pid, code)
                 time.sleep(PAUSE)
                 self._start()
                 continue
@@ -77,7 +83,7 @@ class Supervisor:
             for number in SIGNALS:
                 signal.signal(number, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-            set_pdeathsig("SIGTERM")
+            _die_with_parent(signal.SIGTERM)
             if os.getppid() == parent:
                 code = self._work()
         except SystemExit as error:
@@ -87,7 +93,15 @@ class Supervisor:
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
+            os.write(self._leave, os.getpid().to_bytes(8))
             os._exit(code)
+
+    def _took_leave(self, pid: int) -> bool:
+        """Whether a process has come to its own end: what it did returned, or raised."""
+        with suppress(BlockingIOError):
+            while said := os.read(self._leaves, 8):
+                self._took_leaves.add(int.from_bytes(said))
+        return pid in self._took_leaves
 
     def _forward(self, number: int, _frame: Any) -> None:
         self._stopping = True
@@ -99,3 +113,9 @@ class Supervisor:
                 os.kill(pid, number)
             except ProcessLookupError:
                 continue
+
+
+def _die_with_parent(number: signal.Signals) -> None:
+    """Ask Linux for a signal when the parent dies. Celery's own function sends SIGKILL, whatever it is asked for."""
+    with suppress(OSError, AttributeError):  # elsewhere nobody can be asked
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(number), 0, 0, 0)

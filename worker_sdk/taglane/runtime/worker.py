@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from celery import Celery
 from celery.app.utils import find_app
 
-from taglane.errors import BadSetting
+from taglane.errors import BadSetting, TenantNotFound
 from taglane.runtime.app import create_app, install, is_installed
 from taglane.runtime.step import check_tags
 from taglane.runtime.supervisor import Supervisor
 from taglane.settings import load_settings
+from taglane.store import keys
 from taglane.store.server import Server
 
 if TYPE_CHECKING:
@@ -80,7 +81,12 @@ def run_worker(  # noqa: PLR0913 - the options of one command
         BadSetting: there is no such application.
     """
     settings = load_settings(url=url)
-    check_tags(list(tags), Server(settings.url))
+    server = Server(settings.url)
+    tenant = check_tags(list(tags), server)
+    server.call("version", tenant)  # says what is wrong in one line, before there are processes and threads
+    if server.tenant is None and not server.redis.hexists(keys.TENANTS, tenant):
+        raise TenantNotFound(tenant)
+    server.close()
     app = load_app(app_name, url)
     count = concurrency or os.cpu_count() or 1
     if pool == "auto":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis.exceptions import ConnectionError as LostConnection
 from redis.exceptions import RedisError
@@ -17,6 +17,22 @@ from taglane.store.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+class Beat(NamedTuple):
+    """A worker's heartbeat: its counter, and after how many seconds of silence it means to count as dead."""
+
+    counter: str
+    lease: float = 0.0
+
+
+def read_beat(counter: bytes | None, lease: bytes | None) -> Beat:
+    """Read what a worker has written; whatever can't be read is absent."""
+    return Beat((counter or b"").decode(errors="replace"), _number(lease) / 1000)
+
+
+def _number(text: bytes | None) -> int:
+    return int(text) if text and text.isdigit() else 0
 
 
 class Leases:
@@ -33,9 +49,10 @@ class Leases:
         self._waits_no_more = False
         self._waiters = connect(server.url, timeout=None).connection_pool
 
-    def hello(self, info: dict[str, Any], tags: list[str], tasks: list[str]) -> None:
-        """Enter the tenant's workers."""
+    def hello(self, info: dict[str, Any], tags: list[str], tasks: list[str], lease_ms: int = 0) -> None:
+        """Enter the tenant's workers, as one that may be silent for *lease_ms*; 0: as long as its watchers think."""
         self._introduction = ["info", json.dumps(info), "tags", " ".join(tags), "tasks", json.dumps(tasks)]
+        self._introduction += ["lease", lease_ms]
         self.hello_again()
 
     def hello_again(self) -> None:
@@ -67,12 +84,12 @@ class Leases:
             run=run.decode(),
             token=int(token),
             envelope=envelope,
-            attempt=int(attempts),
+            attempt=_number(attempts),
             tenant=self._tenant,
             tag=tag.decode(),
             job=job.decode(),
-            due=int(due) if due else None,
-            rescues=int(rescues),
+            due=_number(due) or None,
+            rescues=_number(rescues),
             ended=ended.decode(),
             of=of.decode() if ended else "",
             task=task.decode(),
@@ -142,19 +159,17 @@ class Leases:
             connection.disconnect()
             self._waiters.release(connection)
 
-    def beats(self) -> dict[str, str]:
-        """The heartbeat counters of all workers of the tenant."""
+    def beats(self) -> dict[str, Beat]:
+        """The heartbeats of all workers of the tenant."""
         with self._server.renamed("looking after the workers"):
             workers = [
                 worker.decode(errors="replace") for worker in self._server.redis.smembers(keys.workers(self._tenant))
             ]
             pipeline = self._server.redis.pipeline(transaction=False)
             for worker in workers:
-                pipeline.hget(keys.worker(self._tenant, worker), "beat")
+                pipeline.hmget(keys.worker(self._tenant, worker), "beat", "lease")
             counters = pipeline.execute()
-        return {
-            worker: (counter or b"").decode(errors="replace") for worker, counter in zip(workers, counters, strict=True)
-        }
+        return {worker: read_beat(counter, lease) for worker, (counter, lease) in zip(workers, counters, strict=True)}
 
     def rescue(self, worker: str, beat: str) -> tuple[int, int]:
         """Take over what a worker held whose counter stood still at *beat*; answers runs queued again, dead letters."""

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
 
-from taglane.errors import RunNotFound, RunTimeout, ServerUnavailable
+from taglane.errors import Refused, RunNotFound, RunTimeout, ServerUnavailable
 from taglane.model.names import check_run_id, new_run_id, tenant_of_run
 from taglane.model.run import ENDED, FIELDS, RunInfo, from_fields
 from taglane.store import keys
+from taglane.store.server import rename
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PAGE = 200
+PATIENCE = 60.0
+"""Seconds that a waiter bears a server that is gone."""
+
 RECHECK = 5.0
 """Seconds after which a waiter looks for itself: a message is lost when its connection drops."""
 
@@ -111,34 +115,50 @@ class Runs:
         if state is None:
             raise RunNotFound(run_id)
         if state not in ENDED:
-            self.until_ended(key, channel, deadline)
+            self.until_ended(key, channel, deadline, must_exist=True)
         found = self.get(run_id, tenant)
         if not found.is_ended:
             raise RunTimeout(run_id, found.state, timeout or 0.0)
         return found
 
-    def until_ended(self, key: str, channel: str, deadline: float | None) -> None:
-        """Return when the run at *key* has ended, or at the *deadline* (monotonic seconds)."""
+    def until_ended(self, key: str, channel: str, deadline: float | None, *, must_exist: bool = False) -> None:
+        """Return when the run at *key* has ended, or at the *deadline* (monotonic seconds).
+
+        Where it *must_exist*, also when it is gone. A server that is gone is borne for a minute.
+
+        Raises:
+            Refused: the credential does not reach it, or not any more.
+            ServerUnavailable: it stayed away.
+        """
+        gone_since: float | None = None
         while deadline is None or time.monotonic() < deadline:
             try:
-                if self._listen(key, channel, deadline):
-                    return
-            except (RedisError, OSError, ServerUnavailable):
+                self._listen(key, channel, deadline, must_exist=must_exist)
+            except (RedisError, OSError, ServerUnavailable) as error:
+                renamed = error if isinstance(error, ServerUnavailable) else rename(error, "waiting", self._server.url)
+                gone_since = gone_since or time.monotonic()
+                if isinstance(renamed, Refused) or time.monotonic() - gone_since > PATIENCE:
+                    raise renamed from error
                 time.sleep(0.2)
+            else:
+                return
 
-    def _listen(self, key: str, channel: str, deadline: float | None) -> bool:
+    def _listen(self, key: str, channel: str, deadline: float | None, *, must_exist: bool) -> None:
         listener = self._listeners.pop() if self._listeners else self._server.redis.pubsub()
-        listener.subscribe(channel)
-        wanted = channel.encode()
-        while True:
-            if self._state(key) in ENDED:
-                break
-            left = RECHECK if deadline is None else min(RECHECK, deadline - time.monotonic())
-            if left <= 0 or _heard(listener, wanted, left):
-                break
-        listener.unsubscribe(channel)
+        try:
+            listener.subscribe(channel)
+            while True:
+                state = self._state(key)
+                left = RECHECK if deadline is None else min(RECHECK, deadline - time.monotonic())
+                if state in ENDED or left <= 0 or (must_exist and state is None):
+                    break
+                if _heard(listener, channel.encode(), left):
+                    break
+            listener.unsubscribe(channel)
+        except BaseException:
+            listener.close()
+            raise
         self._listeners.append(listener)
-        return True
 
     def cancel(self, run_id: str, why: str = "cancelled", tenant: str | None = None) -> str:
         """End a run that waits, or ask its worker to stop it; answers ``cancelled``, ``asked`` or ``ended``.

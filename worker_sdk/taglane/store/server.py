@@ -21,6 +21,10 @@ USER = "taglane-"
 """What the ACL user of a tenant is called, before the tenant's name."""
 
 
+_REFUSALS = ("NOPERM", "No permissions", "ACL failure", "can't run this command")
+"""What a function says that is refused a command or a key: Redis 7 and Valkey have words of their own."""
+
+
 def tenant_of_url(url: str) -> str | None:
     """Return the tenant whose credential *url* carries, or None for another user's."""
     user = unquote(urlsplit(url).username or "")
@@ -75,7 +79,7 @@ def rename(error: Exception, what: str, url: str) -> TaglaneError:
                 return LibraryMissing()
             if "-OOM" in text or text.startswith("OOM"):
                 return ServerFull()
-            if "NOPERM" in text or "No permissions" in text or "ACL failure" in text:
+            if any(phrase in text for phrase in _REFUSALS):
                 return Refused(what, text)
             return ServerUnavailable(f"{what}: {text}")
         case _:

@@ -16,12 +16,15 @@ local function goes(P, id)
     return state and not ENDED[state]
 end
 
-local function start(P, t, name, job, id, due, envelope)
+-- `beside` says that the run goes beside the job's own: an earlier one that still goes stays the one to wait for.
+local function start(P, t, name, job, id, due, envelope, beside)
     local extra = {'due', int(due)}
     local expires = job.expires and t + tonumber(job.expires)
     admit(P, t, {id = id, task = job.task, tag = job.tag, step = job.step, envelope = envelope, job = name,
         expires = expires, extra = extra})
-    redis.call('HSET', job_key(P, name), 'last', id, 'last_due', int(due))
+    if not (beside and goes(P, job.last)) then
+        redis.call('HSET', job_key(P, name), 'last', id, 'last_due', int(due))
+    end
 end
 
 local function load_job(P, name)
@@ -89,7 +92,7 @@ local function trigger(keys, args)
     if redis.call('EXISTS', run_key(P, args[2])) == 1 then
         return 1 -- asked again
     end
-    start(P, t, args[1], job, args[2], t, args[3] ~= '' and args[3] or job.envelope)
+    start(P, t, args[1], job, args[2], t, args[3] ~= '' and args[3] or job.envelope, true)
     tell(tally, args[1], 'triggered')
     enter(P, t, tally)
     return 1
