@@ -81,7 +81,9 @@ def rotate(connection: Connection, name: str, keep_old: bool, output: str) -> No
 def delete(connection: Connection, name: str, yes: bool, output: str) -> None:
     """Delete a tenant with its credential, jobs, queues and runs. Nothing of it can be had back."""
     connection.tenants.get(name)
-    if not yes and sys.stdin.isatty():
+    if not yes:
+        if not sys.stdin.isatty():
+            raise click.UsageError(f"this deletes all of {name}'s jobs and runs: say so with -y")
         typed = click.prompt(f"This deletes all of {name}'s jobs and runs. Type its name to go on", err=True)
         if typed != name:
             raise click.Abort

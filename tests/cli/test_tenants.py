@@ -67,7 +67,8 @@ def test_delete(taglane: Cli, acme: Cli) -> None:
     """After it, nothing of the tenant answers."""
     taglane.ok("enqueue", "a.b", "-t", "acme")
 
-    assert taglane.ok("tenant", "delete", "acme", "-o", "json").json["deleted"]
+    assert 2 == taglane("tenant", "delete", "acme").code  # nobody there to ask, and it was not said
+    assert taglane.ok("tenant", "delete", "acme", "-y", "-o", "json").json["deleted"]
 
     assert 3 == taglane("tenant", "delete", "acme").code
     assert 4 == acme("run", "list").code
