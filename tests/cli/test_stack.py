@@ -24,7 +24,7 @@ def test_a_scheduler_and_a_worker_on_a_server_that_is_there(tmp_path: Path, url:
 def test_a_process_that_ends_by_itself_is_told_with_its_last_words(tmp_path: Path, url: str) -> None:
     with Stack(tmp_path, url) as stack:
         name = stack.start_worker("acme", url, "no_such_module", concurrency=1, environment={})
-        with pytest.raises(ProcessEnded, match="no_such_module"):
+        with pytest.raises(ProcessEnded, match="taglane tenant create acme"):
             stack.wait_until(lambda: False, name)
 
 
