@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from redis import exceptions
+from snapshot import content
 from taglane.errors import Refused
 from taglane.store import keys
 from taglane.store.functions import OPERATOR_MOVES, TENANT_MOVES
@@ -163,13 +164,13 @@ def test_a_function_that_is_given_a_part_of_a_key_reaches_no_neighbour(
     acme: Server, redis: Redis, neighbour: str
 ) -> None:
     """A name with braces stays within the prefix it is put behind; keys inside a function are checked as well."""
-    before = redis.dump(keys.run(neighbour, f"{neighbour}.1"))
+    before = content(redis, keys.run(neighbour, f"{neighbour}.1"))
 
     acme.call("cancel", "acme", f"}}:run:taglane:{{{neighbour}}}:run:{neighbour}.1", "why")
     with pytest.raises(exceptions.NoPermissionError):
         acme.redis.fcall("taglane_cancel", 1, "taglane:{", f"{neighbour}}}:run:{neighbour}.1", "why")
 
-    assert before == redis.dump(keys.run(neighbour, f"{neighbour}.1"))
+    assert before == content(redis, keys.run(neighbour, f"{neighbour}.1"))
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from factories import HandWorker, make_job, make_server, run_field, run_ids, server_time, set_due
+from snapshot import snapshot
 from taglane.errors import BadParams, BadSchedule, JobNotFound, ServerUnavailable
 from taglane.model.schedule import Every
 from taglane.store import keys
@@ -30,11 +31,6 @@ def store(url: str) -> Iterator[Server]:
 @pytest.fixture
 def jobs(store: Server) -> Jobs:
     return Jobs(store, LIMIT)
-
-
-def snapshot(redis: Redis) -> dict[bytes | str, object]:
-    """All that the server holds, key by key."""
-    return {key: redis.dump(key) for key in redis.keys("*")}
 
 
 def test_put_creates(jobs: Jobs, redis: Redis) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from factories import TENANT, make_server, server_time
+from snapshot import snapshot
 from taglane.errors import ServerFull, ServerUnavailable
 from taglane.store import keys
 from taglane_scheduler.embedded import EmbeddedServer
@@ -106,8 +107,8 @@ class Acme:
         self.redis.hset(keys.run(TENANT, run), "expires", 1)
         self.redis.zadd(keys.expiring(TENANT), {run: 1}, xx=True)
 
-    def snapshot(self) -> dict[bytes, bytes]:
-        return {key: self.redis.dump(key) for key in self.redis.keys("taglane:*")}
+    def snapshot(self) -> dict[Any, object]:
+        return snapshot(self.redis, "taglane:*")
 
 
 @pytest.fixture
