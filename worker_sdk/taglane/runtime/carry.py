@@ -30,7 +30,7 @@ class Outcome(NamedTuple):
     """What is to be written of a run; small, since it crosses a pipe."""
 
     kind: str
-    """succeeded, failed, cancelled, dead, replaced; retry, requeue."""
+    """succeeded, failed, cancelled, dead, replaced; retry, requeue, died."""
     result: str = ""
     """JSON as `model.run.read_outcome` reads it."""
     part: str = ""

@@ -111,7 +111,7 @@ def aside(tenant: str) -> str:
 
 
 def tags(tenant: str) -> str:
-    """Set of the tags that were ever asked for."""
+    """Set of the tags for which something may wait."""
     return f"{prefix(tenant)}tags"
 
 
