@@ -1,7 +1,8 @@
 """What a run carries from its sender to its worker: a Celery message, less all that both ends know anyway.
 
 An envelope is a JSON object: ``b`` the body as Celery serialises it (``[args, kwargs, embed]``), ``h`` the headers that
-differ from their defaults, ``p`` such properties. The run's id, task, tag and times live beside it, in the run.
+differ from their defaults, ``p`` such properties, ``r`` its job's retry policy. The run's id, task, tag and times live
+beside it, in the run.
 """
 
 from __future__ import annotations
@@ -9,9 +10,12 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from taglane.errors import BadParams
+
+if TYPE_CHECKING:
+    from taglane.model.retry import Retry
 
 _dumps = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _dumps_strictly = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
@@ -59,19 +63,30 @@ class Delivery:
     task: str
 
 
-def of_call(params: dict[str, Any]) -> str:
-    """Return the envelope of a plain call: *params* are the task's keyword arguments.
+def of_call(
+    params: dict[str, Any], *, retry: Retry | None = None, timeout: int | None = None, soft_timeout: int | None = None
+) -> str:
+    """Return the envelope of a plain call: *params* are the task's keyword arguments, the time limits are in ms.
 
     Raises:
         BadParams: they are not JSON.
     """
     try:
-        text = _dumps({"b": _dumps_strictly([[], params, {}])})
+        call: dict[str, Any] = {"b": _dumps_strictly([[], params, {}])}
+        if timeout or soft_timeout:
+            call["h"] = {"timelimit": [_seconds(timeout), _seconds(soft_timeout)]}
+        if retry is not None:
+            call["r"] = retry.fields()
+        text = _dumps(call)
         if not text.isascii():
             text.encode()  # half of a surrogate pair can't be sent
     except (TypeError, ValueError, RecursionError) as error:
         raise BadParams(f"params are not JSON: {error}") from error
     return text
+
+
+def _seconds(milliseconds: int | None) -> float | None:
+    return None if milliseconds is None else milliseconds / 1000
 
 
 def pack(message: dict[str, Any]) -> tuple[str, bool]:

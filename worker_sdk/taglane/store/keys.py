@@ -80,6 +80,16 @@ def job(tenant: str, name: str) -> str:
     return f"{prefix(tenant)}job:{name}"
 
 
+def parked(tenant: str, name: str) -> str:
+    """List of run ids of one job, which wait until the run before them has ended; the next one is at the left."""
+    return f"{prefix(tenant)}parked:{name}"
+
+
+def waiting(tenant: str) -> str:
+    """Set of the jobs that wait for the end of a run: with a fixed delay, or with runs parked."""
+    return f"{prefix(tenant)}waiting"
+
+
 def due(tenant: str) -> str:
     """Zset: job name -> when it fires next, ms."""
     return f"{prefix(tenant)}due"

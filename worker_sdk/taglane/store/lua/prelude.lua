@@ -25,6 +25,8 @@ local function worker_key(P, worker) return P .. 'worker:' .. worker end
 local function cancels_key(P, worker) return P .. 'cancels:' .. worker end
 local function jobs_key(P) return P .. 'jobs' end
 local function job_key(P, name) return P .. 'job:' .. name end
+local function parked_key(P, name) return P .. 'parked:' .. name end
+local function waiting_key(P) return P .. 'waiting' end
 local function due_key(P) return P .. 'due' end
 local function expiring_key(P) return P .. 'expiring' end
 local function runs_key(P) return P .. 'runs' end
