@@ -27,8 +27,9 @@ bench: .venv/.stamp ## measurements: nothing beside them, so one process
 isolation: .venv/.stamp ## what one tenant may not do to another
 	$(BIN)/pytest tests/isolation
 
-faults: .venv/.stamp ## killed workers, frozen servers, lost connections
+faults: .venv/.stamp ## killed workers, frozen servers, lost connections: the tests, then a table beside stock Celery
 	$(BIN)/pytest tests/faults
+	PYTHONPATH=tests $(BIN)/python -m faults
 
 # Made again when the project's or the pinned dependencies change.
 .venv/.stamp: pyproject.toml constraints.txt

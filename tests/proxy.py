@@ -20,6 +20,9 @@ class Proxy:
         self.armed: bytes | None = None
         self.lost = 0
         self.silent = False
+        self.swallowed = b""
+        self.swallows = 0
+        self._burying = False
         threading.Thread(target=self._accept, daemon=True).start()
 
     def lose_reply_to(self, command: bytes) -> None:
@@ -35,12 +38,35 @@ class Proxy:
                 return True
             return False
 
+    def swallow(self, word: bytes) -> None:
+        """Let no message of the server's reach a client that holds *word*; the connection stays."""
+        self.swallowed = word
+
+    def takes(self, message: bytes) -> bool:
+        """Whether a message of the server's is lost here."""
+        if not self.swallowed or self.swallowed not in message:
+            return False
+        self.swallows += 1
+        return True
+
     def cut(self) -> None:
         """Cut all connections there are."""
         with self._lock:
             connections, self._connections = self._connections, []
         for connection in connections:
             connection.close()
+
+    def bury(self) -> None:
+        """Let all connections there are swallow what they are given, for good and without a word; so do new ones."""
+        with self._lock:
+            self._burying = True
+            for connection in self._connections:
+                connection.dead = True
+
+    def stop_burying(self) -> None:
+        """Let new connections work again. The buried ones stay half-open: neither end hears of the other's end."""
+        with self._lock:
+            self._burying = False
 
     def close(self) -> None:
         """Cut everything, and accept no more."""
@@ -66,6 +92,7 @@ class Proxy:
                 continue
             connection = _Connection(self, client, server)
             with self._lock:
+                connection.dead = self._burying
                 self._connections.append(connection)
             connection.start()
 
@@ -76,6 +103,7 @@ class _Connection:
         self._client = client
         self._server = server
         self._loses_reply = False
+        self.dead = False
 
     def start(self) -> None:
         threading.Thread(target=self._pump, args=(self._client, self._server, True), daemon=True).start()
@@ -90,11 +118,12 @@ class _Connection:
     def _pump(self, source: socket.socket, target: socket.socket, upstream: bool) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
-                if self._proxy.silent:
+                if self._proxy.silent or self.dead or (not upstream and self._proxy.takes(data)):
                     continue
                 if upstream and self._proxy.take_armed(data):
                     self._loses_reply = True
                 elif not upstream and self._loses_reply:
                     break
                 target.sendall(data)
-        self.close()
+        if not self.dead:
+            self.close()

@@ -39,9 +39,12 @@ class Scene:
         self.operator.redis.hset(keys.TENANTS, "acme", self.record)
         Tenants(self.operator).apply_all()
 
-    def worker(self, pool: str = "prefork", concurrency: int = 2, url: str = "", lease: float = LEASE) -> WorkerProcess:
-        """A worker of the tenant, not started yet."""
+    def worker(
+        self, pool: str = "prefork", concurrency: int = 2, url: str = "", lease: float = LEASE, **settings: str
+    ) -> WorkerProcess:
+        """A worker of the tenant, not started yet; *settings* are those of its environment, `grace="1s"`."""
         environment = {"FAULTY_LOG": str(self.log), "TAGLANE_LEASE": f"{round(lease * 1000)}ms"}
+        environment |= {f"TAGLANE_{name.upper()}": value for name, value in settings.items()}
         return WorkerProcess(url or self.url, ["acme"], "faulty.celery", pool, concurrency, environment)
 
     def through(self, port: int) -> str:

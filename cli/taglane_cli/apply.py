@@ -101,7 +101,15 @@ def _changes(connection: Connection, wanted: JobsFile, *, prune: bool) -> list[C
     from taglane_scheduler.jobs_diff import changes  # noqa: PLC0415 - not for the help
 
     connection.check_tenants(wanted.tenants)
-    stored = [kept.job for tenant in wanted.tenants for kept in connection.jobs.list(tenant)]
+    named = {(job.tenant, job.name) for job in wanted.jobs}
+    stored = []
+    for jobs, unread in (connection.jobs.list_all(tenant) for tenant in wanted.tenants):
+        stored += [kept.job for kept in jobs]
+        for job in unread:
+            if job.too_new and (job.tenant, job.name) in named:
+                raise job.error()  # it would lose what the newer one can do more
+            if (job.tenant, job.name) not in named:
+                click.echo(f"note: {job.error()}", err=True)
     return changes(wanted.jobs, stored, prune=prune)
 
 

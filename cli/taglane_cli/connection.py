@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from taglane.client import Taglane
+    from taglane.store.dead_letters import DeadLetters
     from taglane.store.jobs import Jobs
+    from taglane.store.queues import Queues
     from taglane.store.runs import Runs
     from taglane.store.workers import Workers
     from taglane_scheduler.services import Services
@@ -50,6 +52,20 @@ class Connection:
         from taglane.store.runs import Runs  # noqa: PLC0415
 
         return Runs(self.services.server)
+
+    @cached_property
+    def dead_letters(self) -> DeadLetters:
+        """Lists, replays and drops what was given up."""
+        from taglane.store.dead_letters import DeadLetters  # noqa: PLC0415
+
+        return DeadLetters(self.services.server)
+
+    @cached_property
+    def queues(self) -> Queues:
+        """Says what waits for each tag, and empties queues."""
+        from taglane.store.queues import Queues  # noqa: PLC0415
+
+        return Queues(self.services.server, self.services.settings.lease)
 
     @property
     def tenants(self) -> Tenants:
@@ -95,7 +111,11 @@ class Connection:
         with suppress(TaglaneError):  # what the command was for is done by now
             if owner_of(tag) == SHARED or self.workers.serving(tag, within=self.services.settings.lease):
                 return
-            click.echo(f"note: no worker serves tag {tag!r} now; start one:  taglane worker --tag {tag}", err=True)
+            self.say_missing_worker(tag)
+
+    def say_missing_worker(self, tag: str) -> None:
+        """Say on stderr how to start a worker for a tag that none serves."""
+        click.echo(f"note: no worker serves tag {tag!r} now; start one:  taglane worker --tag {tag}", err=True)
 
     def __enter__(self) -> Self:
         return self

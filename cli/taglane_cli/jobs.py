@@ -42,9 +42,28 @@ def job() -> None:
 @click.option("--tag", metavar="TAG", help="Which workers it asks for [default: the tenant's own tag].")
 @click.option("--start", metavar="ISO", help="The first instant at which it may be due.")
 @click.option("--end", metavar="ISO", help="The instant from which on it is not due any more.")
-@click.option("--overlap", metavar="skip|allow", default="skip", help="What to do while the last run still goes.")
+@click.option(
+    "--overlap",
+    metavar="skip|queue|allow|cancel_running",
+    default="skip",
+    help="While the last run still goes: skip the next, queue it up, run it beside, or in its place [default: skip].",
+)
+@click.option(
+    "--misfire",
+    metavar="once|skip|all",
+    default="once",
+    help="Of the times that no scheduler was there for: run once, never, or for all of them [default: once].",
+)
 @click.option("--priority", type=click.IntRange(0, 9), default=0, help="0 is served first [default: 0].")
 @click.option("--expires", metavar="DURATION", help="How long a run may wait for a worker.")
+@click.option(
+    "--retry",
+    metavar="N|FIELD=VALUE,...",
+    help="Tries in all, like 5; or like attempts=5,delay=10s,backoff=fixed,max_delay=5m,jitter=false,"
+    "on=ConnectionError+TimeoutError, of which attempts alone is needed.",
+)
+@click.option("--timeout", metavar="DURATION", help="How long an execution may take before it is killed.")
+@click.option("--soft-timeout", metavar="DURATION", help="How long it may take before its task gets an exception.")
 @output_option
 @click.pass_obj
 def add(connection: Connection, /, name: str, tenant: str | None, output: str, **fields: Any) -> None:
@@ -53,6 +72,7 @@ def add(connection: Connection, /, name: str, tenant: str | None, output: str, *
 
     owner = connection.tenant(tenant)
     fields["params"] = read_params(fields["params"])
+    fields["retry"] = _read_retry(fields["retry"])
     wanted = make_job(owner, name, **fields)
     put = connection.jobs.put(wanted)
     stored = connection.jobs.get(owner, name)
@@ -111,9 +131,15 @@ def next_(
 @click.pass_obj
 def list_(connection: Connection, tenant: str | None, output: str) -> None:
     """List jobs, of one tenant or of all."""
-    rows = [_row(stored) for each in connection.tenants_in_reach(tenant) for stored in connection.jobs.list(each)]
+    found = [connection.jobs.list_all(each) for each in connection.tenants_in_reach(tenant)]
+    rows = [_row(stored) for jobs, _ in found for stored in jobs]
+    for job in (job for _, unread in found for job in unread):
+        click.echo(f"note: {job.error()}", err=True)
     columns = ["tenant", "job", "task", "schedule", "tag", "paused", "next", "last_run"]
-    show_list(rows, columns, output, empty="no job yet:  taglane job add NAME --tenant T --task DOTTED --every 30s")
+    some = any(unread for _, unread in found)
+    none = "no job that can be read" if some else "no job yet"
+    empty = f"{none}:  taglane job add NAME --tenant T --task DOTTED --every 30s"
+    show_list(rows, columns, output, empty=empty)
 
 
 @job.command()
@@ -127,8 +153,13 @@ def show(connection: Connection, name: str, tenant: str | None, output: str) -> 
     more = {
         "params": stored.job.params,
         "overlap": stored.job.overlap,
+        "parked": stored.parked,
+        "misfire": stored.job.misfire,
         "priority": stored.job.priority,
         "expires_ms": stored.job.expires,
+        "retry": stored.job.retry.spelled() if stored.job.retry else None,
+        "timeout_ms": stored.job.timeout,
+        "soft_timeout_ms": stored.job.soft_timeout,
         "revision": stored.revision,
         "created": instant(stored.created),
     }
@@ -174,13 +205,43 @@ def trigger(connection: Connection, name: str, tenant: str | None, params: str |
 @output_option
 @click.pass_obj
 def delete(connection: Connection, name: str, tenant: str | None, output: str) -> None:
-    """Forget a job; its runs stay."""
+    """Forget a job; its runs stay, but those are cancelled that wait for its last one."""
     owner = connection.tenant(tenant)
     connection.jobs.delete(owner, name)
     if output == "json":
         show_json({"tenant": owner, "job": name, "deleted": True})
     else:
         click.echo(f"deleted job {name} of tenant {owner}")
+
+
+def _read_retry(text: str | None) -> int | dict[str, Any] | None:
+    """Return what `--retry` says, as a jobs file would: `5`, or `attempts=5,delay=10s,on=A+B`.
+
+    Raises:
+        BadSchedule: a part of it is no FIELD=VALUE, or is there twice.
+    """
+    from taglane.errors import BadSchedule  # noqa: PLC0415 - not for the help
+
+    if text is None:
+        return None
+    if "=" not in text and text.isascii() and text.isdigit():
+        return int(text[:9])
+    fields: dict[str, Any] = {}
+    for part in text.split(","):
+        name, equals, value = (word.strip() for word in part.partition("="))
+        if not equals or name in fields:
+            why = "is there twice" if equals else "is no FIELD=VALUE"
+            raise BadSchedule(f"retry: {part!r} {why}: write it like 5 or attempts=5,delay=10s,on=ConnectionError")
+        fields[name] = _retry_value(name, value)
+    return fields
+
+
+def _retry_value(name: str, text: str) -> Any:
+    if name == "on":
+        return text.split("+")
+    if name == "attempts" and text.isascii() and text.isdigit():
+        return int(text[:9])
+    return {"true": True, "false": False}.get(text, text) if name == "jitter" else text
 
 
 def _coming(stored: StoredJob, count: int, after: int | None = None) -> Sequence[int]:

@@ -34,10 +34,13 @@ _COMMANDS = (
     ("apply", "taglane_cli.apply:apply", "Make the server's jobs those of a jobs file."),
     ("diff", "taglane_cli.apply:diff", "Show what apply would change; exit 1 when that is anything."),
     ("enqueue", "taglane_cli.enqueue:enqueue", "Run a task once, now or later."),
-    ("run", "taglane_cli.runs:run", "List runs, wait for them, cancel them."),
+    ("run", "taglane_cli.runs:run", "List runs, wait for them, cancel them, run them again."),
+    ("queue", "taglane_cli.queues:queue", "See what waits for each tag, and end it."),
+    ("dead", "taglane_cli.dead:dead", "List dead letters, run them again, drop them."),
     ("workers", "taglane_cli.workers:workers", "List the workers and what they serve."),
     ("worker", "taglane_cli.serve:worker", "Start a worker that takes the runs of its tags."),
     ("scheduler", "taglane_cli.serve:scheduler", "Start a scheduler; any number may run at once."),
+    ("doctor", "taglane_cli.doctor:doctor", "Check the server, the schedulers and the workers."),
 )
 
 _EPILOG = """\b

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,9 +14,19 @@ if TYPE_CHECKING:
 tenant_option: Callable[..., Any] = click.option(
     "-t", "--tenant", metavar="T", help="Whose; default: the tenant whose credential TAGLANE_URL holds."
 )
+yes_option: Callable[..., Any] = click.option("-y", "--yes", is_flag=True, help="Don't ask.")
 params_option: Callable[..., Any] = click.option(
     "--params", metavar="JSON", help="The task's keyword arguments, a JSON object."
 )
+
+
+def make_sure(what: str, *, yes: bool) -> None:
+    """Ask whether *what* is meant, as in ``this drops …``; where nobody is there to ask, it has to be said with -y."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"{what}: say so with -y")
+    click.confirm(f"{what[0].upper()}{what[1:]}. Go on?", abort=True, err=True)
 
 
 def read_params(text: str | None) -> dict[str, Any] | None:
@@ -25,7 +36,7 @@ def read_params(text: str | None) -> dict[str, Any] | None:
         BadParams: the text is not JSON, or not an object.
     """
     from taglane.errors import BadParams  # noqa: PLC0415 - not for the help
-    from taglane.model.job import check_params  # noqa: PLC0415
+    from taglane.model.params import check_params  # noqa: PLC0415
 
     if text is None:
         return None

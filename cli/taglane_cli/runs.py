@@ -1,16 +1,17 @@
-"""`taglane run`: list runs, wait for them, cancel them."""
+"""`taglane run`: list runs, wait for them, cancel them, run them again."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from taglane_cli.options import tenant_option
-from taglane_cli.render import instant, output_option, show_json, show_list, show_one
+from taglane_cli.render import cell, instant, output_option, show_json, show_list, show_one
 
 if TYPE_CHECKING:
-    from taglane.model.run import RunInfo
+    from taglane.model.run import RunInfo, Try
 
     from taglane_cli.connection import Connection
 
@@ -19,7 +20,7 @@ _COLUMNS = ["id", "job", "task", "tag", "state", "queued_at", "finished_at", "wo
 
 @click.group()
 def run() -> None:
-    """List runs, wait for them, cancel them."""
+    """List runs, wait for them, cancel them, run them again."""
 
 
 @run.command("list")
@@ -47,7 +48,8 @@ def list_(  # noqa: PLR0913 - one for each option
 @click.pass_obj
 def show(connection: Connection, run_id: str, tenant: str | None, output: str) -> None:
     """Show all that is kept of a run."""
-    show_one(whole(connection.runs.get(run_id, tenant)), output)
+    info = connection.runs.get(run_id, tenant)
+    show_one(whole(info) if output == "json" else {**whole(info), "attempts": told(info)}, output)
 
 
 @run.command()
@@ -59,8 +61,52 @@ def show(connection: Connection, run_id: str, tenant: str | None, output: str) -
 def wait(connection: Connection, run_id: str, tenant: str | None, timeout: float | None, output: str) -> None:
     """Wait until a run has ended: exit 0 when it succeeded, 1 when not, 75 when it still goes on."""
     info = connection.runs.wait(run_id, timeout, tenant)
-    show_one(whole(info), output)
+    show_one(whole(info) if output == "json" else {**whole(info), "attempts": told(info)}, output)
     check_succeeded(info)
+
+
+@run.command()
+@click.argument("run_id", metavar="ID")
+@tenant_option
+@click.option("--wait/--no-wait", "wait_", default=True, show_default=True, help="See what its worker does.")
+@click.option("--timeout", type=click.FloatRange(min=0), metavar="S", default=3.0, show_default=True, help="So long.")
+@output_option
+@click.pass_obj
+def cancel(  # noqa: PLR0913 - one for each option
+    connection: Connection, run_id: str, *, tenant: str | None, wait_: bool, timeout: float, output: str
+) -> None:
+    """End a run that waits, or ask the worker that executes it to stop it. Prints what came of it.
+
+    A task that its pool can't stop goes on to its end.
+    """
+    answer = connection.runs.cancel(run_id, "by taglane run cancel", tenant)
+    if answer == "asked" and wait_:
+        _wait_a_little(connection, run_id, timeout, tenant)
+    info = connection.runs.get(run_id, tenant)
+    came, words = _outcome(answer, info)
+    if output == "json":
+        show_json({"id": run_id, "cancel": came, "state": info.state})
+    else:
+        click.echo(f"run {run_id} {words}")
+    if came == "asked":
+        click.echo(f"note: it still goes; see  taglane run show {run_id}", err=True)
+
+
+def _wait_a_little(connection: Connection, run_id: str, timeout: float, tenant: str | None) -> None:
+    from taglane.errors import RunTimeout  # noqa: PLC0415 - not for the help
+
+    with suppress(RunTimeout):
+        connection.runs.wait(run_id, timeout, tenant)
+
+
+def _outcome(answer: str, info: RunInfo) -> tuple[str, str]:
+    """Return what came of a cancel, in a word for programs and in words for people."""
+    if answer == "asked" and not info.is_ended:
+        return "asked", "asked to stop"
+    if answer == "ended" or info.state != "cancelled":
+        return "ended", f"had ended already: {info.state}"
+    words = (info.error or "cancelled").partition(":")[0]
+    return "terminated" if words == "terminated" else "cancelled", words
 
 
 @run.command()
@@ -68,14 +114,14 @@ def wait(connection: Connection, run_id: str, tenant: str | None, timeout: float
 @tenant_option
 @output_option
 @click.pass_obj
-def cancel(connection: Connection, run_id: str, tenant: str | None, output: str) -> None:
-    """End a run that waits, or ask the worker that executes it to stop it."""
-    answer = connection.runs.cancel(run_id, "cancelled by taglane run cancel", tenant)
+def retry(connection: Connection, run_id: str, tenant: str | None, output: str) -> None:
+    """Run a run again that failed, died, expired or was cancelled. Prints the new run's id."""
+    made = connection.runs.replay(run_id, tenant)
     if output == "json":
-        show_json({"id": run_id, "cancel": answer})
+        show_json({"id": made, "of": run_id})
     else:
-        said = {"cancelled": "is cancelled", "asked": "is executed: its worker was asked to stop it"}
-        click.echo(f"run {run_id} {said.get(answer, 'had ended already')}")
+        click.echo(made)
+    connection.note_missing_worker(connection.runs.get(made, tenant).tag)
 
 
 def row(info: RunInfo) -> dict[str, Any]:
@@ -100,7 +146,38 @@ def row(info: RunInfo) -> dict[str, Any]:
 
 def whole(info: RunInfo) -> dict[str, Any]:
     """Return a run with what lists leave out."""
-    return {**row(info), "traceback": info.traceback, "deaths": info.deaths, "of": info.of}
+    return {
+        **row(info),
+        "traceback": info.traceback,
+        "deaths": info.deaths,
+        "of": info.of,
+        "replayed": info.replayed,
+        "attempts": [_attempt(each) for each in info.attempts],
+    }
+
+
+def told(info: RunInfo, *, tracebacks: bool = False) -> str | None:
+    """Return the attempts of a run for people to read, a line each, with their *tracebacks* below."""
+    lines = []
+    for each in info.attempts:
+        times = f"{cell(instant(each.started_at))} to {cell(instant(each.ended_at))}"
+        how = f"{each.how}: {cell(each.error)}" if each.error else each.how
+        lines.append(f"{each.attempt}  {cell(each.worker)}  {times}  {how}")
+        if tracebacks and each.traceback:
+            lines += [f"   {line}" for line in each.traceback.splitlines()]
+    return "\n".join(lines) or None
+
+
+def _attempt(each: Try) -> dict[str, Any]:
+    return {
+        "attempt": each.attempt,
+        "worker": each.worker,
+        "started_at": instant(each.started_at),
+        "ended_at": instant(each.ended_at),
+        "how": each.how,
+        "error": each.error,
+        "traceback": each.traceback,
+    }
 
 
 def check_succeeded(info: RunInfo) -> None:

@@ -12,6 +12,12 @@ if TYPE_CHECKING:
 
 _LEVELS = click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False)
 
+_health = click.option(
+    "--health",
+    metavar="HOST:PORT",
+    help="Answer GET /livez and /readyz there; a PORT alone is the loopback interface's [default: TAGLANE_HEALTH].",
+)
+
 
 @click.command()
 @click.option(
@@ -27,10 +33,18 @@ _LEVELS = click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=Fal
     show_default=True,
     help="How it runs them at once: prefork for CPU-bound tasks and hard time limits.",
 )
+@_health
 @click.option("-l", "--loglevel", type=_LEVELS, default="INFO", show_default=True)
 @click.pass_context
 def worker(  # noqa: PLR0913 - one for each option
-    ctx: click.Context, *, tags: tuple[str, ...], app: str | None, concurrency: int | None, pool: str, loglevel: str
+    ctx: click.Context,
+    *,
+    tags: tuple[str, ...],
+    app: str | None,
+    concurrency: int | None,
+    pool: str,
+    health: str | None,
+    loglevel: str,
 ) -> None:
     """Start a worker that takes the runs of its tags.
 
@@ -42,13 +56,14 @@ def worker(  # noqa: PLR0913 - one for each option
         check_tag(tag)
     from taglane.runtime.worker import run_worker  # noqa: PLC0415
 
-    ctx.exit(run_worker(tags, app, concurrency=concurrency, pool=pool, loglevel=loglevel.upper()))
+    ctx.exit(run_worker(tags, app, concurrency=concurrency, pool=pool, loglevel=loglevel.upper(), health=health))
 
 
 @click.command()
+@_health
 @click.option("-l", "--loglevel", type=_LEVELS, default="INFO", show_default=True)
 @click.pass_obj
-def scheduler(connection: Connection, loglevel: str) -> None:
+def scheduler(connection: Connection, health: str | None, loglevel: str) -> None:
     """Start a scheduler; any number may run at once.
 
     It fires what is due, and takes over from workers that died. It takes the operator's credential.
@@ -56,4 +71,4 @@ def scheduler(connection: Connection, loglevel: str) -> None:
     from taglane_scheduler.process import FORMAT, run_scheduler  # noqa: PLC0415 - not for the help
 
     logging.basicConfig(level=loglevel.upper(), format=FORMAT)
-    run_scheduler(connection.services, ready=lambda: logging.getLogger(__name__).info("scheduler_ready"))
+    run_scheduler(connection.services, ready=lambda: logging.getLogger(__name__).info("scheduler_ready"), health=health)

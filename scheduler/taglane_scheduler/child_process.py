@@ -55,6 +55,11 @@ class ChildProcess:
         """Whether it lives; a stopped one (SIGSTOP) does."""
         return self._process.poll() is None
 
+    @property
+    def exit_code(self) -> int | None:
+        """What it ended with, below 0 by a signal; None while it lives."""
+        return self._process.poll()
+
     def send(self, number: signal.Signals) -> None:
         """Signal exactly this process; nothing happens when it has ended."""
         self._process.send_signal(number)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from taglane.model.job import Job
+    from taglane.model.retry import Retry
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,19 @@ def fields_of(job: Job) -> dict[str, Any]:
         "tag": None if job.tag == job.tenant else job.tag,
         "priority": job.priority or None,
         "overlap": None if job.overlap == "skip" else job.overlap,
-        "expires": None if job.expires is None else format_duration(job.expires),
+        "misfire": None if job.misfire == "once" else job.misfire,
+        "expires": _duration(job.expires),
+        "retry": None if job.retry is None else _retry(job.retry),
+        "timeout": _duration(job.timeout),
+        "soft_timeout": _duration(job.soft_timeout),
     }
     return {**fields, **{name: value for name, value in optional.items() if value is not None}}
+
+
+def _duration(value: int | None) -> str | None:
+    return None if value is None else format_duration(value)
+
+
+def _retry(retry: Retry) -> int | dict[str, Any]:
+    spelled = retry.spelled()
+    return retry.attempts if set(spelled) == {"attempts"} else spelled

@@ -5,7 +5,7 @@ tenants:
     timezone: Europe/Berlin
     jobs:
       report: {task: shop.tasks.report, cron: "*/5 9-17 * * MON-FRI", params: {region: eu}}
-      sync: {task: shop.tasks.sync, every: 30s, tag: acme.io}
+      sync: {task: shop.tasks.sync, every: 30s, tag: acme.io, retry: {attempts: 5, delay: 10s, on: [ConnectionError]}}
 """
 
 from __future__ import annotations
@@ -24,10 +24,27 @@ from taglane_scheduler.yaml_tree import BadYaml, Key, Value, read_yaml
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_TEXTS = ("task", "cron", "every", "after", "at", "timezone", "tag", "start", "end", "overlap", "expires")
-_KINDS = {**dict.fromkeys(_TEXTS, str), "manual": bool, "priority": int, "params": dict}
+_EXAMPLES = {
+    "every": "30s",
+    "after": "5m",
+    "expires": "1h",
+    "timeout": "5m",
+    "soft_timeout": "4m30s",
+    "task": "shop.tasks.report",
+    "retry": "5 or {attempts: 5, delay: 10s}",
+}
+_TEXTS = (
+    *("task", "cron", "every", "after", "at", "timezone", "tag", "start", "end", "overlap", "misfire", "expires"),
+    *("timeout", "soft_timeout"),
+)
+_KINDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(_TEXTS, (str,)),
+    "manual": (bool,),
+    "priority": (int,),
+    "params": (dict,),
+    "retry": (int, dict),
+}
 _WORDS = {str: "a text", bool: "true or false", int: "a whole number", dict: "a mapping"}
-_EXAMPLES = {"every": "30s", "after": "5m", "expires": "1h", "task": "shop.tasks.report"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,18 +106,29 @@ def _blame(error: CallerError, key: Key, fields: Mapping[str, Value]) -> NoRetur
         case BadName():
             field = error.kind
         case _:
-            field = next((name for name in fields if str(error).startswith((f"{name}:", f"{name} "))), "")
-    place = fields.get(field, key)
+            field = next((name for name in fields if str(error).startswith((f"{name}:", f"{name} ", f"{name}."))), "")
+    place = _inside(str(error), field, fields[field]) if field in fields else key
     raise BadYaml(place.line, place.column, str(error)) from error
+
+
+def _inside(told: str, field: str, value: Value) -> Key | Value:
+    """Return the place in a field's own mapping that *told* is about, `retry.delay: …`: of the key if it is unknown."""
+    if isinstance(value.data, dict):
+        pairs: dict[Key, Value] = value.data
+        for key, inner in pairs.items():
+            if told.startswith((f"{field}.{key.name}:", f"{field}.{key.name} ")):
+                return key if "no such field" in told else inner
+    return value
 
 
 def _typed(field: str, value: Value) -> Any:
     wanted = _KINDS[field]
     if field == "params" and value.data is None:
         return {}
-    if type(value.data) is not wanted:
+    if type(value.data) not in wanted:
+        words = " or ".join(_WORDS[kind] for kind in wanted)
         example = f", like {_EXAMPLES[field]}" if field in _EXAMPLES else ""
-        raise BadYaml(value.line, value.column, f"{field} is {_WORDS[wanted]}{example}, not {value.kind}")
+        raise BadYaml(value.line, value.column, f"{field} is {words}{example}, not {value.kind}")
     return value.plain()
 
 

@@ -7,6 +7,8 @@ import signal
 import threading
 from typing import TYPE_CHECKING
 
+from taglane.runtime.health import listen
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -19,24 +21,33 @@ FORMAT = "%(asctime)s level=%(levelname)s logger=%(name)s event=%(message)s"
 
 
 def run_scheduler(
-    services: Services, ready: Callable[[], None] = lambda: None, stopping: threading.Event | None = None
+    services: Services,
+    ready: Callable[[], None] = lambda: None,
+    stopping: threading.Event | None = None,
+    health: str | None = None,
 ) -> None:
     """Run a scheduler until SIGTERM, SIGINT or *stopping*; call *ready* once it fires what is due.
+
+    Its health is told at *health*, or where the settings say: see `taglane.runtime.health`.
 
     Outside of the main thread, which alone gets signals, only *stopping* ends it.
 
     Raises:
         ServerUnavailable: the server was gone for longer than the settings' patience.
         Refused: the credential is not the operator's.
+        BadSetting: its health can't be told at that address.
     """
     stop = threading.Event() if stopping is None else stopping
+    endpoint = listen(services.settings.health if health is None else health, [services.loop.pulse])
     restore = _handle_signals(stop)
     try:
-        log.info("scheduler_starting")
+        log.info("scheduler_starting health=%s", endpoint.address if endpoint else "off")
         services.loop.run(stop, ready)
         log.info("scheduler_stopped")
     finally:
         restore()
+        if endpoint is not None:
+            endpoint.stop()
         services.close()
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from taglane.store.jobs import Jobs
     from taglane.store.server import Server
 
+    from taglane_scheduler.care.doctor import Doctor
     from taglane_scheduler.care.rescue import Rescue
     from taglane_scheduler.firing.firing import Firing
     from taglane_scheduler.firing.loop import SchedulerLoop
@@ -28,7 +29,7 @@ class Services:
         """The server under the settings' credential; it connects when first used."""
         from taglane.store.server import Server
 
-        return Server(self.settings.url)
+        return Server(self.settings.url, replicas=self.settings.replicas)
 
     @cached_property
     def jobs(self) -> Jobs:
@@ -64,7 +65,29 @@ class Services:
         from taglane_scheduler.firing.loop import SchedulerLoop
 
         return SchedulerLoop(
-            self.server, self.firing, self.rescue, patience_ms=self.settings.patience, prepare=self.prepare
+            self.server,
+            self.firing,
+            self.rescue,
+            patience_ms=self.settings.patience,
+            prepare=self.prepare,
+            sweep=self.tenants.apply_to_replicas,
+        )
+
+    @cached_property
+    def doctor(self) -> Doctor:
+        """What looks for all that is wrong with a server."""
+        from taglane.store.queues import Queues
+        from taglane.store.workers import Workers
+
+        from taglane_scheduler.care.doctor import Doctor
+
+        return Doctor(
+            self.server,
+            self.settings,
+            jobs=self.jobs,
+            queues=Queues(self.server, self.settings.lease),
+            workers=Workers(self.server),
+            users_amiss=self.tenants.users_amiss,
         )
 
     def prepare(self) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
+from taglane.store import keys
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from cli.conftest import Cli
+    from redis import Redis
 
 FILE = """\
 tenants:
@@ -112,6 +115,26 @@ def test_one_mistake_and_nothing_is_applied(taglane: Cli, acme: Cli, old: str, n
             assert told in answer.error
 
     assert [] == names(taglane)
+
+
+def test_a_job_of_a_newer_version_is_left_as_it_is(taglane: Cli, acme: Cli, redis: Redis) -> None:
+    """A file that names it is refused whole, with its name; one that does not neither changes nor prunes it."""
+    taglane.ok("apply", "-f", "-", stdin=FILE)
+    key = keys.job("acme", "report")
+    redis.hset(key, "definition", json.dumps({**json.loads(redis.hget(key, "definition") or ""), "quota": 5}))
+    before = redis.hgetall(key)
+    lacking = "tenants:\n  acme:\n    jobs:\n      sync: {task: shop.tasks.sync, every: 40s}\n"
+
+    for command in ("apply", "diff"):
+        refused = taglane(command, "-f", "-", stdin=FILE.replace("every: 30s", "every: 50s"))
+        assert 5 == refused.code
+        assert "a newer Taglane wrote job 'report' of tenant 'acme'" in refused.error
+    applied = taglane.ok("apply", "-f", "-", "--prune", "-o", "json", stdin=lacking)
+
+    assert said(("acme/sync", "updated")) == applied.json
+    assert "a newer Taglane wrote job 'report' of tenant 'acme'" in applied.err
+    assert before == redis.hgetall(key)
+    del acme
 
 
 def test_a_tenant_applies_its_own_and_no_others(acme: Cli, taglane: Cli) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
+from taglane.store import keys
 
 if TYPE_CHECKING:
     from cli.conftest import Cli
+    from redis import Redis
 
 ADD = ("job", "add", "report", "--tenant", "acme", "--task", "shop.tasks.report")
 
@@ -65,6 +68,19 @@ def test_add_notes_that_nobody_serves_the_tag(taglane: Cli, acme: Cli) -> None:
         (["--manual", "--tag", "a b"], 2, "tag 'a b' must be"),
         (["--manual", "--overlap", "perhaps"], 2, "overlap: 'perhaps'"),
         (["--manual", "--expires", "x"], 2, "expires: 'x'"),
+        (["--every", "5s", "--misfire", "all"], 2, "misfire: all takes overlap queue or allow"),
+        (["--manual", "--misfire", "never"], 2, "misfire: 'never' is not one of"),
+        (["--manual", "--timeout", "5"], 2, "timeout: '5' is not a duration"),
+        (["--manual", "--timeout", "5s", "--soft-timeout", "9s"], 2, "soft_timeout 9s must be shorter"),
+        (["--manual", "--retry", "many"], 2, "retry: 'many' is no FIELD=VALUE: write it like 5 or attempts=5,"),
+        (["--manual", "--retry", "0"], 2, "retry.attempts: 0 is not a whole number"),
+        (["--manual", "--retry", "²"], 2, "is no FIELD=VALUE"),
+        (["--manual", "--retry", "attempts=5,delay=x"], 2, "retry.delay: 'x' is not a duration"),
+        (["--manual", "--retry", "attempts=5,attempts=6"], 2, "'attempts=6' is there twice"),
+        (["--manual", "--retry", "attempts=x"], 2, "retry.attempts: 'x' is not a whole number"),
+        (["--manual", "--retry", "atempts=5"], 2, "did you mean 'attempts'"),
+        (["--manual", "--retry", "attempts=5,jitter=no"], 2, "retry.jitter: 'no' is neither true nor false"),
+        (["--manual", "--retry", "attempts=5,on="], 2, "retry.on: '' is not the name of an exception"),
         (["--manual", "--start", "2030-01-02T00:00:00Z", "--end", "2030-01-01T00:00:00Z"], 2, "must come before"),
         (["--manual", "--tenant", "nobody"], 3, "taglane tenant create nobody"),
         (["--manual", "--tenant", "acm"], 3, "did you mean 'acme'"),
@@ -79,6 +95,41 @@ def test_what_add_refuses(taglane: Cli, acme: Cli, given: list[str], code: int, 
     assert code == answer.code
     assert told in answer.error
     assert [] == acme.ok("job", "list", "-o", "json").json
+
+
+def test_policies(taglane: Cli, acme: Cli) -> None:
+    """What is said of overlaps, of missed times, of retries and limits is shown."""
+    policy = "attempts=5, delay=10s,on=ConnectionError+shop.Busy,jitter=false"
+    limits = ["--timeout", "5m", "--soft-timeout", "4m"]
+    taglane.ok(*ADD, "--every", "1h", "--overlap", "queue", "--misfire", "all", "--retry", policy, *limits)
+    shown = acme.ok("job", "show", "report", "-o", "json").json
+    acme.ok("job", "add", "short", "--task", "a.b", "--manual", "--retry", "3")
+
+    assert ("queue", 0, "all", 300_000, 240_000) == tuple(
+        shown[name] for name in ("overlap", "parked", "misfire", "timeout_ms", "soft_timeout_ms")
+    )
+    assert {"attempts": 5, "delay": "10s", "jitter": False, "on": ["ConnectionError", "shop.Busy"]} == shown["retry"]
+    assert {"attempts": 3} == acme.ok("job", "show", "short", "-o", "json").json["retry"]
+
+
+def test_a_job_of_a_newer_version(taglane: Cli, acme: Cli, redis: Redis) -> None:
+    """One line that names it and says so; the others are listed."""
+    taglane.ok(*ADD, "--every", "1h")
+    acme.ok("job", "add", "plain", "--task", "a.b", "--manual")
+    key = keys.job("acme", "report")
+    redis.hset(key, "definition", json.dumps({**json.loads(redis.hget(key, "definition") or ""), "quota": 5}))
+    before = redis.hgetall(key)
+
+    listed = acme.ok("job", "list", "-o", "json")
+    shown = acme("job", "show", "report")
+    again = taglane(*ADD, "--every", "2h")
+
+    assert ["plain"] == [row["job"] for row in listed.json]
+    for told in (listed.err, shown.error, again.error):
+        assert "a newer Taglane wrote job 'report' of tenant 'acme' (the field 'quota' is not known here)" in told
+        assert 1 == len(told.splitlines())
+    assert (5, 5) == (shown.code, again.code)
+    assert before == redis.hgetall(key)
 
 
 def test_a_bad_name(taglane: Cli, acme: Cli) -> None:

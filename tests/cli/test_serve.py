@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import pytest
 from eventually import eventually
+from taglane_scheduler.embedded import EmbeddedServer, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cli.conftest import Cli
     from redis import Redis
+    from taglane_scheduler.embedded import ServerBinary
 
 APPS = Path(__file__).parents[1] / "apps"
 TAGLANE = Path(sys.executable).parent / "taglane"
@@ -106,6 +112,93 @@ def test_what_does_not_start(acme: Cli, args: list[str], code: int, told: str) -
 
     assert code == done.returncode
     assert 1 == len(done.stderr.splitlines()), done.stderr
+    assert told in done.stderr
+
+
+def ask(port: int, path: str) -> tuple[int, dict[str, str]] | None:
+    """The status and the checks that an endpoint answers; None while nothing listens there."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+            return answer.status, json.loads(answer.read())["checks"]
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.loads(error.read())["checks"]
+    except OSError:
+        return None
+
+
+def status(port: int, path: str) -> int:
+    """The status that an endpoint answers; 0 while nothing listens there."""
+    found = ask(port, path)
+    return 0 if found is None else found[0]
+
+
+def test_a_scheduler_tells_how_it_is(taglane: Cli, start: type[Process]) -> None:
+    """It is ready while it fires what is due, and its port is free again when it has stopped."""
+    port = free_port()
+    scheduler = start(taglane.url, "scheduler", "--health", str(port))  # type: ignore[arg-type]
+
+    eventually(lambda: ask(port, "/readyz") == (200, {"server": "ok", "work": "ok"}), timeout=20)
+    assert (200, {"loop": "ok"}) == ask(port, "/livez")
+
+    assert 0 == scheduler.stop()
+    assert ask(port, "/livez") is None
+
+
+def test_a_server_that_is_gone_is_no_reason_for_a_restart(start: type[Process], binary: ServerBinary) -> None:
+    """A scheduler without its server lives, and is not ready; it is again when the server is back."""
+    port = free_port()
+    with EmbeddedServer(binary=binary) as server:
+        start(server.url, "scheduler", "--health", str(port))  # type: ignore[arg-type]
+        eventually(lambda: status(port, "/readyz") == 200, timeout=20)
+
+        server.kill()
+
+        eventually(lambda: status(port, "/readyz") == 503, timeout=20)
+        assert (200, {"loop": "ok"}) == ask(port, "/livez")
+        server.restart()
+        eventually(lambda: status(port, "/readyz") == 200, timeout=20)
+
+
+@pytest.mark.parametrize(("pool", "checks"), [("auto", 4), ("threads", 2), ("prefork", 2)])
+def test_a_worker_tells_how_it_is(acme: Cli, start: type[Process], pool: str, checks: int) -> None:
+    """One endpoint answers for all its processes, and goes on when one of them was killed and followed by another."""
+    port = free_port()
+    worker = start(acme.url, "worker", "--tag", "acme", "-c", "2", "-P", pool, "--health", str(port))  # type: ignore[arg-type]
+
+    eventually(lambda: status(port, "/readyz") == 200, timeout=30)
+    found = ask(port, "/readyz")
+    assert found is not None
+    assert checks == len(found[1])
+    assert 200 == status(port, "/livez")
+    if pool == "auto":
+        killed = int(Path(f"/proc/{worker.process.pid}/task/{worker.process.pid}/children").read_text().split()[0])
+        os.kill(killed, signal.SIGKILL)
+        eventually(lambda: status(port, "/readyz") == 503, timeout=20)
+        eventually(lambda: status(port, "/readyz") == 200, timeout=30)
+
+    assert 0 == worker.stop()
+    assert ask(port, "/livez") is None
+
+
+@pytest.mark.parametrize("command", [["scheduler"], ["worker", "--tag", "acme"]])
+@pytest.mark.parametrize(("address", "told"), [("here", "write HOST:PORT"), ("", "in use")])
+def test_health_that_can_not_be_told(taglane: Cli, acme: Cli, command: list[str], address: str, told: str) -> None:
+    """A bad address, or a port that is taken, ends the process at its start, with one line."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        health = address or f"127.0.0.1:{taken.getsockname()[1]}"
+        done = subprocess.run(
+            [TAGLANE, *command],
+            env={**os.environ, "TAGLANE_URL": taglane.url if len(command) == 1 else acme.url, "TAGLANE_HEALTH": health},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    assert 2 == done.returncode
+    assert 1 == len(done.stderr.splitlines()), done.stderr
+    assert f"error: TAGLANE_HEALTH='{health}': " in done.stderr
     assert told in done.stderr
 
 

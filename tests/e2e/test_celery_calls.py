@@ -723,13 +723,24 @@ class Dependants:
         assert isinstance(self.chord.result, ChordError)
 
 
-def no_limit(on: Field) -> None:
-    """Celery has no time limits in this pool: the task goes on to its end."""
+def soft_limit_of_a_thread(on: Field) -> None:
+    """A thread is told at its next step of Python: what waits outlasts it."""
     name = on.name()
-    assert "end" == on.tasks.slow.apply_async((0.4, name), soft_time_limit=0.1, time_limit=0.2).get(timeout=SOON)
+    with pytest.raises(SoftTimeLimitExceeded):
+        on.tasks.slow.apply_async((0.4, name), soft_time_limit=0.1).get(timeout=SOON)
+    assert ["soft"] == on.lines(name)
 
 
-@row("`soft_time_limit=`", only=("prefork",), otherwise=no_limit)
+def hard_limit_without_a_child(on: Field) -> None:
+    """A thread can't be ended: it is told at its next step of Python, and fails. A solo worker ends itself with it."""
+    if on.pool == "solo":
+        assert on.worker.alive  # tests/faults ends whole workers
+        return
+    with pytest.raises(TimeLimitExceeded):
+        on.tasks.slow.apply_async((0.4, on.name()), time_limit=0.1).get(timeout=SOON)
+
+
+@row("`soft_time_limit=`", only=("prefork", "solo"), otherwise=soft_limit_of_a_thread)
 def soft_limit(on: Field) -> None:
     """The task is told, may clean up, and fails when it lets the error through."""
     name = on.name()
@@ -738,7 +749,7 @@ def soft_limit(on: Field) -> None:
     assert ["soft"] == on.lines(name)
 
 
-@row("`time_limit=`", only=("prefork",), otherwise=no_limit)
+@row("`time_limit=`", only=("prefork",), otherwise=hard_limit_without_a_child)
 def hard_limit(on: Field) -> None:
     """Its process is ended, and the task fails, once; those who depend on it learn it."""
     name = on.name()
@@ -806,7 +817,8 @@ def _line(call: Call) -> str:
     marks = " | ".join("yes" if pool in call.pools else "no" for pool in POOLS)
     says = " ".join((call.test.__doc__ or "").split())
     if call.otherwise is not None:
-        says += " Not so in threads and solo: " + " ".join((call.otherwise.__doc__ or "").split())
+        others = " and ".join(pool for pool in POOLS if pool not in call.pools)
+        says += f" Not so in {others}: " + " ".join((call.otherwise.__doc__ or "").split())
     return f"| {call.call} | {marks} | {says} |"
 
 

@@ -150,12 +150,13 @@ def test_a_killed_child_is_one_death_and_its_worker_goes_on(scene: Scene) -> Non
     assert 3 == scene.starts()[poison.id]
 
 
-def test_an_early_acknowledgement_means_one_death_is_the_last(scene: Scene) -> None:
+@pytest.mark.parametrize("pool", POOLS)
+def test_an_early_acknowledgement_means_one_death_is_the_last(scene: Scene, pool: str) -> None:
     """A task with acks_late=False is not run again after its worker died: it is a dead letter at once."""
     run = scene.lane.enqueue("faulty.celery.once", tenant="acme")
-    with scene.worker("prefork") as first:
+    with scene.worker(pool) as first:
         eventually(lambda: run.state == "running", 30, "not started")
         first.kill()
-        with scene.worker("prefork"):
+        with scene.worker(pool):
             eventually(lambda: run.state == "dead", 30, "not given up")
     assert {run.id: 1} == scene.starts()

@@ -101,6 +101,12 @@ def live_as_a_worker(tenant: Tenant) -> None:
     tenant.call("record", "acme.never", "failed", '{"e":"x"}', "shop.task", "acme")
     tenant.enqueue("acme.short", expires="+0")
     tenant.call("expire")
+    tenant.enqueue("acme.unwanted", depends="1")
+    assert tenant.call("purge", "acme", "1")[0] > 0
+    tenant.enqueue("acme.hopeless")
+    ((run, token),) = [held for held in tenant.fetch("w4", 2, 50) if held[0] == "acme.hopeless"]
+    tenant.call("finish", run, token, "dead", 5, '{"e":"x"}', "")
+    assert 1 == tenant.call("drop", run)
 
 
 def live_as_a_client(tenant: Tenant) -> None:
@@ -209,7 +215,7 @@ def test_no_command_reaches_a_neighbour(acme: Server, command: str, neighbour: s
         "HGETALL taglane:tenants", "HGETALL taglane:schedulers", "SET taglane-ro:{acme}:limits 999",
         "DEL taglane-ro:{acme}:limits", "SORT taglane:{acme}:runs BY taglane:{other}:*",
         "COPY taglane:{other}:runs taglane:{acme}:runs", "MULTI", "PUBSUB CHANNELS *", "COMMAND", "LATENCY LATEST",
-        "MEMORY STATS", "REPLICAOF NO ONE", "WAIT 0 0",
+        "MEMORY STATS", "REPLICAOF NO ONE",
     ],
 )  # fmt: skip
 def test_what_reaches_beyond_the_keys_is_refused(acme: Server, command: str) -> None:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from taglane.errors import BadJobsFile
+from taglane.model.retry import Retry
 from taglane.model.schedule import After, At, Cron, Every, Manual
 from taglane_scheduler.jobs_file import read_jobs_file
 
@@ -55,6 +56,18 @@ def test_a_file_is_read_into_jobs() -> None:
     assert (Manual(tz="Europe/Berlin"), {}) == (ask.schedule, ask.params)
 
 
+def test_policies() -> None:
+    """Retries in short or at length, time limits, overlap and misfire."""
+    policy = "{attempts: 5, delay: 10s, backoff: exponential, max_delay: 10m, jitter: true, on: [ConnectionError]}"
+    limits = "timeout: 5m, soft_timeout: 4m, overlap: queue, misfire: all"
+    (long,) = read_jobs_file(job(f"task: a.b, every: 5s, retry: {policy}, {limits}")).jobs
+    (short,) = read_jobs_file(job("task: a.b, every: 5s, retry: 5")).jobs
+
+    assert Retry(attempts=5, delay=10_000, on=("ConnectionError",)) == long.retry
+    assert (300_000, 240_000, "queue", "all") == (long.timeout, long.soft_timeout, long.overlap, long.misfire)
+    assert Retry(attempts=5) == short.retry
+
+
 @pytest.mark.parametrize(
     ("text", "line", "column", "why"),
     [
@@ -88,10 +101,20 @@ def test_a_file_is_read_into_jobs() -> None:
         (job("task: a.b, every: 5s, tag: A"), 4, 43, "tag 'A' must be"),
         (job("task: a.b, every: 5s, params: [1]"), 4, 46, "params is a mapping, not a list"),
         (job("task: a.b, every: 5s, params: {1: 2}"), 4, 46, "the key 1"),
-        (job("task: a.b, every: 5s, params: {a: .nan}"), 4, 46, "params.a is nan"),
+        (job("task: a.b, every: 5s, params: {a: .nan}"), 4, 50, "params.a is nan"),
         (job("task: a.b, every: 5s, priority: 10"), 4, 48, "priority: 10"),
         (job("task: a.b, every: 5s, priority: true"), 4, 48, "priority is a whole number, not true or false"),
         (job("task: a.b, every: 5s, overlap: no"), 4, 47, "overlap: 'no'"),
+        (job("task: a.b, every: 5s, misfire: all"), 4, 47, "misfire: all takes overlap queue or allow"),
+        (job("task: a.b, every: 5s, timeout: 5"), 4, 47, "timeout is a text, like 5m, not a number"),
+        (job("task: a.b, every: 5s, timeout: 1ms"), 4, 47, "timeout: '1ms' is too short"),
+        (job("task: a.b, every: 5s, timeout: 5s, soft_timeout: 5s"), 4, 65, "soft_timeout 5s must be shorter"),
+        (job("task: a.b, every: 5s, retry: yes"), 4, 45, "retry is a whole number or a mapping, like 5 or {attempts"),
+        (job("task: a.b, every: 5s, retry: 0"), 4, 45, "retry.attempts: 0 is not a whole number"),
+        (job("task: a.b, every: 5s, retry: {delay: 5s}"), 4, 45, "retry.attempts is missing"),
+        (job("task: a.b, every: 5s, retry: {atempts: 5}"), 4, 46, "no such field: did you mean 'attempts'?"),
+        (job("task: a.b, every: 5s, retry: {attempts: 5, delay: x}"), 4, 66, "retry.delay: 'x' is not a duration"),
+        (job("task: a.b, every: 5s, retry: {attempts: 5, on: [1]}"), 4, 63, "retry.on: 1 is not the name of"),
         (job("task: a.b, every: 5s, task: c.d"), 4, 38, "'task' is there twice"),
         (job("task: a.b, every: 5s"), 0, 0, ""),
         ("tenants:\n  acme:\n    jobs: {a: {task: [}", 3, 23, "no YAML"),

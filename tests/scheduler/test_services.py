@@ -3,15 +3,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from eventually import eventually
 from factories import make_job
+from sentinel import Group
 from taglane.settings import load_settings
 from taglane.store.server import connect
+from taglane_scheduler.firing import loop as loop_module
 from taglane_scheduler.services import build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from redis import Redis
+    from taglane_scheduler.embedded import ServerBinary
     from taglane_scheduler.services import Services
 
 
@@ -36,6 +40,25 @@ def test_settings_reach_what_is_built(services: Services) -> None:
 
     assert 0.5 == services.rescue.interval
     assert "created" == services.jobs.put(make_job(params={"text": "x" * 1_900})).change
+
+
+def test_a_schedulers_sweep_reaches_the_replicas(binary: ServerBinary, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replica that has lost its users gets them again while the scheduler goes on, without a reconnect."""
+    monkeypatch.setattr(loop_module, "SWEEP_MS", 0)
+    with Group(binary, replicas=1, sentinels=0) as group:
+        primary, replica = group.nodes
+        services = build(load_settings(url=primary.url))
+        services.loop.step()
+        services.tenants.create("acme")
+        replica.stop()
+        replica.start()
+        eventually(services.server.replica_addresses, 20, "it does not come back")
+
+        services.loop.step()
+
+        with replica.client() as redis:
+            assert 1 == len([name for name in redis.acl_users() if "taglane-acme" in str(name)])
+        services.close()
 
 
 def test_prepare_makes_a_fresh_server_ready(services: Services, redis: Redis) -> None:

@@ -17,6 +17,7 @@ from taglane.errors import (
     BadSchedule,
     BadSetting,
     LibraryMissing,
+    NotReplayable,
     Refused,
     RunFailed,
     RunNotFound,
@@ -25,6 +26,7 @@ from taglane.errors import (
     TagNotOwned,
     TenantMissing,
 )
+from taglane.model.retry import Retry
 from taglane.store import functions, keys
 from taglane_scheduler.tenancy.tenants import Tenants
 
@@ -323,6 +325,19 @@ def test_cancel(acme: Taglane) -> None:
         waiting.wait()
 
 
+def test_retry(acme: Taglane) -> None:
+    """A run that was cancelled is made again, as a new one that names it; one that goes on is not."""
+    run = acme.enqueue(TASK, params={"x": 1})
+    with pytest.raises(NotReplayable):
+        run.retry()
+    run.cancel()
+
+    again = run.retry()
+
+    assert (run.id, "queued") == (again.info.of, again.state)
+    assert again.id == run.info.replayed
+
+
 def test_run_is_a_handle_by_id(acme: Taglane) -> None:
     """Nothing is asked until something is wanted; an id that can be none is refused at once."""
     run = acme.enqueue(TASK)
@@ -350,7 +365,11 @@ def test_put_job(acme: Taglane, redis: Redis) -> None:
             end="2031-01-01T00:00:00Z",
             priority=5,
             overlap="allow",
+            misfire="all",
             expires="1h",
+            retry={"attempts": 5, "on": ["ConnectionError"]},
+            timeout="5m",
+            soft_timeout=240_000,
         )
 
     first, again = put(), put()
@@ -366,6 +385,12 @@ def test_put_job(acme: Taglane, redis: Redis) -> None:
         stored.job.priority,
         stored.job.overlap,
         stored.job.expires,
+    )
+    assert ("all", Retry(attempts=5, on=("ConnectionError",)), 300_000, 240_000) == (
+        stored.job.misfire,
+        stored.job.retry,
+        stored.job.timeout,
+        stored.job.soft_timeout,
     )
     assert 1_893_452_400_000 == stored.job.schedule.start  # midnight in Berlin
     acme.jobs.trigger("acme", "report")

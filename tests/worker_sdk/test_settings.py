@@ -76,3 +76,12 @@ def test_settings_do_not_change() -> None:
     """They are read once: who holds them can rely on them."""
     with pytest.raises(ValidationError, match="frozen"):
         load_settings().batch = 1
+
+
+def test_what_bounds_the_end_of_a_worker_and_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A grace of 25 s, a result of 1 MiB, unless it is said otherwise."""
+    assert (25_000, 1_048_576) == (load_settings().grace, load_settings().result_limit)
+
+    monkeypatch.setenv("TAGLANE_GRACE", "0s")
+    monkeypatch.setenv("TAGLANE_RESULT_LIMIT", "2048")
+    assert (0, 2_048) == (load_settings().grace, load_settings().result_limit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 from taglane.context import current_tenant
 from taglane.errors import BadParams, RunFailed, TenantMissing
@@ -22,6 +22,7 @@ from taglane.store.server import Server
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from taglane.model.job import JobFields
     from taglane.model.run import RunInfo
     from taglane.store.jobs import Put
 
@@ -47,7 +48,7 @@ class Taglane:
 
     def __init__(self, url: str | None = None) -> None:
         self.settings = load_settings(url=url)
-        self.server = Server(self.settings.url)
+        self.server = Server(self.settings.url, replicas=self.settings.replicas)
 
     @cached_property
     def runs(self) -> Runs:
@@ -80,6 +81,7 @@ class Taglane:
         Raises:
             CallerError: a name, the params or an option can't be; nothing was made.
             ServerUnavailable: the server did not answer.
+            NotReplicated: the run is made, and fewer replicas have it than TAGLANE_REPLICAS asks for.
         """
         name = _name_of(task)
         owner = self._tenant(tenant, name)
@@ -112,31 +114,14 @@ class Taglane:
                 ("enqueue", owner, [argument for run in chunk for argument in run.arguments()])
                 for chunk in _chunks(group, CHUNK)
             ]
-            for answer in self.server.calls(calls):
+            for answer in self.server.confirmed(calls):
                 if isinstance(answer, Exception):
                     raise answer
                 made += [Run(answer[i].decode(), self.runs) for i in range(0, len(answer), 2)]
         return made
 
-    def put_job(  # noqa: PLR0913 - a job's fields, as `make_job` takes them
-        self,
-        name: str,
-        *,
-        tenant: str | None = None,
-        task: str | NamedTask,
-        cron: str | None = None,
-        every: str | int | None = None,
-        after: str | int | None = None,
-        at: str | int | None = None,
-        manual: bool = False,
-        tz: str | None = None,
-        params: dict[str, Any] | None = None,
-        tag: str | None = None,
-        start: str | int | None = None,
-        end: str | int | None = None,
-        priority: int = 0,
-        overlap: str = "skip",
-        expires: str | int | None = None,
+    def put_job(
+        self, name: str, *, tenant: str | None = None, task: str | NamedTask, **fields: Unpack[JobFields]
     ) -> Put:
         """Create or update one job; a job that is the same already is left as it is.
 
@@ -144,44 +129,16 @@ class Taglane:
             name: what the tenant calls it.
             tenant: whose job it is; default: the tenant in reach.
             task: a dotted name, or the task itself.
-            cron: when it is due; or *every*, *after*, *at*, *manual*: exactly one of these.
-            every: a fixed rate: text like ``30s``, or ms.
-            after: a fixed delay from the end of the last run; likewise.
-            at: once, at an ISO instant, or ms since 1970.
-            manual: never by itself.
-            tz: the time zone of cron, and of instants without an offset; default: UTC.
-            params: the task's keyword arguments.
-            tag: what its runs ask of a worker; default: the tenant's own tag.
-            start: the first instant at which it may be due.
-            end: the first instant at which it may not be due any more.
-            priority: 0 is served first; rounded down to 0, 3, 6 or 9.
-            overlap: while its last run still goes, ``skip`` the next one, or ``allow`` it.
-            expires: how long a run of it may wait for a worker.
+            **fields: when it is due, by exactly one of *cron*, *every*, *after*, *at*, *manual*, and how it is run: see
+                `taglane.model.job.JobFields`.
 
         Raises:
             CallerError: a name, the schedule, the params or an option can't be; nothing was written.
+            JobTooNew: a newer Taglane wrote the job that is there; nothing was written.
             ServerUnavailable: the server did not answer.
         """
-        return self.jobs.put(
-            make_job(
-                self._tenant(tenant, f"job {name!r}"),
-                name,
-                task=_name_of(task),
-                cron=cron,
-                every=every,
-                after=after,
-                at=at,
-                manual=manual,
-                tz=tz,
-                params=params,
-                tag=tag,
-                start=start,
-                end=end,
-                priority=priority,
-                overlap=overlap,
-                expires=expires,
-            )
-        )
+        owner = self._tenant(tenant, f"job {name!r}")
+        return self.jobs.put(make_job(owner, name, task=_name_of(task), **fields))
 
     def run(self, run_id: str) -> Run:
         """Return a handle to a run by its id; nothing is asked of the server."""
@@ -286,8 +243,21 @@ class Run:
         return self.info.state
 
     def cancel(self) -> str:
-        """End it if it waits (``cancelled``), ask its worker to stop it (``asked``), or learn that it has ``ended``."""
+        """End it if it waits (``cancelled``), ask its worker to stop it (``asked``), or learn that it has ``ended``.
+
+        What came of asking, its end tells: `wait` raises RunFailed, whose error begins with ``terminated`` where the
+        task was stopped. A task that its pool can't stop goes on to its end.
+        """
         return self._runs.cancel(self.id)
+
+    def retry(self) -> Run:
+        """Make a new run of one that failed, died, expired or was cancelled, and return its handle.
+
+        Raises:
+            RunNotFound: it is not kept any more.
+            NotReplayable: it goes on, or it succeeded.
+        """
+        return Run(self._runs.replay(self.id), self._runs)
 
     def __repr__(self) -> str:
         return f"<Run {self.id}>"

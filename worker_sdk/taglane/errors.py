@@ -12,12 +12,16 @@ TaglaneError
 ├── NotFound
 │   ├── TenantNotFound
 │   ├── JobNotFound
-│   └── RunNotFound
+│   ├── RunNotFound
+│   └── DeadLetterNotFound
 ├── Conflict
-│   └── TenantExists
+│   ├── TenantExists
+│   ├── JobTooNew            a newer Taglane wrote the job
+│   └── NotReplayable        a run that goes on, or of which too little is kept
 ├── Refused                  the credential does not reach that far
 ├── ServerUnavailable        no answer, or no answer that we can use
 │   ├── ServerFull           maxmemory is reached: nothing was written
+│   ├── NotReplicated        written on the primary, and on too few replicas yet
 │   └── LibraryMissing       the server has no functions of ours yet
 ├── RunFailed                the run ended without a result
 └── RunTimeout               the run did not end in time: it still goes on
@@ -136,12 +140,49 @@ class RunNotFound(NotFound):
         super().__init__(f"no run {run_id!r} is kept: see  taglane run list")
 
 
+class DeadLetterNotFound(NotFound):
+    """No dead letter has that id: there is no such run, it ended otherwise, or it was replayed."""
+
+    def __init__(self, run_id: str, state: str | None = None, replayed: str | None = None) -> None:
+        self.run_id, self.state, self.replayed = run_id, state, replayed
+        if replayed:
+            why = f"run {run_id!r} is no dead letter any more, it was replayed: see  taglane run show {replayed}"
+        elif state:
+            why = f"run {run_id!r} is {state}, and no dead letter: see  taglane run show {run_id}"
+        else:
+            why = f"no dead letter {run_id!r} is kept: see  taglane dead list"
+        super().__init__(why)
+
+
 class TenantExists(Conflict):
     """A tenant of that name is there."""
 
     def __init__(self, tenant: str) -> None:
         self.tenant = tenant
         super().__init__(f"tenant {tenant!r} exists: see  taglane tenant show {tenant}")
+
+
+class JobTooNew(Conflict):
+    """A newer Taglane wrote the job: it fires as it is, and is left as it is."""
+
+    def __init__(self, tenant: str, name: str, what: str) -> None:
+        self.tenant, self.name, self.what = tenant, name, what
+        super().__init__(
+            f"a newer Taglane wrote job {name!r} of tenant {tenant!r} ({what} is not known here): it goes on as it is; "
+            "upgrade this one to show or change it"
+        )
+
+
+class NotReplayable(Conflict):
+    """A run that goes on, or of which too little is kept, can't be run again as it was."""
+
+    def __init__(self, run_id: str, state: str, *, is_ended: bool) -> None:
+        self.run_id, self.state = run_id, state
+        if is_ended:
+            why = "and its params are not kept: make a new one with  taglane enqueue  or  taglane job trigger"
+        else:
+            why = f"and goes on: wait for its end with  taglane run wait {run_id}"
+        super().__init__(f"run {run_id!r} is {state} {why}")
 
 
 class Refused(TaglaneError):
@@ -163,6 +204,17 @@ class ServerFull(ServerUnavailable):
     def __init__(self) -> None:
         super().__init__(
             "the server is out of memory (maxmemory) and took nothing: let the workers drain, or raise maxmemory"
+        )
+
+
+class NotReplicated(ServerUnavailable):
+    """The primary has written it, and too few replicas have it yet: should the primary be lost now, it may be too."""
+
+    def __init__(self, reached: int, wanted: int) -> None:
+        self.reached, self.wanted = reached, wanted
+        super().__init__(
+            f"the run is made on the primary, and only {reached} of {wanted} replicas have it yet (TAGLANE_REPLICAS): "
+            "ask again with the same idempotency key, which makes no second one"
         )
 
 

@@ -28,11 +28,23 @@ class Settings(BaseSettings):
     payload_limit: int = Field(default=1_048_576, ge=1_024)
     """The most bytes that one run's params may take."""
 
+    result_limit: int = Field(default=1_048_576, ge=1_024)
+    """The most bytes that one run's result may take; a run with a larger one fails, and says so."""
+
+    grace: Milliseconds = Field(default=25_000, ge=0)
+    """How long, ms, a worker that is told to stop lets its runs go on; what still runs then goes back to its queue."""
+
     batch: int = Field(default=64, ge=1, le=1_000)
     """The most runs that one fetch takes."""
 
     patience: Milliseconds = 60_000
     """How long, ms, a worker or scheduler waits for a server that is gone, before it gives up."""
+
+    replicas: int = Field(default=0, ge=0, le=100)
+    """How many replicas must have a run, before `enqueue` returns: what they have outlives the loss of the primary."""
+
+    health: str = ""
+    """Where to tell by HTTP how the process is: HOST:PORT, or PORT of the loopback interface; nowhere unless set."""
 
 
 def load_settings(**given: object) -> Settings:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from taglane.errors import LibraryMissing, TaglaneError
 
-from taglane_scheduler.firing.planner import Claim, DueJob, plan
+from taglane_scheduler.firing.clock import Reading
+from taglane_scheduler.firing.planner import CALLS, Claim, DueJob, Plan, plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -23,7 +24,7 @@ log = logging.getLogger(__name__)
 
 QUANTUM = 1_000  # jobs that one step takes: shared by the tenants in it, so that none waits long for another
 LEAST = 16  # jobs a tenant, however many tenants there are
-CHUNK = 100  # claims a call: about 5 ms in which the server serves nobody else
+CHUNK = 100  # claims a call, and the rest of a job's: about 5 ms in which the server serves nobody else
 RETRY_MS = 5_000  # until a tenant whose keys can't be read is looked at again
 PAUSE_MS = 50  # until a tenant is looked at again that says it is due, and gave nothing to do
 
@@ -36,7 +37,7 @@ class StepReport:
 
     fired: int = 0
     skipped: int = 0
-    """Fires of a job whose last run still goes: on record, as runs in the state `skipped`."""
+    """Fires that made a record alone, a run in the state `skipped`: the last run still goes, or they were missed."""
 
     moved: int = 0
     """Due instants outside of the job's window: they made no run."""
@@ -54,9 +55,11 @@ class StepReport:
     failed: dict[str, str] = field(default_factory=dict)
     """What was wrong with a tenant that could not be served."""
 
-    server_time: int | None = None
-    read_at: float = 0.0
-    """When, on our monotonic clock in seconds, the answer came that told `server_time`."""
+    reading: Reading | None = None
+    """What the server's clock showed."""
+
+    held: bool = False
+    """Whether nothing was fired, because that was not believed."""
 
 
 @dataclass(slots=True)
@@ -68,11 +71,15 @@ class _Look:
     earliest: int | None
     late: bool
     claims: list[Claim]
+    left: int | None
     done: int = 0
 
     def next(self) -> int | None:
         """Return when to look again: no sooner than after a pause when there was something due and nothing to do."""
-        instants = [claim.next_due for claim in self.claims if claim.next_due is not None]
+        if self.left is not None:
+            return self.left  # its turn in the next step: it was not planned in this one
+        last = {claim.job: claim.next_due for claim in self.claims}
+        instants = [due for due in last.values() if due is not None]
         if self.earliest is not None:
             instants.append(self.earliest)
         earliest = min(instants, default=None)
@@ -94,16 +101,20 @@ class Firing:
         self._clock = clock
         self._known: dict[str, str] = {}
 
-    def step(self, tenants: Sequence[str]) -> StepReport:
+    def step(self, tenants: Sequence[str], believes: Callable[[Reading], bool] = lambda _: True) -> StepReport:
         """Fire what is due for these tenants, in two round trips; what is due beyond the quantum is in `next`.
 
-        A tenant whose keys are corrupted is reported and logged; the others are served.
+        A tenant whose keys are corrupted is reported and logged; the others are served. What the server's clock shows
+        is told to *believes* before anything is fired; if it is not believed, nothing is.
 
         Raises:
             ServerUnavailable: the server gives no answer. What was fired stays fired.
         """
         report = StepReport()
         looks = self._look(tenants, report)
+        if report.reading is not None and not believes(report.reading):
+            report.held = True
+            return report
         calls: list[tuple[_Look, str, list[Any]]] = [(look, "expire", []) for look in looks if look.late]
         calls += [(look, "fire", _arguments(chunk)) for look, chunk in _round_robin(looks)]
         answers = self._server.calls((move, look.tenant, arguments) for look, move, arguments in calls) if calls else []
@@ -123,28 +134,31 @@ class Firing:
 
     def _look(self, tenants: Sequence[str], report: StepReport) -> list[_Look]:
         most = max(LEAST, QUANTUM // max(1, len(tenants)))
+        sent = self._clock()
         answers = self._server.calls(("look", tenant, [most]) for tenant in tenants)
-        report.read_at = self._clock()
-        looks = []
+        read, wall = self._clock(), time.time() * 1000
+        looks: list[_Look] = []
+        calls = CALLS
         for tenant, answer in zip(tenants, answers, strict=True):
             if isinstance(answer, TaglaneError):
-                self._failed(report, tenant, answer, report.server_time)
+                self._failed(report, tenant, answer, looks[-1].now if looks else None)
                 continue
             now, earliest, late, workers, jobs = answer
-            report.server_time = now
+            report.reading = Reading(now, sent, read, wall)
             if workers:
                 report.staffed.add(tenant)
-            looks.append(
-                _Look(tenant, now, earliest if earliest >= 0 else None, bool(late), self._plan(tenant, jobs, now))
-            )
+            planned = self._plan(tenant, jobs, now, calls)
+            calls -= planned.calls
+            due = earliest if earliest >= 0 else None
+            looks.append(_Look(tenant, now, due, bool(late), planned.claims, planned.left))
         return looks
 
-    def _plan(self, tenant: str, jobs: Iterable[Sequence[bytes | None]], now: int) -> list[Claim]:
+    def _plan(self, tenant: str, jobs: Iterable[Sequence[bytes | None]], now: int, calls: int) -> Plan:
         listed, unreadable = _due_jobs(jobs)
-        planned = plan(tenant, listed, now=now)
+        planned = plan(tenant, listed, now=now, calls=calls)
         for name in [*unreadable, *planned.unreadable]:
             self._say_once(f"{tenant}/{name}", "job_unreadable tenant=%s job=%s", tenant, name)
-        return planned.claims
+        return planned
 
     def _failed(self, report: StepReport, tenant: str, error: TaglaneError, now: int | None) -> None:
         if isinstance(error, LibraryMissing):
@@ -166,8 +180,8 @@ def _due_jobs(jobs: Iterable[Sequence[bytes | None]]) -> tuple[list[DueJob], lis
     for entry in jobs:
         name, *fields = (b"" if value is None else value for value in entry)
         try:
-            due, revision, created, schedule = (value.decode() for value in fields)
-            listed.append(DueJob(name.decode(), int(due), revision, created, schedule))
+            due, revision, created, schedule, misfire = (value.decode() for value in fields)
+            listed.append(DueJob(name.decode(), int(due), revision, created, schedule, misfire))
         except ValueError:
             unreadable.append(name.decode(errors="replace"))
     return listed, unreadable
@@ -175,20 +189,32 @@ def _due_jobs(jobs: Iterable[Sequence[bytes | None]]) -> tuple[list[DueJob], lis
 
 def _round_robin(looks: Iterable[_Look]) -> list[tuple[_Look, list[Claim]]]:
     """Cut each tenant's claims into chunks: the first of every tenant comes before the second of any."""
-    chunks = [
-        (start, look, look.claims[start : start + CHUNK])
-        for look in looks
-        for start in range(0, len(look.claims), CHUNK)
-    ]
+    chunks = [(number, look, chunk) for look in looks for number, chunk in enumerate(_chunks(look.claims))]
     return [(look, chunk) for _, look, chunk in sorted(chunks, key=lambda entry: entry[0])]
+
+
+def _chunks(claims: Iterable[Claim]) -> list[list[Claim]]:
+    """Cut between two jobs alone: so what makes up for a job's missed instants is claimed whole, or lost whole."""
+    chunks: list[list[Claim]] = []
+    for claim in claims:
+        if not chunks or (len(chunks[-1]) >= CHUNK and chunks[-1][-1].job != claim.job):
+            chunks.append([])
+        chunks[-1].append(claim)
+    return chunks
 
 
 def _arguments(claims: Iterable[Claim]) -> list[str | int]:
     arguments: list[str | int] = []
     for claim in claims:
         next_due = "" if claim.next_due is None else claim.next_due
-        arguments += (claim.job, claim.due, claim.revision, next_due, claim.run_id or "")
+        arguments += (claim.job, claim.due, claim.revision, next_due, _run_of(claim))
     return arguments
+
+
+def _run_of(claim: Claim) -> str:
+    """Return what `fire` is told of the run: its id, and when or why not it is to be executed."""
+    how = claim.skipped or (f"+{claim.delay}" if claim.delay else "")
+    return f"{claim.run_id or ''} {how}".rstrip()
 
 
 def _count(report: StepReport, outcomes: Sequence[int]) -> int:

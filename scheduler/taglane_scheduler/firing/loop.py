@@ -2,6 +2,9 @@
 
 What it keeps in memory is a hint. It is filled anew after each (re)connect, corrected by the tenants' wakes, and every
 tenant is looked at once in 30 s whatever the hint says: so a wake that is lost costs 30 s at the worst.
+
+While the server's clock is not believed (`firing.clock` says when), no tenant is looked at: nothing is fired early,
+and nothing is taken for missed. Dead workers are watched all the same, since that takes no clock of the server's.
 """
 
 from __future__ import annotations
@@ -12,9 +15,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from taglane.errors import ServerUnavailable
+from taglane.errors import Refused, ServerUnavailable
+from taglane.runtime.health import Pulse, State
 from taglane.store import keys
 
+from taglane_scheduler.firing.clock import Reading, ServerClock
 from taglane_scheduler.firing.firing import StepReport
 from taglane_scheduler.firing.heap import TenantHeap
 from taglane_scheduler.firing.peers import BEAT_S, Peers
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Protocol
 
+    from taglane.errors import TaglaneError
     from taglane.store.server import Server
 
     from taglane_scheduler.firing.firing import Firing
@@ -46,7 +52,7 @@ log = logging.getLogger(__name__)
 SWEEP_MS = 30_000  # every tenant is looked at as often as this
 BATCH = 64  # tenants a step
 BACKOFF_S = (0.1, 1.0)  # between two attempts to reach a server that is gone: the first, the longest
-CLOCK_MOVED_MS = 5_000  # between two steps, of our clock against the server's: worth an alarm
+ALARM_S = 30.0  # between two alarms of a clock that is not believed
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +72,14 @@ class _Gone:
         self._since: float | None = None
         self._backoff = BACKOFF_S[0]
 
-    def still(self, error: ServerUnavailable, stopping: threading.Event) -> None:
+    def still(self, error: TaglaneError, stopping: threading.Event) -> None:
         """Wait before the next attempt; raise *error* when our patience is over."""
         now = time.monotonic()
         if self._since is None:
             self._since = now
             log.warning("server_lost error=%s", error)
         if now - self._since > self._patience:
+            log.error("server_gone_for_good after_s=%.1f", now - self._since)
             raise error
         until = now + self._backoff
         self._backoff = min(2 * self._backoff, BACKOFF_S[1])
@@ -86,6 +93,26 @@ class _Gone:
             self._since, self._backoff = None, BACKOFF_S[0]
 
 
+class Alarm:
+    """Says that the server's clock is not believed: at once, now and then, and when that is over."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._again_at = 0.0
+
+    def tell(self, apart_ms: float | None) -> None:
+        """Say what is to be said of a clock that is off by so many ms; None when it is believed."""
+        now = time.monotonic()
+        if apart_ms is None:
+            if self._since is not None:
+                log.warning("clock_agrees after_s=%.1f", now - self._since)
+            self._since = None
+        elif self._since is None or now >= self._again_at:
+            self._since = now if self._since is None else self._since
+            self._again_at = now + ALARM_S
+            log.error("clock_apart by_ms=%d", apart_ms)
+
+
 class SchedulerLoop:
     """Drives firing and rescue for all tenants in `taglane:tenants`. For one thread.
 
@@ -95,9 +122,10 @@ class SchedulerLoop:
         rescue: takes over what dead workers held; called only for tenants that have workers.
         patience_ms: how long a server may be gone before `run` gives up.
         prepare: called at each connect, before anything else: loads what a fresh server lacks.
+        sweep: called whenever the tenants are listed anew: gives replicas what a server keeps nowhere itself.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it drives, and two hooks
         self,
         server: Server,
         firing: Firing,
@@ -105,18 +133,24 @@ class SchedulerLoop:
         *,
         patience_ms: int = 60_000,
         prepare: Callable[[], object] = lambda: None,
+        sweep: Callable[[], object] = lambda: None,
     ) -> None:
+        self.pulse = Pulse()
+        """What the loop says of itself, for whoever asks after its health."""
+
         self._server = server
         self._firing = firing
         self._rescue = rescue
         self._patience = patience_ms / 1000
         self._prepare = prepare
+        self._sweep = sweep
         self._wakes = Wakes(server)
         self._peers = Peers(server)
         self._heap = TenantHeap()
         self._staffed: set[str] = set()
         self._connected = False
-        self._ahead: float = 0  # ms, of the server's time to our clock
+        self._clock = ServerClock()
+        self._alarm = Alarm()
         self._list_at = self._beat_at = self._rescue_at = 0.0
 
     def run(self, stopping: threading.Event, ready: Callable[[], object] | None = None) -> None:
@@ -124,22 +158,29 @@ class SchedulerLoop:
 
         Raises:
             ServerUnavailable: the server was gone for longer than our patience.
-            Refused: the credential is not the operator's.
+            Refused: the credential is not the operator's. Once it was, it is tried again for as long as our patience
+                lasts: a server that has just taken over may not know its users yet.
         """
+        ready = ready or (lambda: None)
         gone = _Gone(self._patience)
         try:
             while not stopping.is_set():
                 try:
+                    self.pulse.turn()
                     self.step()
+                    self.pulse.answer(State.HOLDS_FIRE if self.holds_fire else State.SERVING)
                     gone.ended()
                     if ready is not None:
                         ready()
                         ready = None
                     self.wait(stopping)
-                except ServerUnavailable as error:
+                except (ServerUnavailable, Refused) as error:
+                    if isinstance(error, Refused) and ready is not None:
+                        raise  # it has never worked
                     self.disconnect()
                     gone.still(error, stopping)
         finally:
+            self.pulse.stop()
             self.close()
 
     def step(self) -> LoopReport:
@@ -153,11 +194,13 @@ class SchedulerLoop:
         clock = time.monotonic()
         if clock >= self._beat_at:
             self._beat_at = clock + BEAT_S
-            self._peers.beat(clock)
+            self._believes(_reading(self._peers.beat(clock), clock))
         if clock >= self._list_at:
+            with self._server.renamed("sweeping"):
+                self._sweep()
             self._list_tenants()
-        tenants = self._heap.pop_due(self.now(), BATCH)
-        report = self._firing.step(tenants) if tenants else StepReport()
+        tenants = [] if self.holds_fire else self._heap.pop_due(self.now(), BATCH)
+        report = self._firing.step(tenants, self._believes) if tenants else StepReport()
         self._take_in(tenants, report)
         return LoopReport(tenants, report, self._rescue_the_dead())
 
@@ -171,15 +214,20 @@ class SchedulerLoop:
             min(self._list_at, self._beat_at, self._rescue_at if self._staffed else self._list_at) - time.monotonic()
         )
         earliest = self._heap.earliest()
-        if earliest is not None:
+        if earliest is not None and not self.holds_fire:
             seconds = min(seconds, (earliest - self.now()) / 1000)
         for wake in self._wakes.wait(seconds, stopping):
             if wake.tenant in self._heap or self._is_tenant(wake.tenant):
                 self._heap.hint(wake.tenant, wake.instant + self._peers.delay(wake.tenant))
 
     def now(self) -> float:
-        """Return the server's time, ms, by our clock: late by the time that its last answer took, and never early."""
-        return time.monotonic() * 1000 + self._ahead
+        """Return the server's time, ms, by our monotonic clock."""
+        return self._clock.now(time.monotonic())
+
+    @property
+    def holds_fire(self) -> bool:
+        """Whether the server's clock is not believed, so that nothing is fired."""
+        return self._clock.apart_ms is not None
 
     def disconnect(self) -> None:
         """Forget the connection: the next step makes it anew."""
@@ -200,9 +248,10 @@ class SchedulerLoop:
         with self._server.renamed("preparing the server"):
             self._prepare()
         self._wakes.subscribe()  # before the full read: what changes after that comes as a wake
+        sent = time.monotonic()
         with self._server.renamed("reading the server's time"):
             seconds, micros = self._server.redis.time()
-        self._ahead = seconds * 1000 + micros // 1000 - time.monotonic() * 1000
+        self._believes(_reading(seconds * 1000 + micros // 1000, sent))
         self._heap = TenantHeap()
         self._staffed.clear()
         self._list_tenants()
@@ -220,18 +269,24 @@ class SchedulerLoop:
             self._heap.update(tenant, 0)
         self._list_at = time.monotonic() + SWEEP_MS / 1000
 
+    def _believes(self, reading: Reading) -> bool:
+        """Take in what the server's clock shows, and say what is to be said of it."""
+        moved = self._clock.take(reading)
+        if moved:
+            log.warning("clock_moved by_ms=%d", moved)
+        self._alarm.tell(self._clock.apart_ms)
+        return not self.holds_fire
+
     def _is_tenant(self, name: str) -> bool:
         with self._server.renamed("looking for a tenant"):
             return bool(self._server.redis.hexists(keys.TENANTS, name))
 
     def _take_in(self, tenants: Sequence[str], report: StepReport) -> None:
-        if report.server_time is not None:
-            ahead = report.server_time - report.read_at * 1000
-            if abs(ahead - self._ahead) > CLOCK_MOVED_MS:
-                log.error("clock_moved by_ms=%d", ahead - self._ahead)
-            self._ahead = ahead
         now = self.now()
         for tenant in tenants:
+            if report.held:
+                self._heap.update(tenant, 0)
+                continue
             sweep = int(now) + random.randint(SWEEP_MS * 9 // 10, SWEEP_MS)  # spread: they were all read at the start
             instant = report.next.get(tenant)
             self._heap.update(tenant, sweep if instant is None else min(sweep, instant + self._peers.delay(tenant)))
@@ -243,3 +298,7 @@ class SchedulerLoop:
             return 0
         self._rescue_at = clock + self._rescue.interval
         return len(self._rescue.step(sorted(self._staffed)))
+
+
+def _reading(server: int, sent: float) -> Reading:
+    return Reading(server, sent, time.monotonic(), time.time() * 1000)

@@ -23,6 +23,9 @@ BEAT_S = 1.0
 DEAD_AFTER_S = 5.0
 STEP_IN_MS = 500
 
+_COUNT = "#!lua flags=allow-oom\nreturn redis.call('HINCRBY', KEYS[1], ARGV[1], 1)"
+"""A heartbeat that a server out of memory takes as well: HINCRBY by itself is refused by one."""
+
 
 def scheduler_id() -> str:
     """Return an id that no other scheduler has: where this one runs, and a random part."""
@@ -48,17 +51,20 @@ class Peers:
         self._server = server
         self._watch = Watch(DEAD_AFTER_S)
 
-    def beat(self, at: float) -> None:
+    def beat(self, at: float) -> int:
         """Move our counter and read the others', at *at*, s, on a monotonic clock; strike out who is dead.
+
+        Returns the server's time, ms.
 
         Raises:
             ServerUnavailable: no answer.
         """
         with self._server.renamed("the schedulers' heartbeat"):
             pipeline = self._server.redis.pipeline(transaction=False)
-            pipeline.hincrby(keys.SCHEDULERS, self.me, 1)
+            pipeline.eval(_COUNT, 1, keys.SCHEDULERS, self.me)
             pipeline.hgetall(keys.SCHEDULERS)
-            _, counters = pipeline.execute()
+            pipeline.time()
+            _, counters, (seconds, micros) = pipeline.execute()
             living, dead = set(), []
             for name, counter in counters.items():
                 peer = name.decode(errors="replace")
@@ -69,6 +75,7 @@ class Peers:
                 self._server.redis.hdel(keys.SCHEDULERS, *dead)
         self._watch.keep(living)
         self.others = frozenset(living)
+        return int(seconds) * 1000 + int(micros) // 1000
 
     def delay(self, tenant: str) -> int:
         """Return how long, ms, to leave a due instant of *tenant* to another scheduler."""

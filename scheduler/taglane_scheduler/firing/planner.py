@@ -6,10 +6,13 @@ Pure: no Redis, no clock. Two schedulers that plan for the same due instant make
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from taglane.model.duration import format_duration
+from taglane.model.instant import format_instant
 from taglane.model.names import fired_run_id
-from taglane.model.schedule import After, from_json, next_due
+from taglane.model.schedule import After, Every, from_json, next_due
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,16 +22,26 @@ if TYPE_CHECKING:
 GRACE_MS = 60_000
 """How late a due instant may be before we say that it was missed. Within it every instant is fired, one by one."""
 
+MADE_UP = 100
+"""Missed instants of a job, at most, that `misfire: all` makes up for; more are counted up to as many again."""
+
+PACE_MS = 100
+"""Between two runs that make up for missed instants: ten a second, a job."""
+
+CALLS = 2_000
+"""Instants that one step looks for to make up for what was missed: each may cost croniter 0.3 ms."""
+
 
 @dataclass(frozen=True, slots=True)
 class DueJob:
-    """A job as `look` lists it: due at *due*, ms, by its *schedule*, JSON."""
+    """A job as `look` lists it: due at *due*, ms, by its *schedule*, JSON; *misfire* is '' for once."""
 
     name: str
     due: int
     revision: str
     created: str
     schedule: str
+    misfire: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,44 +56,120 @@ class Claim:
     revision: str
     next_due: int | None
     run_id: str | None
+    delay: int = 0
+    """How long, ms, its run waits before it may be served."""
+
+    skipped: str = ""
+    """Why its run is a record alone, in the state `skipped`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to claim, and the names of the jobs whose schedule can't be read: those are left alone."""
+    """What to claim: the claims of a job stand together, each due where the one before it moves the due to."""
 
     claims: list[Claim]
     unreadable: list[str]
+    """The names of the jobs whose schedule can't be read: those are left alone."""
+
+    calls: int
+    """How many instants it has looked for to make up for what was missed."""
+
+    left: int | None
+    """When the first of the jobs was due for which too few calls were left; None when all are planned."""
 
 
-def plan(tenant: str, jobs: Iterable[DueJob], *, now: int) -> Plan:
-    """Plan the due *jobs* of a tenant at the server's time *now*, ms."""
+def plan(tenant: str, jobs: Iterable[DueJob], *, now: int, calls: int = CALLS) -> Plan:
+    """Plan the due *jobs* of a tenant at the server's time *now*, ms; see `CALLS` for *calls*."""
     claims: list[Claim] = []
     unreadable: list[str] = []
+    spent, left = 0, None
     for job in jobs:
         try:
-            claims.append(_claim(tenant, job, from_json(job.schedule), now))
+            schedule = from_json(job.schedule)
+            if not _is_made_up_for(job, schedule, now):
+                claims.append(_claim(tenant, job, schedule, now))
+            elif spent < calls:
+                chain, cost = _chain(tenant, job, schedule, now)
+                claims += chain
+                spent += cost
+            else:
+                left = job.due if left is None else min(left, job.due)
         except (ValueError, TypeError, RecursionError):
             unreadable.append(job.name)
-    return Plan(claims, unreadable)
+    return Plan(claims, unreadable, spent, left)
 
 
 def _claim(tenant: str, job: DueJob, schedule: Schedule, now: int) -> Claim:
     if schedule.start is not None and job.due < schedule.start:
-        return Claim(job.name, job.due, job.revision, _first(tenant, job.name, schedule), None)
+        return Claim(job.name, job.due, job.revision, _next(tenant, job, schedule, schedule.start - 1), None)
     if schedule.end is not None and job.due >= schedule.end:
         return Claim(job.name, job.due, job.revision, None, None)
     run_id = fired_run_id(tenant, job.name, job.created, job.due)
+    if job.misfire == "skip" and _is_missed(job.due, now):
+        late = format_duration((now - job.due) // 1000 * 1000)
+        after = now // 1000 * 1000 if isinstance(schedule, After) else now  # a fixed delay counts in whole seconds
+        following = _next(tenant, job, schedule, after)
+        return Claim(job.name, job.due, job.revision, following, run_id, skipped=f"missed by {late}: misfire is skip")
     return Claim(job.name, job.due, job.revision, _following(tenant, job, schedule, now), run_id)
+
+
+def _is_missed(due: int, now: int) -> bool:
+    return now - due > GRACE_MS
+
+
+def _is_made_up_for(job: DueJob, schedule: Schedule, now: int) -> bool:
+    inside = (schedule.start or 0) <= job.due and (schedule.end is None or job.due < schedule.end)
+    return job.misfire == "all" and inside and _is_missed(job.due, now) and not isinstance(schedule, After)
 
 
 def _following(tenant: str, job: DueJob, schedule: Schedule, now: int) -> int | None:
     """Return when the job is due after this instant: a missed one stands for all that were missed with it."""
     if isinstance(schedule, After):
         return None  # the end of the run says when
-    missed = now - job.due > GRACE_MS
-    return next_due(schedule, after=now if missed else job.due, hash_id=f"{tenant}/{job.name}")
+    return _next(tenant, job, schedule, now if _is_missed(job.due, now) else job.due)
 
 
-def _first(tenant: str, name: str, schedule: Schedule) -> int | None:
-    return next_due(schedule, after=(schedule.start or 0) - 1, hash_id=f"{tenant}/{name}")
+def _chain(tenant: str, job: DueJob, schedule: Schedule, now: int) -> tuple[list[Claim], int]:
+    """Claim each missed instant of a job up to a bound, then one that stands for the rest; and count what that cost."""
+    dues: list[int | None] = [job.due]
+    while (due := dues[-1]) is not None and _is_missed(due, now) and len(dues) <= MADE_UP:
+        dues.append(_next(tenant, job, schedule, due))
+    claims = []
+    for number, (due, following) in enumerate(pairwise(dues)):
+        if due is not None:
+            run_id = fired_run_id(tenant, job.name, job.created, due)
+            claims.append(Claim(job.name, due, job.revision, following, run_id, delay=number * PACE_MS))
+    first, cost = dues[-1], len(dues)
+    if first is not None and _is_missed(first, now):
+        until = _next(tenant, job, schedule, now - GRACE_MS - 1)
+        count, more = _count(tenant, job, schedule, first, now)
+        run_id = fired_run_id(tenant, job.name, job.created, first)
+        claims.append(Claim(job.name, first, job.revision, until, run_id, skipped=_told(first, now, count)))
+        cost += 1 + more
+    return claims, cost
+
+
+def _count(tenant: str, job: DueJob, schedule: Schedule, first: int, now: int) -> tuple[int | None, int]:
+    """Count the missed instants from *first* on, None for more than we count; and how many instants that looked for."""
+    last = now - GRACE_MS - 1
+    if isinstance(schedule, Every):
+        if schedule.end is not None:
+            last = min(last, schedule.end - 1)
+        return (last - first) // schedule.interval + 1, 0
+    due = first
+    for count in range(1, MADE_UP + 1):
+        following = _next(tenant, job, schedule, due)
+        if following is None or not _is_missed(following, now):
+            return count, count
+        due = following
+    return None, MADE_UP
+
+
+def _told(first: int, now: int, count: int | None) -> str:
+    instants = f"more than {MADE_UP} instants" if count is None else f"{count} instant{'s' if count > 1 else ''}"
+    until = format_instant((now - GRACE_MS) // 1000 * 1000)
+    return f"missed {instants} from {format_instant(first)} to {until}: misfire all makes up for {MADE_UP}"
+
+
+def _next(tenant: str, job: DueJob, schedule: Schedule, after: int) -> int | None:
+    return next_due(schedule, after=after, hash_id=f"{tenant}/{job.name}")

@@ -19,16 +19,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 INSIDE = (  # noqa: SIM905 - a list of words
-    "del exists expire get hdel hget hincrby hmget hset hsetnx llen lpop lpush pexpire publish rpush sadd set smembers "
-    "srem time zadd zcard zrange zrangebyscore zrem zscore"
+    "del exists expire get hdel hget hincrby hmget hset hsetnx llen lpop lpush lrange lrem pexpire publish rpush sadd "
+    "set smembers srem time zadd zcard zrange zrangebyscore zrem zscore"
 ).split()
 """What the functions use; a test derives the same list from their Lua."""
 
 DIRECT = (  # noqa: SIM905 - a list of words
     "ping "  # on an idle subscription
     "blpop "  # a worker's wait, on the bells of its tags
+    "wait "  # a caller's, until replicas have its run
     "subscribe unsubscribe "  # a caller's wait for a run
-    "hgetall lrange zrevrange"  # what readers of jobs, runs, workers and queues ask
+    "hgetall zrevrange"  # what readers of jobs, runs, workers and queues ask
 ).split()
 """What a tenant's client calls without a function."""
 

@@ -7,9 +7,8 @@ All of this takes the operator's credential.
 
 from __future__ import annotations
 
-import json
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -20,9 +19,10 @@ from taglane.model.names import check_tenant
 from taglane.store import functions, keys
 
 from taglane_scheduler.tenancy import acl
+from taglane_scheduler.tenancy.users import Record, Users
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from taglane.store.server import Server
 
@@ -68,6 +68,7 @@ class Tenants:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._redis: Any = server.redis  # redis-py can't say whether a reply is str, bytes or awaitable
+        self._users = Users(server)
 
     def create(self, name: str) -> Tenant:
         """Enter *name* into the record and make its user, in that order: of two callers at once, one creates.
@@ -80,12 +81,12 @@ class Tenants:
         with self._server.renamed(f"creating tenant {name}"):
             password, digest = _new_password()
             seconds, micros = self._redis.time()
-            record = _Record(created=seconds * 1000 + micros // 1000, password_hashes=(digest,))
+            record = Record(created=seconds * 1000 + micros // 1000, password_hashes=(digest,))
             functions.load(self._redis)
             if not self._redis.hsetnx(keys.TENANTS, name, record.to_json()):
                 raise TenantExists(name)
             try:
-                self._set_users([(name, record)])
+                self._users.apply(name)
             except BaseException:
                 self._redis.hdel(keys.TENANTS, name)
                 raise
@@ -99,15 +100,22 @@ class Tenants:
             name: the tenant.
             keep_old: let the old ones go on beside it, for as long as its workers take to change over.
         """
-        info = self.get(name)
         password, digest = _new_password()
-        kept = info.password_hashes if keep_old else ()
-        record = _Record(created=info.created, password_hashes=(*kept, digest))
+
+        def write(pipeline: Any) -> None:
+            text = pipeline.hget(keys.TENANTS, name)
+            if text is None:  # another process may delete it at this moment: that must not be undone
+                raise self._not_found(name)
+            old = Record.from_json(text)
+            kept = old.password_hashes if keep_old else ()
+            pipeline.multi()
+            pipeline.hset(keys.TENANTS, name, replace(old, password_hashes=(*kept, digest)).to_json())
+
         with self._server.renamed(f"rotating the password of {name}"):
-            self._redis.hset(keys.TENANTS, name, record.to_json())
-            self._set_users([(name, record)])
+            self._redis.transaction(write, keys.TENANTS)
+            self._users.apply(name)
             if not keep_old:
-                self._disconnect(name)
+                self._users.disconnect(name)
         return self._with_url(name, password)
 
     def names(self) -> list[str]:
@@ -129,7 +137,7 @@ class Tenants:
             text = self._redis.hget(keys.TENANTS, name)
         if text is None:
             raise self._not_found(name)
-        return _info(name, _Record.from_json(text))
+        return _info(name, Record.from_json(text))
 
     def require(self, names: Iterable[str]) -> None:
         """Raise TenantNotFound for the first of *names* that is no tenant.
@@ -154,35 +162,33 @@ class Tenants:
         info = self.get(name)
         with self._server.renamed(f"deleting tenant {name}"):
             # First a record that opens to no password: a scheduler that applies the users now can't let it in again.
-            shut = _Record(created=info.created, password_hashes=())
+            shut = Record(created=info.created, password_hashes=())
             self._redis.hset(keys.TENANTS, name, shut.to_json())
-            self._set_users([(name, shut)])
-            self._disconnect(name)
+            self._users.apply(name)
+            self._users.disconnect(name)
             count = sum(self._unlink(prefix) for prefix in (keys.prefix(name), acl.read_only_prefix(name)))
             self._redis.hdel(keys.TENANTS, name)
-            self._redis.acl_deluser(acl.user_of(name))
+            self._users.apply(name)
             self._wake(name)
         return count
 
     def apply_all(self) -> int:
         """Make every user of the record again, as this version of Taglane wants it; return how many there are.
 
-        For each (re)connect of a scheduler, and each failover. It interrupts no connection of a tenant.
+        For each (re)connect of a scheduler, and so for each failover. It interrupts no connection of a tenant.
         """
         with self._server.renamed("applying the tenants' users"):
-            return self._set_users(self._records().items())
+            return self._users.apply_all()
 
-    def _set_users(self, records: Iterable[tuple[str, _Record]]) -> int:
-        database = int(self._redis.get_connection_kwargs().get("db") or 0)
-        pipeline = self._redis.pipeline(transaction=False)
-        for name, record in records:
-            rules = acl.rules(name, record.password_hashes, database=database)
-            pipeline.execute_command("ACL SETUSER", acl.user_of(name), *rules)
-        return len(pipeline.execute())
+    def users_amiss(self) -> Sequence[str]:
+        """Return the tenants whose user the server has not, or has otherwise than the record asks for."""
+        with self._server.renamed("comparing the tenants' users"):
+            return self._users.amiss()
 
-    def _disconnect(self, name: str) -> None:
-        # By user, not by id: connections that open meanwhile already need the new password.
-        self._redis.execute_command("CLIENT KILL", "USER", acl.user_of(name), "SKIPME", "yes")
+    def apply_to_replicas(self) -> None:
+        """Let each replica have the users that the record asks for, as far as it lacks them: for each sweep."""
+        with self._server.renamed("applying the tenants' users to the replicas"):
+            self._users.apply_to_replicas()
 
     def _unlink(self, prefix: str) -> int:
         count, cursor = 0, 0
@@ -193,10 +199,10 @@ class Tenants:
             if cursor == 0:
                 return count
 
-    def _records(self) -> dict[str, _Record]:
+    def _records(self) -> dict[str, Record]:
         with self._server.renamed("the list of tenants"):
             fields = self._redis.hgetall(keys.TENANTS)
-        return {name.decode(): _Record.from_json(text) for name, text in fields.items()}
+        return {name.decode(): Record.from_json(text) for name, text in fields.items()}
 
     def _not_found(self, name: str) -> TenantNotFound:
         near = get_close_matches(name, self.names(), n=1)
@@ -209,23 +215,7 @@ class Tenants:
         return Tenant(tenant=name, tag=name, url=url_for(self._server.url, acl.user_of(name), password))
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
-    """One field of `taglane:tenants`. What a newer version has written beside these is dropped by this one."""
-
-    created: int
-    password_hashes: tuple[str, ...]
-
-    def to_json(self) -> str:
-        return json.dumps({"created": self.created, "password_hashes": self.password_hashes})
-
-    @staticmethod
-    def from_json(text: bytes | str) -> _Record:
-        values: dict[str, Any] = json.loads(text)
-        return _Record(created=int(values["created"]), password_hashes=tuple(values["password_hashes"]))
-
-
-def _info(name: str, record: _Record) -> TenantInfo:
+def _info(name: str, record: Record) -> TenantInfo:
     return TenantInfo(name, name, acl.user_of(name), record.created, record.password_hashes)
 
 

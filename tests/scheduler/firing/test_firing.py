@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,19 @@ def test_nothing_due(jobs: Jobs, firing: Firing) -> None:
 
     assert 0 == report.fired
     assert {TENANT: put.next_due} == report.next
+
+
+def test_a_time_that_is_not_believed_fires_nothing(jobs: Jobs, firing: Firing, redis: Redis) -> None:
+    """What the server's clock shows is judged before anything is fired; what is due stays due."""
+    due = put_due(jobs, redis, make_job(every="1h"))
+    told: list[int] = []
+
+    report = firing.step([TENANT], lambda reading: told.append(reading.server) or False)  # type: ignore[func-returns-value]
+
+    assert (True, 0, {}) == (report.held, report.fired, report.next)
+    assert due <= told[0] <= server_time(redis)
+    assert [] == run_ids(redis)
+    assert 1 == firing.step([TENANT], lambda _: True).fired
 
 
 def test_no_tenant_at_all(firing: Firing) -> None:
@@ -234,7 +248,7 @@ def test_paused_job_does_not_fire(jobs: Jobs, firing: Firing, redis: Redis) -> N
     assert [] == run_ids(redis)
 
 
-@pytest.mark.parametrize("spoil", ["due", "jobs", "tags", "expiring", "job:report"])
+@pytest.mark.parametrize("spoil", ["due", "jobs", "tags", "expiring"])
 def test_corrupted_tenant_stops_no_other(
     jobs: Jobs, firing: Firing, redis: Redis, caplog: pytest.LogCaptureFixture, spoil: str
 ) -> None:
@@ -253,6 +267,24 @@ def test_corrupted_tenant_stops_no_other(
         instant = reports[1].next["mmm"]
         assert instant is not None
         assert instant > server_time(redis)
+
+
+def test_a_job_of_another_type_stops_no_other(
+    jobs: Jobs, firing: Firing, redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged and laid aside, is due no more, and its tenant's other jobs fire; `job list` still tells of it."""
+    for name in ("bad", "good", "better"):
+        put_due(jobs, redis, make_job(name, every="1h"))
+    redis.delete(keys.job(TENANT, "bad"))
+    redis.set(keys.job(TENANT, "bad"), "spoiled")
+
+    report = firing.step([TENANT])
+
+    assert (2, {}) == (report.fired, report.failed)
+    assert "job_unreadable tenant=acme job=bad" in caplog.text
+    assert [b"job bad"] == redis.lrange(keys.aside(TENANT), 0, -1)
+    assert {b"good", b"better"} == set(redis.zrange(keys.due(TENANT), 0, -1))
+    assert ["bad"] == [job.name for job in jobs.list_all(TENANT)[1]]
 
 
 def test_tenant_whose_runs_are_spoiled_stops_no_other(jobs: Jobs, firing: Firing, redis: Redis) -> None:
@@ -338,3 +370,497 @@ def test_missing_library_is_no_tenants_fault(redis: Redis, url: str) -> None:
     with pytest.raises(LibraryMissing):
         Firing(server).step([TENANT])
     server.close()
+
+
+# -- overlap -----------------------------------------------------------------------------------------------------------
+
+
+def fire_again(jobs: Jobs, firing: Firing, redis: Redis, job: Job, times: int = 1) -> list[str]:
+    """Let a job be due as often as that, a second apart; return the ids of its runs, the oldest first."""
+    if job.name not in {stored.job.name for stored in jobs.list(TENANT)}:
+        jobs.put(job)
+    for _ in range(times):
+        number = len(run_ids(redis))
+        set_due(redis, job, server_time(redis) - 30_000 + 1_000 * number)
+        firing.step([TENANT])
+        redis.zrem(keys.due(TENANT), job.name)
+    runs = {run_id: int(run_field(redis, run_id, "due") or 0) for run_id in run_ids(redis)}
+    return sorted(runs, key=lambda run_id: runs[run_id])
+
+
+def states(redis: Redis, runs: Iterable[str]) -> list[str | None]:
+    return [run_field(redis, run_id, "state") for run_id in runs]
+
+
+def parked(redis: Redis, job: str = "report") -> list[str]:
+    entries: Any = redis.lrange(keys.parked(TENANT, job), 0, -1)
+    return [entry.decode() for entry in entries]
+
+
+def test_overlap_queues_up(jobs: Jobs, firing: Firing, store: Server, redis: Redis) -> None:
+    """Fires while the last run goes are parked, served by nobody, and go one after another as the last one ends."""
+    worker = HandWorker(store).hello()
+    runs = fire_again(jobs, firing, redis, make_job(every="1s", overlap="queue"), 3)
+
+    assert ["queued", "scheduled", "scheduled"] == states(redis, runs)
+    assert runs[1:] == parked(redis)
+    assert ["1", "1"] == [run_field(redis, run_id, "parked") for run_id in runs[1:]]
+    served = []
+    while leases := worker.fetch():
+        assert 1 == len(leases)
+        served += [run_id for run_id, _ in leases]
+        assert served[-1] == jobs.get(TENANT, "report").last_run
+        worker.finish(leases, "failed" if len(served) == 1 else "succeeded")
+
+    assert runs == served
+    assert [None] * 3 == [run_field(redis, run_id, "parked") for run_id in runs]
+    assert 0 == jobs.get(TENANT, "report").parked
+
+
+@pytest.mark.parametrize("way", ["succeeded", "failed", "dead", "cancelled", "expired", "asked", "died"])
+def test_parked_runs_go_on_however_the_last_one_ends(
+    jobs: Jobs, firing: Firing, store: Server, redis: Redis, way: str
+) -> None:
+    """Whether a worker, a caller, a death or time ends a run: the next is queued in the same step."""
+    worker = HandWorker(store).hello()
+    first, second, third = fire_again(jobs, firing, redis, make_job(every="1s", overlap="queue", expires="1h"), 3)
+    match way:
+        case "cancelled":
+            store.call("cancel", TENANT, first, "why")
+        case "expired":
+            redis.hset(keys.run(TENANT, first), "expires", 1)
+            redis.zadd(keys.expiring(TENANT), {first: 1})
+            assert 1 == firing.step([TENANT]).expired
+        case "asked":
+            leases = worker.fetch()
+            store.call("cancel", TENANT, first, "why")
+            assert ["scheduled", "scheduled"] == states(redis, [second, third])
+            worker.finish(leases, "cancelled")
+        case "died":
+            for _ in range(3):
+                worker = HandWorker(store, fetches=worker.fetches).hello()
+                ((run_id, token),) = worker.fetch()
+                assert ["scheduled", "scheduled"] == states(redis, [second, third])
+                store.call("died", TENANT, run_id, token, "")
+            assert ["dead"] == states(redis, [first])
+        case _:
+            worker.finish(worker.fetch(), way)
+
+    assert ["queued", "scheduled"] == states(redis, [second, third])
+    assert second == jobs.get(TENANT, "report").last_run
+    assert [third] == parked(redis)
+
+
+def test_a_rescued_run_still_blocks(jobs: Jobs, firing: Firing, store: Server, redis: Redis) -> None:
+    """A run that lost its worker waits again, and what is parked behind it goes on waiting."""
+    HandWorker(store).hello().fetch()
+    job = make_job(every="1s", overlap="queue")
+    fire_again(jobs, firing, redis, job)
+    worker = HandWorker(store, id="worker-2").hello()
+    worker.fetch()
+
+    assert [1, 0] == store.call("rescue", TENANT, worker.id, worker.beat())
+
+    runs = fire_again(jobs, firing, redis, job)
+    assert ["queued", "scheduled"] == states(redis, runs)
+
+
+def test_a_parked_run_can_be_cancelled_and_expires(jobs: Jobs, firing: Firing, store: Server, redis: Redis) -> None:
+    """It ends where it is, leaves the list, and is passed over."""
+    worker = HandWorker(store).hello()
+    runs = fire_again(jobs, firing, redis, make_job(every="1s", overlap="queue", expires="1h"), 4)
+    assert b"cancelled" == store.call("cancel", TENANT, runs[1], "why")
+    redis.hset(keys.run(TENANT, runs[2]), "expires", 1)
+    redis.zadd(keys.expiring(TENANT), {runs[2]: 1})
+    firing.step([TENANT])
+    assert [runs[3]] == parked(redis)
+
+    worker.finish(worker.fetch())
+
+    assert ["succeeded", "cancelled", "expired", "queued"] == states(redis, runs)
+
+
+def test_what_is_parked_and_gone_is_passed_over(jobs: Jobs, firing: Firing, store: Server, redis: Redis) -> None:
+    """A run whose hash is missing, ended or spoiled strands none behind it."""
+    worker = HandWorker(store).hello()
+    runs = fire_again(jobs, firing, redis, make_job(every="1s", overlap="queue"), 5)
+    redis.delete(keys.run(TENANT, runs[1]), keys.run(TENANT, runs[2]))
+    redis.set(keys.run(TENANT, runs[2]), "spoiled")
+    redis.hset(keys.run(TENANT, runs[3]), "state", "cancelled")
+
+    worker.finish(worker.fetch())
+
+    assert "queued" == run_field(redis, runs[4], "state")
+
+
+def test_parked_runs_are_bounded(jobs: Jobs, firing: Firing, store: Server, redis: Redis) -> None:
+    """Of a job whose last run never ends, a thousand runs wait; the next fire is skipped, on record."""
+    job = make_job(every="1s", overlap="queue")
+    (first,) = fire_again(jobs, firing, redis, job)
+    redis.rpush(keys.parked(TENANT, "report"), *(f"acme.p{number}" for number in range(1_000)))
+
+    runs = fire_again(jobs, firing, redis, job)
+
+    assert [first] == [run_id for run_id in runs if run_field(redis, run_id, "state") == "queued"]
+    assert "1000 runs of it wait already" == run_field(redis, runs[1], "error")
+    assert 1_000 == redis.llen(keys.parked(TENANT, "report"))
+    del store
+
+
+def test_cancel_running_asks_the_worker_and_waits_for_it(
+    jobs: Jobs, firing: Firing, store: Server, redis: Redis
+) -> None:
+    """The newest run goes as soon as the worker has stopped the old one; those between are cancelled."""
+    worker = HandWorker(store).hello()
+    job = make_job(every="1s", overlap="cancel_running")
+    fire_again(jobs, firing, redis, job)
+    leases = worker.fetch()
+    first, second, third = fire_again(jobs, firing, redis, job, 2)
+
+    assert ["queued", "cancelled", "scheduled"] == states(redis, [first, second, third])
+    assert [b"worker-1"] == [redis.hget(keys.run(TENANT, first), "holder")]
+    assert {first.encode()} == redis.smembers(keys.cancels(TENANT, "worker-1"))
+    assert f"a newer run replaced it: {third}" in (run_field(redis, second, "error") or "")
+    assert [] == worker.fetch()
+    worker.finish(leases, "cancelled")
+
+    assert [third] == [run_id for run_id, _ in worker.fetch()]
+    assert third == jobs.get(TENANT, "report").last_run
+
+
+def test_cancel_running_outlives_the_worker(jobs: Jobs, firing: Firing, store: Server, redis: Redis) -> None:
+    """A worker that dies while it is asked to stop ends the old run all the same, and the new one goes."""
+    worker = HandWorker(store).hello()
+    job = make_job(every="1s", overlap="cancel_running")
+    fire_again(jobs, firing, redis, job)
+    worker.fetch()
+    first, second = fire_again(jobs, firing, redis, job)
+
+    store.call("rescue", TENANT, worker.id, worker.beat())
+
+    assert ["cancelled", "queued"] == states(redis, [first, second])
+    assert second in (run_field(redis, first, "error") or "")
+
+
+@pytest.mark.parametrize("schedule", [{"every": "1s"}, {"after": "1h"}])
+def test_cancel_running_ends_what_only_waits(
+    jobs: Jobs, firing: Firing, redis: Redis, schedule: dict[str, Any]
+) -> None:
+    """A run that no worker has is cancelled at once, and the new one is queued; a fixed delay waits for that one."""
+    first, second, third = fire_again(jobs, firing, redis, make_job(**schedule, overlap="cancel_running"), 3)
+
+    assert ["cancelled", "cancelled", "queued"] == states(redis, [first, second, third])
+    assert [third.encode()] == redis.lrange(keys.queue(TENANT, TENANT, 0), 0, -1)
+    assert f"a newer run replaced it: {second}" in (run_field(redis, first, "error") or "")
+    assert (third, None) == (jobs.get(TENANT, "report").last_run, jobs.get(TENANT, "report").next_due)
+
+
+@pytest.mark.parametrize(
+    ("overlap", "then"),
+    [
+        ("skip", ["succeeded", "queued", "scheduled"]),
+        ("cancel_running", ["succeeded", "queued", "scheduled"]),
+        ("allow", ["succeeded", "queued", "queued"]),
+    ],
+)
+def test_another_overlap_strands_nobody(
+    jobs: Jobs, firing: Firing, store: Server, redis: Redis, overlap: str, then: list[str]
+) -> None:
+    """What is parked goes on as before, one by one; or all at once when the runs may overlap."""
+    worker = HandWorker(store).hello()
+    fire_again(jobs, firing, redis, make_job(every="1s", overlap="queue"))
+    leases = worker.fetch()
+    runs = fire_again(jobs, firing, redis, make_job(every="1s", overlap="queue"), 2)
+    jobs.put(make_job(every="1s", overlap=overlap))
+
+    worker.finish(leases)
+
+    assert then == states(redis, runs)
+    while leases := worker.fetch():
+        worker.finish(leases)
+    assert ["succeeded"] * 3 == states(redis, runs)
+
+
+def test_a_paused_job_runs_what_is_parked_and_a_deleted_one_does_not(
+    jobs: Jobs, firing: Firing, store: Server, redis: Redis
+) -> None:
+    """A pause stops fires alone; when the job is deleted, what waits for its last run ends as cancelled."""
+    worker = HandWorker(store).hello()
+    runs = fire_again(jobs, firing, redis, make_job(every="1s", overlap="queue"), 4)
+    jobs.pause(TENANT, "report")
+    worker.finish(worker.fetch())
+    assert ["succeeded", "queued", "scheduled", "scheduled"] == states(redis, runs)
+
+    jobs.delete(TENANT, "report")
+
+    assert ["queued", "cancelled", "cancelled"] == states(redis, runs[1:])
+    assert "its job was deleted" in (run_field(redis, runs[2], "error") or "")
+    assert 0 == redis.exists(keys.parked(TENANT, "report"), keys.waiting(TENANT))
+
+
+def test_a_trigger_goes_beside_what_is_parked(jobs: Jobs, firing: Firing, store: Server, redis: Redis) -> None:
+    """Whoever triggers a job does not wait for its queue, nor does the queue wait for him."""
+    worker = HandWorker(store).hello()
+    first, second = fire_again(jobs, firing, redis, make_job(every="1s", overlap="queue"), 2)
+
+    triggered = jobs.trigger(TENANT, "report")
+
+    assert ["queued", "scheduled", "queued"] == states(redis, [first, second, triggered])
+    store.call("cancel", TENANT, triggered, "enough")
+    assert ["scheduled"] == states(redis, [second])
+    worker.finish(worker.fetch(1))
+    assert ["queued"] == states(redis, [second])
+
+
+@pytest.mark.parametrize("overlap", ["skip", "queue", "cancel_running"])
+def test_racing_schedulers_never_overlap(jobs: Jobs, redis: Redis, url: str, overlap: str) -> None:
+    """Eight schedulers fire a job while workers execute, and die: never two of its runs at once, and none is lost."""
+    jobs.put(make_job(every="1s", start=0, overlap=overlap))
+    servers = [make_server(url) for _ in range(8)]
+    worker = HandWorker(make_server(url)).hello()
+
+    until = server_time(redis)
+    set_due(redis, make_job(), until - 50_000)
+
+    def fire(server: Server) -> None:
+        firing = Firing(server)
+        while jobs_due(redis) <= until:
+            firing.step([TENANT])
+
+    served: list[str] = []
+    with ThreadPoolExecutor(8) as pool:
+        fires = [pool.submit(fire, server) for server in servers]
+        while not all(each.done() for each in fires):
+            leases = worker.fetch()
+            assert len(leases) <= 1
+            served += [run_id for run_id, _ in leases]
+            if len(served) % 3:
+                worker.finish(leases)
+            else:
+                worker.server.call("rescue", TENANT, worker.id, worker.beat())
+                worker.hello()
+    while leases := worker.fetch():
+        assert 1 == len(leases)
+        served += [run_id for run_id, _ in leases]
+        worker.finish(leases)
+    for server in [*servers, worker.server]:
+        server.close()
+
+    ran = [run_id for run_id in run_ids(redis) if run_field(redis, run_id, "state") == "succeeded"]
+    assert set(served) >= set(ran)
+    assert {"succeeded", "skipped", "cancelled"} >= set(states(redis, run_ids(redis)))
+    assert "cancelled" not in states(redis, served) or overlap == "cancel_running"
+    assert [] == parked(redis)
+    assert overlap != "queue" or len(ran) == len(run_ids(redis))
+    assert 50 <= len(run_ids(redis)) <= 60
+
+
+# -- misfire -----------------------------------------------------------------------------------------------------------
+
+
+def missed(jobs: Jobs, redis: Redis, job: Job, late: int) -> int:
+    """Put a job that was due `late` ms ago and since; return that instant."""
+    jobs.put(job)
+    assert isinstance(job.schedule, Every)
+    assert job.schedule.start is not None
+    due = job.schedule.start + (server_time(redis) - late - job.schedule.start) // 1_000 * 1_000
+    set_due(redis, job, due)
+    return due
+
+
+def test_misfire_skip_makes_a_record_alone(jobs: Jobs, firing: Firing, redis: Redis) -> None:
+    """What was missed is not executed; one skipped run says so, and the job is due next in the future."""
+    due = missed(jobs, redis, make_job(every="1s", start=0, misfire="skip", overlap="allow"), 600_000)
+
+    report = firing.step([TENANT])
+
+    (run_id,) = run_ids(redis)
+    assert (0, 1) == (report.fired, report.skipped)
+    assert ("skipped", str(due)) == (run_field(redis, run_id, "state"), run_field(redis, run_id, "due"))
+    assert "missed by 10m: misfire is skip" == run_field(redis, run_id, "error")
+    assert (report.next[TENANT] or 0) > server_time(redis) - 1_000
+
+
+def test_misfire_skip_of_a_fixed_delay_goes_on(jobs: Jobs, firing: Firing, redis: Redis) -> None:
+    """No run ends that it could wait for: it is due a delay from now."""
+    jobs.put(make_job(after="5s", misfire="skip"))
+    set_due(redis, make_job(), server_time(redis) - 120_000)
+
+    assert 1 == firing.step([TENANT]).skipped
+
+    assert 0 < (jobs.get(TENANT, "report").next_due or 0) - server_time(redis) <= 5_000
+
+
+@pytest.mark.parametrize("overlap", ["queue", "allow"])
+def test_misfire_all_makes_up_for_a_hundred(jobs: Jobs, redis: Redis, url: str, overlap: str) -> None:
+    """However many schedulers see it: a run for each of the first hundred, one record for the rest, ten a second."""
+    due = missed(jobs, redis, make_job(every="1s", start=0, misfire="all", overlap=overlap), 600_000)
+    gate = Barrier(8)
+    servers = [Gated(url, gate) for _ in range(8)]
+
+    with ThreadPoolExecutor(8) as pool:
+        reports = list(pool.map(lambda server: Firing(server).step([TENANT]), servers))
+    now = server_time(redis)
+    for server in servers:
+        server.close()
+
+    runs = {int(run_field(redis, run_id, "due") or 0): run_id for run_id in run_ids(redis)}
+    record = runs.pop(max(runs))
+    assert [due + 1_000 * number for number in range(100)] == sorted(runs)
+    assert (100, 1) == (sum(report.fired for report in reports), sum(report.skipped for report in reports))
+    assert "skipped" == run_field(redis, record, "state")
+    told = run_field(redis, record, "error") or ""
+    assert told.startswith(("missed 440 instants from", "missed 441 instants from"))
+    assert told.endswith("misfire all makes up for 100")
+    if overlap == "queue":
+        assert [runs[each] for each in sorted(runs)[1:]] == parked(redis)
+    else:
+        delayed: Any = redis.zrange(keys.delayed(TENANT, TENANT), 0, -1, withscores=True)
+        waits = [int(at) for _, at in delayed]
+        assert [100] * 98 == [later - sooner for sooner, later in pairwise(waits)]
+        assert now - 5_000 < waits[-1] - 9_900 <= now
+    assert 58_000 <= now - jobs_due(redis) <= 62_000
+
+
+class Told(Server):
+    """A connection that keeps what `fire` was told."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.fires: list[Sequence[Any]] = []
+
+    def calls(self, moves: Iterable[tuple[str, str, Sequence[Any]]]) -> list[Any]:
+        asked = list(moves)
+        self.fires.extend(arguments for move, _, arguments in asked if move == "fire")
+        return super().calls(asked)
+
+
+def test_what_makes_up_for_a_job_is_claimed_in_one_call(jobs: Jobs, redis: Redis, url: str) -> None:
+    """Between two calls another scheduler might look, and make up for a hundred more."""
+    for number in range(40):
+        missed(jobs, redis, make_job(f"a{number}", every="1s", start=0, overlap="allow"), 900_000)
+    for name in ("b", "c"):
+        missed(jobs, redis, make_job(name, every="1s", start=0, misfire="all", overlap="allow"), 600_000)
+    server = Told(url)
+
+    assert 240 == Firing(server).step([TENANT]).fired
+    server.close()
+
+    told = [set(arguments[::5]) for arguments in server.fires]
+    assert 2 == len(told)
+    assert set() == told[0] & told[1]
+    assert [141, 101] == [len(arguments) // 5 for arguments in server.fires]
+
+
+def jobs_due(redis: Redis) -> float:
+    """When the job is due next."""
+    return redis.zscore(keys.due(TENANT), "report") or 0.0
+
+
+def test_many_missed_jobs_are_made_up_for_in_turn(jobs: Jobs, firing: Firing, redis: Redis) -> None:
+    """A step makes up for a bounded number of instants; the jobs that are left come in the next, at once."""
+    jobs.put_many(
+        make_job(f"j{number}", tenant=tenant, cron="* * * * * *", misfire="all", overlap="allow")
+        for tenant in ("aaa", "bbb")
+        for number in range(10)
+    )
+    at = server_time(redis) // 1_000 * 1_000 - 3_600_000
+    for tenant in ("aaa", "bbb"):
+        redis.zadd(keys.due(tenant), {f"j{number}": at for number in range(10)})
+    reports = [firing.step(["aaa", "bbb"])]
+    assert at == reports[0].next["bbb"]
+
+    while sum(report.skipped for report in reports) < 20:
+        reports.append(firing.step(["aaa", "bbb"]))
+
+    assert all(report.fired <= 1_200 for report in reports)
+    made = [run_id for tenant in ("aaa", "bbb") for run_id in run_ids(redis, tenant)]
+    assert len(made) >= 20 * 101
+
+
+def test_skipped_runs_are_bounded_by_themselves(jobs: Jobs, firing: Firing, store: Server, redis: Redis) -> None:
+    """A thousand are kept a tenant, the newest: so they never push what was executed out of the history."""
+    job = make_job(every="1s")
+    (first,) = fire_again(jobs, firing, redis, job)
+    oldest = fire_again(jobs, firing, redis, job)[1]
+    redis.rpush(keys.skipped(TENANT), *(f"acme.s{number}" for number in range(999)))
+
+    runs = fire_again(jobs, firing, redis, job)
+
+    assert [first, runs[1]] == runs
+    assert 0 == redis.exists(keys.run(TENANT, oldest))
+    assert [runs[1].encode()] == redis.zrange(keys.ended(TENANT), 0, -1)
+    assert 1_000 == redis.llen(keys.skipped(TENANT))
+    del store
+
+
+# -- what waits for a run that is gone ---------------------------------------------------------------------------------
+
+
+def test_a_fixed_delay_whose_run_is_gone_goes_on(jobs: Jobs, firing: Firing, redis: Redis) -> None:
+    """A run that a restored backup or a trimmed history lacks never ends: the next look begins the delay anew."""
+    (run_id,) = fire_again(jobs, firing, redis, make_job(after="5s"))
+    assert {TENANT: None} == firing.step([TENANT]).next
+    redis.delete(keys.run(TENANT, run_id))
+
+    report = firing.step([TENANT])
+
+    due = jobs.get(TENANT, "report").next_due
+    assert due is not None
+    assert {TENANT: due} == report.next
+    assert 0 < due - server_time(redis) <= 5_000
+    assert 0 == redis.exists(keys.waiting(TENANT))
+
+
+def test_parked_runs_whose_last_one_is_gone_go_on(jobs: Jobs, firing: Firing, redis: Redis) -> None:
+    """The next look lets the first of them go, and the others after it."""
+    runs = fire_again(jobs, firing, redis, make_job(every="1s", overlap="queue"), 3)
+    redis.delete(keys.run(TENANT, runs[0]))
+
+    firing.step([TENANT])
+    firing.step([TENANT])
+
+    assert ["queued", "scheduled"] == states(redis, runs[1:])
+    assert runs[1] == jobs.get(TENANT, "report").last_run
+
+
+def test_a_fire_does_not_overtake_what_is_parked(jobs: Jobs, firing: Firing, store: Server, redis: Redis) -> None:
+    """When the last run is gone, those that waited for it go first, though the fire comes before the next look."""
+    runs = fire_again(jobs, firing, redis, make_job(every="1s", overlap="queue"), 2)
+    redis.delete(keys.run(TENANT, runs[0]))
+    set_due(redis, make_job(), 1_000)
+
+    assert [1] == store.call("fire", TENANT, "report", 1_000, 1, "", "acme.late")
+
+    assert ["queued", "scheduled"] == states(redis, [runs[1], "acme.late"])
+    assert ["acme.late"] == parked(redis)
+
+
+def test_many_that_wait_are_all_looked_at(jobs: Jobs, firing: Firing, redis: Redis) -> None:
+    """Few in one look, which then says that it wants to come again before long."""
+    jobs.put_many(make_job(f"j{number}", after="1h") for number in range(100))
+    set_all = {f"j{number}": server_time(redis) - 1_000 for number in range(100)}
+    redis.zadd(keys.due(TENANT), set_all)
+    assert 100 == firing.step([TENANT]).fired
+    redis.delete(*(keys.run(TENANT, run_id) for run_id in run_ids(redis)))
+
+    report = firing.step([TENANT])
+    instant = report.next[TENANT]
+
+    assert instant is not None
+    assert 1_000 < instant - server_time(redis) <= 5_000
+    assert 16 == redis.zcard(keys.due(TENANT))
+    eventually(lambda: firing.step([TENANT]) and redis.zcard(keys.due(TENANT)) == 100)
+
+
+def test_what_waits_and_is_paused_deleted_or_spoiled_is_forgotten(jobs: Jobs, firing: Firing, redis: Redis) -> None:
+    """It is looked at once more and not again."""
+    jobs.put(make_job("paused", after="1h"))
+    jobs.pause(TENANT, "paused")
+    redis.set(keys.job(TENANT, "spoiled"), "spoiled")
+    redis.sadd(keys.waiting(TENANT), "paused", "deleted", "spoiled")
+
+    report = firing.step([TENANT])
+
+    assert ({}, {TENANT: None}) == (report.failed, report.next)
+    assert 0 == redis.exists(keys.waiting(TENANT))

@@ -3,20 +3,24 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import contextmanager
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from eventually import eventually
 from factories import TENANT, HandWorker, enqueue, make_job, make_server, run_field, run_ids, server_time, set_due
 from redis import Redis
-from taglane.errors import ServerUnavailable
+from taglane.errors import Refused, ServerUnavailable
+from taglane.runtime.health import State
 from taglane.store import functions, keys
 from taglane.store.jobs import Jobs
 from taglane_scheduler.care.rescue import Rescue
 from taglane_scheduler.embedded import EmbeddedServer, free_port
 from taglane_scheduler.firing import loop as loop_module
+from taglane_scheduler.firing.clock import Reading
 from taglane_scheduler.firing.firing import Firing
 from taglane_scheduler.firing.loop import SchedulerLoop
+from taglane_scheduler.firing.peers import goes_first
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -230,7 +234,9 @@ def test_two_schedulers_share(jobs: Jobs, redis: Redis, url: str) -> None:
 def test_survivor_takes_over(store: Server, jobs: Jobs, redis: Redis, told_by: str) -> None:
     """Who comes second for a tenant fires half a second later than the first would have, if that one is dead."""
     loop, stopping = make_loop(store), threading.Event()
-    redis.hset(keys.SCHEDULERS, mapping={f"dead-{number}": 1 for number in range(1000)})  # one ranks first
+    me = loop._peers.me  # noqa: SLF001 - it is made of chance
+    first = next(name for name in map("dead-{}".format, count()) if goes_first(name, {me}, TENANT))
+    redis.hset(keys.SCHEDULERS, first, 1)
     if told_by == "wake":
         loop.step()
     jobs.put(make_job(at=server_time(redis) + AHEAD))
@@ -282,6 +288,76 @@ def test_server_that_comes_back_empty(binary: ServerBinary, caplog: pytest.LogCa
             eventually(lambda: run_ids(redis))
 
     assert 1 == caplog.text.count("server_lost")
+
+
+def test_a_credential_that_is_refused_later_is_tried_again(
+    binary: ServerBinary, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A server that has just taken over may not know its users yet: a scheduler that has worked bears that."""
+    with EmbeddedServer(binary=binary) as own, Redis.from_url(own.url) as redis, running(own.url):
+        redis.config_set("requirepass", "another")
+        redis.client_kill_filter(skipme=True)
+        eventually(lambda: "server_lost" in caplog.text)
+
+        redis.config_set("requirepass", own.password)
+
+        eventually(lambda: "server_back" in caplog.text)
+    assert "the server refused the login" in caplog.text
+
+
+def test_a_credential_that_never_worked_ends_it_at_once(url: str) -> None:
+    """Waiting mends no wrong password."""
+    server = make_server(url.replace("redis://:", "redis://:not-"), load=False)
+
+    with pytest.raises(Refused):
+        make_loop(server).run(threading.Event())
+
+    server.close()
+
+
+def test_holds_fire_while_the_clocks_are_apart(
+    store: Server, jobs: Jobs, redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A server whose clock is not where we reckon it is asked to fire nothing; that is said once, and no wait spins."""
+    loop, stopping = make_loop(store), threading.Event()
+    at = time.monotonic()
+    loop._clock.take(Reading(server_time(redis) + 3_600_000, at, at, time.time() * 1000))  # noqa: SLF001
+    jobs.put(make_job(every="1h"))
+    set_due(redis, make_job(), server_time(redis) - 1)
+
+    for _ in range(3):
+        assert [] == loop.step().tenants
+        began = time.monotonic()
+        loop.wait(stopping)
+        assert time.monotonic() - began > 0.1
+
+    assert loop.holds_fire
+    assert [] == run_ids(redis)
+    assert 1 == caplog.text.count("clock_apart by_ms=-3")
+    loop.close()
+
+
+def test_alarm_is_repeated(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that stays apart is told of again and again; its return, once."""
+    monkeypatch.setattr(loop_module, "ALARM_S", 0.0)
+    alarm = loop_module.Alarm()
+
+    for apart in (None, 7_000.0, 7_000.0, None, None):
+        alarm.tell(apart)
+
+    assert ["clock_apart", "clock_apart", "clock_agrees"] == [text.split()[0] for text in caplog.messages]
+
+
+def test_says_how_it_is(store: Server, url: str) -> None:
+    """What a loop tells of itself: it has not stepped; it serves; it takes no more work."""
+    loop = make_loop(store)
+    assert State.STARTING is loop.pulse.state
+
+    with running(url) as serving:
+        eventually(lambda: serving.pulse.state is State.SERVING)
+        assert {"server": "ok", "work": "ok"} == serving.pulse.ready_checks()
+
+    assert State.TAKES_NO_WORK is serving.pulse.state
 
 
 def test_patience_ends() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from factories import make_server
+from factories import make_server, server_time
 from hypothesis import given
 from hypothesis import strategies as st
 from taglane.store import keys
@@ -70,6 +70,13 @@ def test_the_dead_are_struck_out(store: Server, redis: Redis) -> None:
 
     assert set() == one.others
     assert [b"one"] == redis.hkeys(keys.SCHEDULERS)
+
+
+def test_a_beat_tells_the_servers_time(store: Server, redis: Redis) -> None:
+    """In ms, as everything that is the server's."""
+    before = server_time(redis)
+
+    assert before <= Peers(store).beat(0) <= server_time(redis)
 
 
 def test_leave(store: Server, redis: Redis) -> None:

@@ -1,16 +1,26 @@
 from __future__ import annotations
 
+from itertools import pairwise
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from taglane.model.names import fired_run_id
 from taglane.model.schedule import After, At, Cron, Every, Schedule, to_json
-from taglane_scheduler.firing.planner import GRACE_MS, Claim, DueJob, plan
+from taglane_scheduler.firing.planner import GRACE_MS, MADE_UP, PACE_MS, Claim, DueJob, plan
 
 NOW = 1_795_348_800_000  # 2026-11-22T12:00:00Z
 
 
-def due_job(schedule: Schedule, due: int, name: str = "report") -> DueJob:
-    return DueJob(name, due, "3", "1700000000000", to_json(schedule))
+def due_job(schedule: Schedule, due: int, name: str = "report", misfire: str = "") -> DueJob:
+    return DueJob(name, due, "3", "1700000000000", to_json(schedule), misfire)
+
+
+def made_up(schedule: Schedule, due: int, now: int = NOW) -> tuple[list[Claim], list[Claim]]:
+    """The claims of a job whose misfire is all: those that run, and those that are a record alone."""
+    claims = plan("acme", [due_job(schedule, due, misfire="all")], now=now).claims
+    return [claim for claim in claims if not claim.skipped], [claim for claim in claims if claim.skipped]
 
 
 def one_claim(schedule: Schedule, due: int, now: int = NOW) -> Claim:
@@ -98,3 +108,93 @@ def test_unreadable_schedules_stop_no_other() -> None:
 
     assert ["report"] == [claim.job for claim in planned.claims]
     assert [job.name for job in spoiled] == planned.unreadable
+
+
+@pytest.mark.parametrize("misfire", ["skip", "all"])
+def test_within_the_grace_nothing_is_missed(misfire: str) -> None:
+    """Whatever a job says of what is missed: a due that is a minute late is an ordinary one."""
+    job = due_job(Every(interval=1_000, anchor=0), NOW - GRACE_MS, misfire=misfire)
+
+    planned = plan("acme", [job], now=NOW)
+
+    assert [(NOW - GRACE_MS + 1_000, 0, "")] == [(each.next_due, each.delay, each.skipped) for each in planned.claims]
+    assert 0 == planned.calls
+
+
+def test_skip_is_due_next_in_the_future() -> None:
+    """What was missed makes a record; a job that is due once is over."""
+    (claim,) = plan("acme", [due_job(Cron(expr="* * * * *"), NOW - 600_000, misfire="skip")], now=NOW + 1).claims
+    (once,) = plan("acme", [due_job(At(instant=NOW), NOW, misfire="skip")], now=NOW + 61_000).claims
+    (after,) = plan("acme", [due_job(After(delay=5_000), NOW, misfire="skip")], now=NOW + 61_500).claims
+
+    assert (NOW + 60_000, "missed by 10m: misfire is skip") == (claim.next_due, claim.skipped)
+    assert (None, "missed by 1m1s: misfire is skip") == (once.next_due, once.skipped)
+    assert NOW + 66_000 == after.next_due
+
+
+@given(st.integers(1, 120), st.integers(0, 10**6), st.integers(0, 999))
+def test_all_makes_up_for_each_of_a_fixed_rate(seconds: int, late: int, odd: int) -> None:
+    """Each missed instant up to a hundred, paced; one record says how many more there were; then comes the grace."""
+    interval, due = seconds * 1_000, NOW - late * 1_000 - odd
+    runs, records = made_up(Every(interval=interval, anchor=due), due)
+
+    missed = list(range(due, NOW - GRACE_MS, interval))[: MADE_UP + 1]
+    if not missed:
+        assert [(due, 0)] == [(claim.due, claim.delay) for claim in runs]
+        return
+    assert missed[:MADE_UP] == [claim.due for claim in runs]
+    assert [PACE_MS * number for number in range(len(runs))] == [claim.delay for claim in runs]
+    chain = [*runs, *records]
+    assert all(before.next_due == after.due for before, after in pairwise(chain))
+    assert all(claim.run_id == fired_run_id("acme", "report", "1700000000000", claim.due) for claim in chain)
+    following = chain[-1].next_due
+    assert following is not None
+    assert NOW - GRACE_MS <= following < NOW - GRACE_MS + interval
+    assert len(missed) - len(runs) == len(records)
+    for record in records:
+        count = len(range(record.due, NOW - GRACE_MS, interval))
+        assert record.skipped.startswith(f"missed {count} instant")
+
+
+@pytest.mark.parametrize(
+    ("late", "told"),
+    [
+        (100 * 60_000, None),
+        (102 * 60_000, "missed 1 instant from 2026-11-22T11:58:00Z to 2026-11-22T11:59:00Z"),
+        (201 * 60_000, "missed 100 instants from"),
+        (202 * 60_000, "missed more than 100 instants from"),
+        (9_999 * 60_000, "missed more than 100 instants from"),
+    ],
+)
+def test_all_of_a_cron_counts_no_further_than_it_has_to(late: int, told: str | None) -> None:
+    """The record says how many were dropped, or that there were more than are worth counting."""
+    runs, records = made_up(Cron(expr="* * * * *"), NOW - late)
+
+    assert min(100, late // 60_000 - 1) == len(runs)
+    assert [told is not None] == [len(records) == 1]
+    for record in records:
+        assert record.skipped.startswith(told or "-")
+        assert record.next_due == NOW - GRACE_MS
+
+
+def test_all_ends_with_the_window() -> None:
+    """An end that was missed too is an end; a job that is due once is made up for once."""
+    runs, records = made_up(Every(interval=1_000, anchor=0, end=NOW - 190_000), NOW - 300_000)
+    assert (100, 10, None) == (len(runs), int(records[0].skipped.split()[1]), records[0].next_due)
+
+    runs, records = made_up(Every(interval=1_000, anchor=0, end=NOW - 295_000), NOW - 300_000)
+    assert (5, [], None) == (len(runs), records, runs[-1].next_due)
+
+    assert ([NOW], []) == tuple([claim.due for claim in each] for each in made_up(At(instant=NOW), NOW, NOW + 10**6))
+    assert [Claim("report", NOW, "3", None, None)] == made_up(After(delay=1_000, end=NOW), NOW, NOW + 10**6)[0]
+
+
+def test_what_a_step_makes_up_for_is_bounded() -> None:
+    """Jobs for which no calls are left wait for the next step; all others are planned all the same."""
+    late: Any = [due_job(Cron(expr="* * * * *"), NOW - 10**8 + number, f"j{number}", "all") for number in range(9)]
+
+    planned = plan("acme", [*late, due_job(At(instant=NOW), NOW)], now=NOW, calls=450)
+
+    assert ["j0", "j1", "j2", "report"] == sorted({claim.job for claim in planned.claims})
+    assert NOW - 10**8 + 3 == planned.left
+    assert 450 <= planned.calls <= 660

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kombu.serialization import dumps
 from taglane.errors import BadParams
-from taglane.model.envelope import ENDED_TASK, HEADER, Delivery, of_call, pack, unpack
+from taglane.model.envelope import ENDED_TASK, HEADER, Delivery, first_try, next_try, of_call, pack, unpack
+from taglane.model.retry import Retry
 
 APP = Celery("envelopes", set_as_current=False)
 
@@ -176,3 +177,61 @@ def test_an_envelope_that_is_none_is_an_error(envelope: str) -> None:
     """Of the kinds that the transport takes for an unreadable run."""
     with pytest.raises((ValueError, KeyError, TypeError, AttributeError)):
         deliver(envelope)
+
+
+@pytest.mark.parametrize(
+    ("envelope", "anew"),
+    [
+        (
+            '{"b":"[[],{},{}]","h":{"retries":3,"shadow":"x"},"r":{"attempts":5}}',
+            '{"b":"[[],{},{}]","h":{"shadow":"x"},"r":{"attempts":5}}',
+        ),
+        ('{"b":"[[],{},{}]","h":{"retries":0}}', ""),
+        ('{"b":"[[],{},{}]"}', ""),
+        ("{", ""),
+        ("[]", ""),
+    ],
+)
+def test_a_run_that_is_run_anew_has_had_no_try(envelope: str, anew: str) -> None:
+    """The rest is as it was; nothing is made of what needs no change, or can't be read."""
+    assert anew == first_try(envelope.encode())
+
+
+POLICY = Retry(attempts=4, delay=50, on=("ValueError",))
+
+
+def test_a_policy_and_limits_reach_the_worker() -> None:
+    """As they were given: seconds for Celery, hard before soft."""
+    message = deliver(of_call({"n": 1}, retry=POLICY, timeout=1_500, soft_timeout=500))
+
+    assert POLICY == Retry.from_fields(message["headers"][HEADER]["retry"])
+    assert [1.5, 0.5] == message["headers"]["timelimit"]
+
+
+def test_the_next_try_is_the_same_with_one_more_behind_it() -> None:
+    """Its arguments, its limits and its policy stay."""
+    first = of_call({"n": 1}, retry=POLICY, timeout=1_500)
+    third = next_try(next_try(first.encode()).encode())
+
+    before, after = deliver(first), deliver(third)
+    assert 2 == after["headers"].pop("retries")
+    assert before == after
+
+
+def test_a_task_that_asks_for_another_try_keeps_the_policy() -> None:
+    """Which Celery's own message does not know."""
+    envelope, _ = pack(make_message([], {}, retries=1), POLICY.fields())
+
+    assert POLICY == Retry.from_fields(deliver(envelope)["headers"][HEADER]["retry"])
+
+
+def test_what_tells_of_an_end_has_no_policy() -> None:
+    """It raises on purpose, in the name of a run that had one."""
+    assert "retry" not in deliver(of_call({}, retry=POLICY), ended="dead", of="one")["headers"][HEADER]
+
+
+@pytest.mark.parametrize("policy", ["[]", "5", "{}", '{"attempts":0}', '{"attempts":"x"}', '{"attempts":2,"x":1}'])
+def test_a_policy_that_is_none_is_an_error(policy: str) -> None:
+    """A tenant may have written it."""
+    with pytest.raises((ValueError, TypeError)):
+        deliver(f'{{"b":"[[],{{}},{{}}]","r":{policy}}}')

@@ -6,7 +6,18 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from taglane.model.run import ENDED, FIELDS, STATES, RunInfo, describe_error, from_fields, read_outcome
+from taglane.model.run import (
+    BRIEF,
+    ENDED,
+    FIELDS,
+    STATES,
+    RunInfo,
+    Try,
+    describe_error,
+    from_fields,
+    read_outcome,
+    read_tries,
+)
 
 
 def make_fields(**fields: str) -> list[bytes | None]:
@@ -84,6 +95,65 @@ def test_a_run_that_failed() -> None:
 def test_what_the_server_says_of_an_end() -> None:
     """A run that no worker ended has the server's reason as its error."""
     assert "worker w died in it; deaths: 3" == make_run(state="dead", error="worker w died in it; deaths: 3").error
+
+
+def test_what_the_server_says_overrules_an_earlier_attempt() -> None:
+    """A run that failed, was tried again and killed its workers has died of that, not of the first error."""
+    run = make_run(state="dead", error="worker w died in it; deaths: 3", result='{"e":"no","tb":"Traceback"}')
+
+    assert ("worker w died in it; deaths: 3", None) == (run.error, run.traceback)
+
+
+DIED = '{"n":1,"w":"w1","s":1100,"t":1200,"h":"died","e":"its worker died"}'
+
+
+def test_the_attempts_of_a_run() -> None:
+    """Those that are on record, and the last one, which the run itself tells of."""
+    first = Try(1, "w1", 1_100, 1_200, "died", "its worker died", None)
+    later = {"tries": DIED, "attempts": "2", "holder": "w2", "result": '{"e":"no","tb":"Traceback"}'}
+
+    waiting, going, over = (
+        make_run(tries=DIED, attempts="1", holder="w1"),
+        make_run(**later, state="running", started_at="1300"),
+        make_run(**later, state="failed", started_at="1300", finished_at="1400"),
+    )
+
+    assert ((first,), (first,)) == (waiting.tries, waiting.attempts)
+    assert ("running", 1_300, None) == (going.attempts[1].how, going.attempts[1].started_at, going.attempts[1].ended_at)
+    assert (first, Try(2, "w2", 1_300, 1_400, "failed", "no", "Traceback")) == over.attempts
+
+
+def test_an_attempt_that_ended_its_run_is_told_once() -> None:
+    """The death that made a dead letter is on record already."""
+    run = make_run(state="dead", tries=DIED, attempts="1", holder="w1", started_at="1100")
+
+    assert run.tries == run.attempts
+
+
+def test_a_run_without_an_attempt() -> None:
+    """One that waits, or was held by a worker that did not start it, has none."""
+    assert () == make_run().attempts == make_run(attempts="1", holder="w1").attempts
+
+
+def test_a_list_leaves_the_tries_out() -> None:
+    """They may be large."""
+    values = make_fields(attempts="2")[: len(BRIEF)]
+
+    run = from_fields("acme.1", "acme", values)
+
+    assert run is not None
+    assert (2, ()) == (run.attempt, run.tries)
+
+
+@given(st.binary() | st.lists(st.sampled_from([DIED.encode(), b"{", b"5", b'{"n":"x"}', b'{"n":7,"w":5,"s":"x"}'])))
+def test_whatever_is_stored_as_tries_can_be_read(stored: bytes | list[bytes]) -> None:
+    """What is no try is passed over, and hides no other."""
+    lines = stored if isinstance(stored, list) else [stored]
+
+    found = read_tries(b"\n".join(lines))
+
+    assert lines.count(DIED.encode()) == sum(each.worker == "w1" for each in found)
+    assert all(isinstance(each.attempt, int) for each in found)
 
 
 def test_a_replaced_run_goes_on() -> None:

@@ -1,5 +1,6 @@
 """When each kind of schedule is due, and how it is written down."""
 
+import json
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from taglane.model.schedule import (
     describe,
     from_fields,
     from_json,
+    is_of_ours,
     next_due,
     to_json,
     upcoming,
@@ -186,3 +188,11 @@ def _values(schedule: Schedule) -> dict[str, Any]:
         case _:
             own = {}
     return own | {"start": schedule.start}
+
+
+def test_what_a_newer_version_knows_is_told_from_what_is_spoiled() -> None:
+    """An unknown kind, or an unknown field of a known one, is not of ours; a kind that is no text is nobody's."""
+    assert is_of_ours(json.loads(to_json(Every(interval=1_000, anchor=0))))
+    assert not is_of_ours({"kind": "window"})
+    assert not is_of_ours({"kind": "every", "interval": 1_000, "except": []})
+    assert is_of_ours({"kind": 5, "except": []})

@@ -20,10 +20,10 @@ def make_app(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Celery]:
     for module in runtime_app._modules_with_ids():  # noqa: SLF001
         monkeypatch.setattr(module, "uuid", module.uuid)
 
-    def make(configure: Callable[[Celery], Any] = lambda _: None) -> Celery:
+    def make(configure: Callable[[Celery], Any] = lambda _: None, url: str = URL) -> Celery:
         app = Celery("installed", set_as_current=False)
         configure(app)
-        return taglane.install(app, URL)
+        return taglane.install(app, url)
 
     return make
 
@@ -32,6 +32,13 @@ def test_a_task_is_acknowledged_when_it_has_ended(make_app: Callable[..., Celery
     """Unless the application says otherwise, a task of a dead worker runs again."""
     conf = make_app().conf
     assert (True, True) == (conf.task_acks_late, conf.task_reject_on_worker_lost)
+
+
+def test_several_sentinels_are_one_broker_to_celery(make_app: Callable[..., Celery]) -> None:
+    """It takes no url of several hosts: it is shown the first, and no credential."""
+    app = make_app(url="sentinel://taglane-acme:secret@h1:7001,h2:7002/0?master=main&sentinel_password=secret")
+
+    assert "taglane://h1:7001//" == app.connection_for_write().as_uri(include_password=True)
 
 
 class Settings:

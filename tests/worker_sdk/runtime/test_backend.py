@@ -11,7 +11,9 @@ from celery.app.task import Context
 from celery.exceptions import TaskRevokedError, WorkerLostError
 from celery.result import GroupResult
 from factories import make_server
+from kombu.exceptions import EncodeError
 from taglane.runtime import app as runtime_app
+from taglane.runtime import backend
 from taglane.store import keys
 
 if TYPE_CHECKING:
@@ -147,3 +149,40 @@ def test_a_saved_group_is_found_by_its_id(app: Celery) -> None:
     assert ["acme.a"] == [each.id for each in GroupResult.restore("acme.group", app=app)]
     app.backend.delete_group("acme.group")
     assert GroupResult.restore("acme.group", app=app) is None
+
+
+def test_a_result_over_the_limit_is_an_error(app: Celery, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names both sizes, and what the limit is called; so does a part of a chord, of a task that keeps no result."""
+    monkeypatch.setattr(backend, "result_limit", lambda: 2_000)
+    message = "takes 3008 bytes, over the limit of 2000 \\(TAGLANE_RESULT_LIMIT\\)"
+    with pytest.raises(EncodeError, match=message):
+        app.backend.store_result(RUN, "x" * 3_000, "SUCCESS")
+    with pytest.raises(EncodeError, match="over the limit of 2000"):
+        count_part(app, 0, RUN, result="x" * 3_000)
+    assert not redis.exists(keys.run("acme", RUN))
+
+
+def test_an_error_over_the_limit_is_cut(app: Celery, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the beginning of what it says, and the end of its traceback, where it was raised."""
+    monkeypatch.setattr(backend, "result_limit", lambda: 2_000)
+    app.backend.store_result(RUN, ValueError("x" * 10_000), "FAILURE", traceback="y" * 70_000 + "here")
+
+    result = app.AsyncResult(RUN)
+    assert "x" * 4_096 + "... (10000 characters)" == str(result.result)
+    assert result.traceback.startswith("... (4468 characters before)")
+    assert result.traceback.endswith("here")
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (float("nan"), "Out of range float values"),
+        (float("-inf"), "Out of range float values"),
+        (object(), "Object of type object"),
+        ({1, 2}, "Object of type set"),
+    ],
+)
+def test_what_json_cant_hold(app: Celery, value: Any, why: str) -> None:
+    """NaN and Infinity too: Python would write them, and no other reader take them."""
+    with pytest.raises(EncodeError, match=why):
+        app.backend.encode([value])

@@ -573,3 +573,27 @@ def test_in_the_pool(held: Holdings) -> None:
     held.applied("acme.unknown")
     held.began("acme.unknown")
     assert not held.is_in_pool("acme.unknown")
+
+
+def test_what_is_abandoned_is_not_spoken_of(held: Holdings) -> None:
+    """A process that ends says what has ended before; the rest goes back when it leaves."""
+    held.receive(make_deliveries(3))
+    for _ in range(2):
+        held.take()
+    held.settle("acme.1", SUCCEEDED)
+
+    assert 2 == held.abandon()
+    held.settle("acme.2", SUCCEEDED)
+    assert [["acme.1"]] == [given[::6] for move, given in held.pack(9) if move == "finish"]
+    assert not held.serving
+    assert held.renewal()[1:] == [0]
+
+
+def test_whether_something_is_executed(held: Holdings) -> None:
+    """What waits in the inbox is not."""
+    held.receive(make_deliveries(1))
+    assert not held.is_executing()
+    held.take()
+    assert held.is_executing()
+    held.settle("acme.1", SUCCEEDED)
+    assert not held.is_executing()

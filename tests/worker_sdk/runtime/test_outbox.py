@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from factories import make_held
 from taglane.runtime.carry import Outcome
@@ -29,6 +31,19 @@ def said(outcome: Outcome, *, ran: float | None = 0.25, last: bool = False) -> l
 def test_each_outcome_is_a_move(outcome: Outcome, call: Call) -> None:
     """With the token of the lease."""
     assert [call] == said(outcome)
+
+
+def test_a_try_by_policy_is_the_same_again() -> None:
+    """After the wait, at the step that it has; the message counts one try more."""
+    held, outbox = make_held(), Outbox()
+    held.delivery = replace(held.delivery, envelope=b'{"b":"[[],{},{}]"}')
+    outbox.end(held, Outcome("retry", '{"e":"x"}', wait=1_500), 0.25)
+
+    ((move, given),) = outbox.pack(10)
+
+    assert "retry" == move
+    assert ["acme.1", 1, "+1500", '{"e":"x"}', "a.b", "acme", ""] == [*given[:3], *given[4:]]
+    assert '"retries":1' in given[3]
 
 
 def test_what_never_began_has_no_duration() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,6 +30,7 @@ class Request:
 
     def __init__(self) -> None:
         self.id = RUN
+        self.task = SimpleNamespace(acks_late=True)
         self.heard: list[str] = []
 
     def on_accepted(self, pid: int, accepted_at: float) -> None:
@@ -105,6 +107,17 @@ def test_our_pools_go_by_celerys_names() -> None:
 
     for name, pool in {"prefork": Prefork, "processes": Prefork, "threads": Threads, "solo": Solo}.items():
         assert pool is concurrency.get_implementation(name)
+
+
+def test_a_task_that_acknowledges_early_says_so_when_it_begins(held: Holdings, request_: Request) -> None:
+    """Celery's own acknowledgement waits for the main loop, which under solo comes to it only after the task."""
+    request_.task.acks_late = False
+    held.applied(RUN)
+    Settling(held, RUN, request_.options).on_accepted(1, 0.0)
+
+    how_many, run, _, _, last, *_ = held.renewal()[1:]
+
+    assert (1, RUN, "1") == (how_many, run, last)
 
 
 def test_a_result_settles_its_run(settling: Settling, held: Holdings, request_: Request) -> None:

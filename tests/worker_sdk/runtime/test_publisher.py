@@ -113,6 +113,23 @@ def test_a_task_that_sends_itself_is_not_sent() -> None:
     assert at.startswith("+")
 
 
+@pytest.mark.parametrize(("nesting", "kept"), [(0, True), (1, False)])
+def test_a_next_try_keeps_the_jobs_policy(nesting: int, kept: bool) -> None:
+    """What takes the run's place, by Task.replace, is another task, and has it not."""
+
+    def tracer(*_: Any) -> tuple[int, Any, float]:
+        publish(URL, "q", make_message("acme.1", retries=1, replaced_task_nesting=nesting))
+        return 0, "None", 0.1
+
+    run = {"run": "acme.1", "token": 1, "tenant": "acme", "tag": "acme", "job": None, "due": None, "attempt": 1}
+    _, outcome = carry.execute(tracer, "a.task", "acme.1", {HEADER: {**run, "retry": {"attempts": 3}}})
+
+    assert outcome is not None
+    assert outcome.again is not None
+    assert kept == ('"r":{"attempts":3}' in outcome.again[1])
+    assert "" == outcome.again[4]
+
+
 def test_another_tasks_message_is_sent_at_once() -> None:
     """Of all that a task sends, its own id alone waits for its end."""
     run = CurrentRun(id="acme.1", tenant="acme", tag="acme", job=None, due=None, attempt=1, token=1)

@@ -14,7 +14,7 @@ from taglane.runtime import sender as module
 from taglane.runtime.carry import Outcome
 from taglane.runtime.holdings import Holdings
 from taglane.runtime.patience import Patience
-from taglane.runtime.sender import MARK_AFTER, Sender
+from taglane.runtime.sender import BUSY_BEAT, MARK_AFTER, Sender
 from taglane.store import keys
 from taglane.store.leases import Leases
 from taglane.store.server import Server
@@ -244,3 +244,53 @@ def test_stop_does_not_wait_for_ever(
         worker.sender.stop(5)
         assert 0.5 <= time.monotonic() - start < 3
     assert "unsaid calls=1" in caplog.text
+
+
+def test_a_busy_worker_hears_of_cancels_soon(store: Server, redis: Redis) -> None:
+    """With a long lease too: while something is executed, a heartbeat comes each second."""
+    worker = Worker(store.url, lease=60.0)
+    run_id = enqueue(store)
+    worker.fetch()
+    worker.sender.start()
+    worker.begin()
+    eventually(lambda: state_of(redis, run_id) == "running")
+    asked: list[str] = []
+    worker.held.on_cancel = asked.append
+    store.call("cancel", "acme", run_id, "no more")
+
+    eventually(lambda: [run_id] == asked[:1], BUSY_BEAT + 1.0)
+    worker.sender.stop(5)
+
+
+def test_who_was_given_up_in_a_tenant_that_is_gone_does_not_enter_again(store: Server, redis: Redis) -> None:
+    """With the operator's credential it could: it ends instead."""
+    redis.hset(keys.TENANTS, "acme", '{"created": 1, "password_hashes": ["x"]}')
+    worker = Worker(store.url)
+    gone: list[str] = []
+    worker.sender.on_tenant_gone = gone.append
+    redis.hset(keys.TENANTS, "acme", '{"created": 1, "password_hashes": []}')
+    redis.delete(keys.worker("acme", "w1"))
+    worker.sender.start()
+
+    eventually(lambda: len(gone) == 1)
+    assert not redis.exists(keys.worker("acme", "w1"))
+    worker.sender.stop(5)
+
+
+def test_an_end_that_the_server_never_takes_holds_up_no_other(binary: ServerBinary) -> None:
+    """It is said in a smaller way; what was to be said with it is heard."""
+    with EmbeddedServer(binary=binary) as server:
+        store = make_server(server.url)
+        store.redis.config_set("proto-max-bulk-len", 1_048_576)
+        made = [enqueue(store) for _ in range(3)]
+        worker = Worker(server.url)
+        worker.fetch()
+        for run_id, size in zip(made, (1, 1_100_000, 1), strict=True):
+            worker.begin()
+            worker.held.settle(run_id, Outcome("succeeded", f'{{"r":"{"x" * size}"}}'))
+        worker.sender.start()
+
+        eventually(lambda: ["succeeded", "failed", "succeeded"] == [state_of(store.redis, run) for run in made], 20)
+        worker.sender.stop(5)
+        assert [] == worker.given_up
+        store.close()

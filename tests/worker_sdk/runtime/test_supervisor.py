@@ -117,6 +117,18 @@ def test_one_whose_task_ends_the_process_is_started_again(tmp_path: Path, end: s
         supervised.wait()
 
 
+def test_one_that_ended_for_a_time_limit_is_followed_at_once(tmp_path: Path) -> None:
+    """It has said how its run ended: there is nothing to wait for, and nobody has died."""
+    supervised = Supervised(tmp_path, end="os._exit(75)")
+    try:
+        eventually(lambda: len(supervised.living) == 3)
+        assert "worker_process_replaced" in supervised.text
+        assert "worker_process_died" not in supervised.text
+    finally:
+        supervised.process.terminate()
+        supervised.wait()
+
+
 def test_all_that_were_killed_are_started_again(supervised: Supervised) -> None:
     """Also at once, as by a machine that is short of memory."""
     for pid in supervised.began:

@@ -21,7 +21,7 @@ SOURCES = {
     for entry in (resources.files("taglane.store") / "lua").iterdir()
     if entry.name.endswith(".lua")
 }
-MOVES = sorted(set(SOURCES) - {"prelude", "prelude_runs"})
+MOVES = sorted(name for name in SOURCES if not name.startswith("prelude"))
 REGISTERED = re.compile(r"'taglane_(\w+)'")
 LOCAL = re.compile(r"^local (?:function )?(\w+)", re.MULTILINE)
 KEY = re.compile(r"\b(\w+)_(?:key|channel)\(")
@@ -56,6 +56,35 @@ def test_another_version_is_replaced(redis: Redis) -> None:
     assert functions.load(redis)
 
     assert functions.version().encode() == redis.fcall("taglane_version", 0)
+
+
+def test_a_newer_library_stays(redis: Redis) -> None:
+    """An older command does not undo an upgrade; a library from before there were numbers is replaced."""
+    newer = functions.library().replace("-- library ", "-- library 9", 1)
+    older = f"#!lua name={functions.LIBRARY}\nredis.register_function('taglane_version', function() return 'old' end)"
+    redis.function_load(newer, replace=True)
+
+    assert not functions.load(redis)
+
+    redis.function_load(older, replace=True)
+    assert functions.load(redis)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        (functions.library(), functions.NUMBER),
+        (functions.version(), functions.NUMBER),
+        ("#!lua name=taglane\n-- library 12\nreturn", 12),
+        ("12-abc", 12),
+        ("0123456789abcdef", 0),
+        ("", 0),
+    ],
+    ids=["ours", "version", "source", "short", "before numbers", "none"],
+)
+def test_the_number_of_a_library(text: str, number: int) -> None:
+    """From its source, or from what it says of itself."""
+    assert number == functions.number_of(text)
 
 
 def test_every_function_is_a_tenants_or_the_operators(redis: Redis) -> None:
@@ -149,10 +178,13 @@ def play(server: Server, tenant: str) -> None:
     call("hand_back", "", "r3", held["r3"])
     call("died", "r4", held["r4"])
     call("replay", "r0", "replayed")
+    call("finish", "r5", held["r5"], "dead", 5, "{}", "")
+    call("drop", "r5")
     call("record", "never", "failed", "{}", "shop.task", tenant)
     call("rescue", "w", "2")
     fetch(1, "other")
     call("leave", "other")
+    call("purge", tenant, "1")
     call("put", "job", "{}", "shop.task", tenant, 0, ENVELOPE, 1000, "skip", 60_000, 1, "{}")
     call("look", 10)
     call("fire", "job", 1, 1, 2, "fired")

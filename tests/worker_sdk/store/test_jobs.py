@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import pytest
 from factories import HandWorker, make_job, make_server, run_field, run_ids, server_time, set_due
 from snapshot import snapshot
-from taglane.errors import BadParams, BadSchedule, JobNotFound, ServerUnavailable
+from taglane.errors import BadParams, BadSchedule, JobNotFound, JobTooNew, ServerUnavailable
 from taglane.model.schedule import Every
 from taglane.store import keys
-from taglane.store.jobs import Jobs, Put
+from taglane.store.jobs import Jobs, Put, UnreadJob
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -229,6 +229,72 @@ def test_trigger_checks_params(jobs: Jobs, redis: Redis) -> None:
     with pytest.raises(BadParams, match="has the key 1"):
         jobs.trigger("acme", "report", {1: 2})  # type: ignore[dict-item]
     assert [] == run_ids(redis)
+
+
+def test_retry_and_limits_travel_in_the_envelope(jobs: Jobs, redis: Redis) -> None:
+    """With a job's fires as with its triggers, which may have params of their own and keep the rest."""
+    job = make_job(params={"a": 1}, retry={"attempts": 5, "delay": "10s"}, timeout="5m", soft_timeout="90s")
+    jobs.put(job)
+
+    own, given = jobs.trigger("acme", "report"), jobs.trigger("acme", "report", {"a": "ü"})
+
+    expected = {"h": {"timelimit": [300, 90]}, "r": {"attempts": 5, "delay": 10_000}}
+    assert {"b": '[[],{"a":1},{}]', **expected} == json.loads(run_field(redis, own, "envelope") or "")
+    assert {"b": '[[],{"a":"ü"},{}]', **expected} == json.loads(run_field(redis, given, "envelope") or "")
+    assert job == jobs.get("acme", "report").job
+
+
+def test_a_job_of_a_newer_version(jobs: Jobs, store: Server, redis: Redis, caplog: pytest.LogCaptureFixture) -> None:
+    """It is named, nothing of it is lost by whoever knows less, its neighbours are listed, and it fires as it is."""
+    jobs.put_many([make_job(every="2s"), make_job("plain")])
+    newer = json.dumps({**json.loads(make_job(every="2s", now=1).definition), "quota": 5})
+    redis.hset(keys.job("acme", "report"), mapping={"definition": newer, "envelope": '{"b":"[[],{},{}]","q":5}'})
+    set_due(redis, make_job(), 1_000)
+    before = snapshot(redis)
+    told = r"a newer Taglane wrote job 'report' of tenant 'acme' \(the field 'quota' is not known here\)"
+
+    for ask in (jobs.get, jobs.pause, jobs.resume):
+        with pytest.raises(JobTooNew, match=told):
+            ask("acme", "report")
+    with pytest.raises(JobTooNew, match=told):
+        jobs.put_many([make_job("other"), make_job(every="4s")])
+    assert ["plain"] == [stored.job.name for stored in jobs.list("acme")]
+    assert "job_unreadable tenant=acme job=report why=a newer Taglane" in caplog.text
+    assert [UnreadJob("acme", "report", "the field 'quota'")] == jobs.list_all("acme")[1]
+    assert before == snapshot(redis)
+
+    assert [1] == store.call("fire", "acme", "report", 1_000, 1, 2_000, "acme.fired")
+    triggered = jobs.trigger("acme", "report", {"a": 1})
+    assert '{"b":"[[],{},{}]","q":5}' == run_field(redis, "acme.fired", "envelope")
+    assert {"b": '[[],{"a":1},{}]', "q": 5} == json.loads(run_field(redis, triggered, "envelope") or "")
+    jobs.delete("acme", "report")
+
+
+def test_parked_runs_are_counted(jobs: Jobs, store: Server, redis: Redis) -> None:
+    """How many wait for the job's last one; a spoiled list hides no job."""
+    jobs.put(make_job(every="2s", overlap="queue"))
+    for number in range(3):
+        set_due(redis, make_job(), 1_000 + number)
+        store.call("fire", "acme", "report", 1_000 + number, 1, "", f"acme.{number}")
+    assert 2 == jobs.get("acme", "report").parked
+
+    redis.delete(keys.parked("acme", "report"))
+    redis.set(keys.parked("acme", "report"), "spoiled")
+
+    assert 0 == jobs.get("acme", "report").parked
+
+
+def test_misfire_is_known_to_look(jobs: Jobs, store: Server, redis: Redis) -> None:
+    """The scheduler plans by it without reading a definition; the default takes no room."""
+    for name, misfire in (("a", "once"), ("b", "skip")):
+        jobs.put(make_job(name, every="2s", misfire=misfire))
+        set_due(redis, make_job(name), 1_000)
+
+    listed = {entry[0]: entry[5] for entry in store.call("look", "acme", 10)[4]}
+
+    assert {b"a": b"", b"b": b"skip"} == listed
+    jobs.put(make_job("b", every="2s"))
+    assert redis.hget(keys.job("acme", "b"), "misfire") is None
 
 
 def test_delete_keeps_the_runs(jobs: Jobs, store: Server, redis: Redis) -> None:

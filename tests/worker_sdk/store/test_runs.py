@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from eventually import eventually
 from factories import HandWorker, enqueue, make_job, make_server, run_field, run_ids
-from taglane.errors import BadName, Refused, RunNotFound, RunTimeout, ServerUnavailable
+from taglane.errors import BadName, NotReplayable, Refused, RunNotFound, RunTimeout, ServerUnavailable
 from taglane.model.names import new_run_id
 from taglane.store import keys
 from taglane.store.jobs import Jobs
@@ -311,7 +311,7 @@ def test_cancel(runs: Runs, acme: Server, redis: Redis) -> None:
 
     assert ["cancelled", "cancelled", "asked"] == [runs.cancel(each, "no more") for each in (queued, later, held)]
     assert ["ended", "ended", "asked"] == [runs.cancel(each) for each in (queued, later, held)]
-    assert ("cancelled", "no more") == (runs.get(later).state, runs.get(later).error)
+    assert ("cancelled", "cancelled before start: no more") == (runs.get(later).state, runs.get(later).error)
     assert {held.encode()} == redis.smembers(keys.cancels("acme", "worker-1"))
     with pytest.raises(RunNotFound):
         runs.cancel("acme.unknown")
@@ -349,9 +349,24 @@ def test_a_dead_letter_is_replayed_once(runs: Runs, acme: Server, redis: Redis) 
 
 
 def test_what_can_not_be_replayed(runs: Runs, acme: Server) -> None:
-    """What succeeded, what still goes, what is not there."""
+    """What succeeded, what still goes, what is not there: each error says what to do."""
     done = enqueue(acme)
     finish(acme)
-    for run_id in (done, enqueue(acme), "acme.unknown"):
-        with pytest.raises(RunNotFound):
-            runs.replay(run_id)
+    waiting = enqueue(acme)
+
+    with pytest.raises(NotReplayable, match="is succeeded and its params are not kept"):
+        runs.replay(done)
+    with pytest.raises(NotReplayable, match=f"is queued and goes on.*taglane run wait {waiting}"):
+        runs.replay(waiting)
+    with pytest.raises(RunNotFound):
+        runs.replay("acme.unknown")
+
+
+def test_a_lost_reply_of_a_replay(runs: Runs, acme: Server, redis: Redis) -> None:
+    """Who asks again with the same new id gets the run that is there; another id is another run."""
+    run_id = enqueue(acme)
+    finish(acme, "failed", '{"e":"no"}')
+
+    assert ["acme.new", "acme.new"] == [runs.replay(run_id, new_id="acme.new") for _ in range(2)]
+    assert {run_id, "acme.new"} == set(run_ids(redis))
+    assert ("acme.new", run_id) == (runs.get(run_id).replayed, runs.get("acme.new").of)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from factories import HandWorker, enqueue, make_server, run_ids
 from proxy import Proxy
 from redis import exceptions
 from taglane import Taglane
-from taglane.errors import BadSetting, LibraryMissing, Refused, ServerFull, ServerUnavailable, TaglaneError
+from taglane.errors import LibraryMissing, NotReplicated, Refused, ServerFull, ServerUnavailable, TaglaneError
 from taglane.store import functions, keys
-from taglane.store.server import Server, address_of, connect, rename, tenant_of_url
+from taglane.store.server import Server, connect, rename
 from taglane_scheduler.embedded import EmbeddedServer, free_port
 from taglane_scheduler.tenancy.tenants import Tenants
 
@@ -216,43 +216,6 @@ def test_calls_answers_in_order(store: Server) -> None:
     assert [] == store.calls([])
 
 
-@pytest.mark.parametrize(
-    ("url", "tenant"),
-    [
-        (URL, "acme"),
-        ("redis://taglane-acme1:x@h/0", "acme1"),
-        ("redis://taglane%2Dacme:x@h/0", "acme"),
-        ("redis://:x@h/0", None),
-        ("redis://h/0", None),
-        ("redis://default:x@h/0", None),
-        ("redis://acme:x@h/0", None),
-        ("redis://xtaglane-acme:x@h/0", None),
-    ],
-)
-def test_the_tenant_of_a_url(url: str, tenant: str | None) -> None:
-    """Its user's name says whose credential it is; any other user is the operator."""
-    assert tenant == tenant_of_url(url)
-    assert tenant == Server(url).tenant
-
-
-@pytest.mark.parametrize(
-    ("url", "address"), [(URL, "h.example:7000"), ("redis://h", "h:6379"), ("redis:///0", "localhost:6379")]
-)
-def test_the_address_of_a_url(url: str, address: str) -> None:
-    """What may be shown of it: host and port."""
-    assert address == address_of(url)
-
-
-@pytest.mark.parametrize("url", ["", "http://h/0", "h:6379", "redis://h:port/0"])
-def test_a_url_that_is_none(url: Any) -> None:
-    """It is refused when the client is made, without its password."""
-    with pytest.raises(BadSetting, match="TAGLANE_URL"):
-        connect(url)
-    with pytest.raises(BadSetting) as caught:
-        connect(f"http://user:{SECRET}@h/0")
-    assert SECRET not in str(caught.value)
-
-
 def test_keys_of_two_tenants_are_never_in_one_call(store: Server, redis: Redis) -> None:
     """Each call names one key, the tenant's prefix: what a cluster needs to route it."""
     with redis.monitor() as monitor:  # type: ignore[no-untyped-call]
@@ -263,3 +226,33 @@ def test_keys_of_two_tenants_are_never_in_one_call(store: Server, redis: Redis) 
             seen += [command] if command.startswith("FCALL") else []  # the others are those inside
 
     assert [f"FCALL taglane_beat 1 {keys.prefix(tenant)} w" for tenant in ("acme", "other")] == seen
+
+
+def test_what_no_replica_confirms_is_said(store: Server) -> None:
+    """Where replicas are to be waited for and there is none, the run is made, and the caller is told both."""
+    careful = Server(store.url, replicas=1)
+    moves = [("enqueue", "acme", ["acme.1", "a.b", "acme", 0, "{}", "", "", "", ""])]
+
+    with pytest.raises(NotReplicated, match="0 of 1") as caught:
+        careful.confirmed(moves)
+
+    assert (0, 1) == (caught.value.reached, caught.value.wanted)
+    assert ["acme.1"] == run_ids(store.redis)
+    assert [[b"acme.1", 0]] == store.confirmed(moves)
+    assert [] == careful.confirmed([])
+    careful.close()
+
+
+def test_an_error_comes_before_the_replicas(store: Server) -> None:
+    """What was refused is not said to be made, and waits for nobody."""
+    careful = Server(store.url, replicas=1)
+
+    (answer,) = careful.confirmed([("nonsense", "acme", [])])
+
+    assert LibraryMissing is type(answer)
+    careful.close()
+
+
+def test_a_server_without_replicas_names_none(store: Server) -> None:
+    """One that runs by itself."""
+    assert [] == store.replica_addresses()

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from taglane.errors import BadParams
+from taglane.model.retry import Retry
 
 if TYPE_CHECKING:
-    from taglane.model.retry import Retry
+    from collections.abc import Mapping
 
 _dumps = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _dumps_strictly = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
@@ -89,8 +90,10 @@ def _seconds(milliseconds: int | None) -> float | None:
     return None if milliseconds is None else milliseconds / 1000
 
 
-def pack(message: dict[str, Any]) -> tuple[str, bool]:
+def pack(message: dict[str, Any], retry: Mapping[str, Any] | None = None) -> tuple[str, bool]:
     """Return the envelope of a message as kombu would publish it, and whether others depend on how the run ends.
+
+    *retry* is the policy of the run whose next try the message is, as `Retry.fields` gives it.
 
     Raises:
         BadParams: it is serialised by something else than JSON.
@@ -118,7 +121,30 @@ def pack(message: dict[str, Any]) -> tuple[str, bool]:
     priority = message["properties"].get("priority")
     if priority:
         envelope["p"] = {"priority": priority}
+    if retry:
+        envelope["r"] = retry
     return _dumps(envelope), depends
+
+
+def next_try(envelope: bytes) -> str:
+    """Return the envelope of the next try of a run: it counts one try more, and is else the same.
+
+    Raises:
+        ValueError: the envelope is not readable.
+    """
+    again = _read(envelope)
+    headers = again.setdefault("h", {})
+    headers["retries"] = int(headers.get("retries") or 0) + 1
+    return _dumps(again)
+
+
+def first_try(envelope: bytes) -> str:
+    """Return the envelope of a run that is run anew: no try counts; '' where it is that already, or not readable."""
+    try:
+        anew = _read(envelope)
+    except ValueError:
+        return ""
+    return _dumps(anew) if anew.get("h", {}).pop("retries", 0) else ""
 
 
 def unpack(delivery: Delivery) -> dict[str, Any]:
@@ -146,6 +172,8 @@ def unpack(delivery: Delivery) -> dict[str, Any]:
             "task": delivery.task,
         },
     }
+    if "r" in envelope and not delivery.ended:  # what tells of an end is not the run whose policy it is
+        headers[HEADER]["retry"] = Retry.from_fields(envelope["r"]).fields()
     properties = {
         "priority": 0,
         **envelope.get("p", {}),
@@ -169,8 +197,8 @@ def _read(text: bytes) -> dict[str, Any]:
         envelope = json.loads(text)
         if not isinstance(envelope, dict) or not isinstance(envelope.get("b"), str):
             raise ValueError("it is no object with a body")  # noqa: TRY004 - a stored text, not a type
-        if any(not isinstance(envelope.get(name, {}), dict) for name in "hp"):
-            raise ValueError("its headers or properties are no object")
+        if any(not isinstance(envelope.get(name, {}), dict) for name in "hpr"):
+            raise ValueError("its headers, properties or retry policy are no object")
         body = json.loads(envelope["b"])
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error

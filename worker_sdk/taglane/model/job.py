@@ -1,25 +1,40 @@
 """What a tenant wants done, and when: a job's definition, checked once, where loose input comes in."""
 
 import json
-import math
 import time
-from typing import Any, Literal, Self, get_args
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any, Literal, Self, TypedDict, Unpack, get_args
 
 from pydantic import BaseModel, ConfigDict
 
-from taglane.errors import BadParams, BadSchedule
-from taglane.model.duration import parse_duration
+from taglane.errors import BadSchedule
+from taglane.model.duration import format_duration, parse_duration
 from taglane.model.instant import parse_instant
 from taglane.model.names import check_job, check_task, check_tenant, tag_for
-from taglane.model.schedule import After, At, Cron, Every, Manual, Schedule, from_fields, to_json
+from taglane.model.params import check_params
+from taglane.model.retry import Retry, make_retry
+from taglane.model.schedule import After, At, Cron, Every, Manual, Schedule, from_fields, is_of_ours, to_json
 
-Overlap = Literal["skip", "allow"]
-"""What a fire does while the job's last run still goes."""
+Overlap = Literal["skip", "queue", "allow", "cancel_running"]
+"""What a fire does while the job's last run still goes: none, one after that, one beside it, one in its place."""
+
+Misfire = Literal["once", "skip", "all"]
+"""What becomes of the due instants that nobody was there for: one run for them all, none, a run for each."""
 
 KINDS = ("cron", "every", "after", "at", "manual")
 """The fields of which a job has exactly one: they say when it is due."""
 
-_DEPTH = 64  # of params: far from where json gives up
+MIN_LIMIT_MS = 100
+"""The shortest time limit of an execution."""
+
+
+class TooNew(ValueError):
+    """A definition that a newer Taglane wrote: it says what we know nothing of. `what` names that."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        super().__init__(f"a newer Taglane wrote it: {what} is not known here")
 
 
 class Job(BaseModel):
@@ -39,8 +54,16 @@ class Job(BaseModel):
     """0, served first, to 9."""
 
     overlap: Overlap = "skip"
+    misfire: Misfire = "once"
     expires: int | None = None
     """How long, ms, a run of this job may wait for a worker."""
+
+    retry: Retry | None = None
+    timeout: int | None = None
+    """How long, ms, an execution may take: then it is killed."""
+
+    soft_timeout: int | None = None
+    """How long, ms, an execution may take: then the task is told, by an exception, and may clean up."""
 
     @property
     def definition(self) -> str:
@@ -53,10 +76,11 @@ class Job(BaseModel):
         }
         if self.priority:
             kept["priority"] = self.priority
-        if self.overlap != "skip":
-            kept["overlap"] = self.overlap
-        if self.expires is not None:
-            kept["expires"] = self.expires
+        for field in ("overlap", "misfire", "expires", "timeout", "soft_timeout"):
+            if getattr(self, field) != type(self).model_fields[field].default:
+                kept[field] = getattr(self, field)
+        if self.retry is not None:
+            kept["retry"] = self.retry.fields()
         return json.dumps(kept, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
 
     @classmethod
@@ -64,38 +88,100 @@ class Job(BaseModel):
         """Read what `definition` wrote.
 
         Raises:
+            TooNew: a newer Taglane wrote it, and used what it can do more.
             ValueError: *text* is something else.
         """
         loaded = json.loads(text)
         if not isinstance(loaded, dict) or not isinstance(loaded.get("schedule"), dict):
             raise ValueError("a definition is a JSON object with a schedule")  # noqa: TRY004 - a stored text, not a type
-        return cls(tenant=tenant, name=name, **{**loaded, "schedule": from_fields(loaded["schedule"])})
+        unknown = _unknown(loaded)
+        if unknown:
+            raise TooNew(unknown)
+        made: dict[str, Any] = {"schedule": from_fields(loaded["schedule"])}
+        if "retry" in loaded:
+            made["retry"] = Retry.from_fields(loaded["retry"])
+        return cls(tenant=tenant, name=name, **{**loaded, **made})
 
 
-def make_job(  # noqa: PLR0913 - the one constructor: each argument is a field that a user may write
-    tenant: str,
-    name: str,
-    *,
-    task: str,
-    cron: str | None = None,
-    every: str | int | None = None,
-    after: str | int | None = None,
-    at: str | int | None = None,
-    manual: bool = False,
-    tz: str | None = None,
-    params: dict[str, Any] | None = None,
-    tag: str | None = None,
-    start: str | int | None = None,
-    end: str | int | None = None,
-    priority: int = 0,
-    overlap: str = "skip",
-    expires: str | int | None = None,
-    now: int | None = None,
-) -> Job:
-    """Make a job of what a command line or a jobs file says.
+def _unknown(loaded: dict[str, Any]) -> str:
+    """Name what a definition has that no definition of ours could; '' when there is nothing."""
+    for field in loaded:
+        if field not in Job.model_fields or field in {"tenant", "name"}:
+            return f"the field {field!r}"
+    if not is_of_ours(loaded["schedule"]):
+        return f"the schedule {json.dumps(loaded['schedule'])}"
+    for field, values in (("overlap", get_args(Overlap)), ("misfire", get_args(Misfire))):
+        if isinstance(loaded.get(field), str) and loaded[field] not in values:
+            return f"{field} {loaded[field]!r}"
+    retry = loaded.get("retry")
+    unknown = [] if not isinstance(retry, dict) else [field for field in retry if field not in Retry.model_fields]
+    return f"the field 'retry.{unknown[0]}'" if unknown else ""
 
-    Durations are texts like ``30s`` or ms, instants ISO texts (without an offset: in *tz*, which is UTC) or ms. *now*,
-    ms, anchors the grid of *every* until the job is put, which anchors it by the server's clock.
+
+class JobFields(TypedDict, total=False):
+    """What may be said of a job. Exactly one of *cron*, *every*, *after*, *at*, *manual*; None is as if left out.
+
+    Durations are texts like ``30s`` or ms, instants ISO texts (without an offset: in *tz*) or ms since 1970.
+    """
+
+    cron: str | None
+    """When it is due: 5 fields, 6 with seconds first, or an alias like ``@daily``."""
+
+    every: str | int | None
+    """A fixed rate, a duration."""
+
+    after: str | int | None
+    """A fixed delay from the end of the last run, a duration."""
+
+    at: str | int | None
+    """Once, at this instant."""
+
+    manual: bool
+    """Never by itself: only when it is triggered."""
+
+    tz: str | None
+    """The time zone of *cron*, and of instants without an offset; default: UTC."""
+
+    params: dict[str, Any] | None
+    """The task's keyword arguments."""
+
+    tag: str | None
+    """What its runs ask of a worker; default: the tenant's own tag."""
+
+    start: str | int | None
+    """The first instant at which it may be due."""
+
+    end: str | int | None
+    """The first instant at which it may not be due any more."""
+
+    priority: int
+    """0, the default, is served first; rounded down to 0, 3, 6 or 9."""
+
+    overlap: str
+    """While its last run still goes: ``skip`` the next one (the default), ``queue`` it up behind that, ``allow`` it
+    beside that, or ``cancel_running`` in its favour."""
+
+    misfire: str
+    """Of the due instants that no scheduler was there for (a minute late, and more): run ``once`` for them all (the
+    default), ``skip`` them, or run for ``all`` of them, 100 at most, which takes overlap queue or allow."""
+
+    expires: str | int | None
+    """How long a run of it may wait for a worker, a duration."""
+
+    retry: int | dict[str, Any] | Retry | None
+    """Tries in all, or a mapping like ``{"attempts": 5, "delay": "10s", "on": ["ConnectionError"]}``: see `Retry`."""
+
+    timeout: str | int | None
+    """How long an execution may take before it is killed, a duration."""
+
+    soft_timeout: str | int | None
+    """How long an execution may take before its task gets an exception, a duration shorter than *timeout*."""
+
+
+def make_job(tenant: str, name: str, *, task: str, now: int | None = None, **fields: Unpack[JobFields]) -> Job:
+    """Make a job of what a command line or a jobs file says: see `JobFields`.
+
+    *now*, ms, anchors the grid of *every* until the job is put, which anchors it by the server's clock.
 
     Raises:
         BadName: the tenant, the job, the task or the tag can't be called that.
@@ -105,67 +191,48 @@ def make_job(  # noqa: PLR0913 - the one constructor: each argument is a field t
     """
     check_tenant(tenant)
     check_job(name)
-    given = {"cron": cron, "every": every, "after": after, "at": at, "manual": manual or None}
-    kind = _only({field: value for field, value in given.items() if value is not None})
-    window = {"tz": "UTC" if tz is None else tz, "start": start, "end": end}
+    given = _checked_names(fields)
+    kind = _only([kind for kind in KINDS if kind in given])
+    window = {"tz": given.get("tz", "UTC"), "start": given.get("start"), "end": given.get("end")}
     anchor = int(time.time() * 1000) if now is None else now
+    overlap, misfire = _check_policies(given.get("overlap", "skip"), given.get("misfire", "once"))
+    timeout, soft_timeout = _check_limits(given.get("timeout"), given.get("soft_timeout"))
     return Job(
         tenant=tenant,
         name=name,
         task=check_task(task),
         schedule=_schedule(kind, given[kind], window, anchor),
-        params=check_params(params or {}),
-        tag=tag_for(tenant, tag),
-        priority=_check_priority(priority),
-        overlap=_check_overlap(overlap),
-        expires=None if expires is None else _duration("expires", expires),
+        params=check_params(given.get("params") or {}),
+        tag=tag_for(tenant, given.get("tag")),
+        priority=_check_priority(given.get("priority", 0)),
+        overlap=overlap,
+        misfire=misfire,
+        expires=_duration("expires", given["expires"]) if "expires" in given else None,
+        retry=make_retry(given.get("retry")),
+        timeout=timeout,
+        soft_timeout=soft_timeout,
     )
 
 
-def check_params(params: Any) -> dict[str, Any]:
-    """Return *params* as JSON gives them back.
-
-    Raises:
-        BadParams: they are no JSON object; names the place and the value.
-    """
-    if not isinstance(params, dict):
-        raise BadParams(f"params must be a JSON object, not {params!r}")
-    checked: dict[str, Any] = _checked(params, "params", _DEPTH)
-    return checked
-
-
-def _checked(value: Any, place: str, depth: int) -> Any:
-    if depth == 0:
-        raise BadParams(f"params are nested more than {_DEPTH} deep")
-    match value:
-        case list() | tuple():
-            return [_checked(item, f"{place}[{index}]", depth - 1) for index, item in enumerate(value)]
-        case dict():
-            for key in value:
-                if not isinstance(key, str):
-                    raise BadParams(f"{place} has the key {key!r}: a key is a text")
-            return {_leaf(key, place): _checked(item, f"{place}.{key}", depth - 1) for key, item in value.items()}
-        case _:
-            return _leaf(value, place)
+def _checked_names(fields: JobFields) -> dict[str, Any]:
+    """Return the fields that were given; a name that is none is a mistake in the caller's code."""
+    known = JobFields.__annotations__
+    for name in fields:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+            raise TypeError(f"a job has no field {name!r}: {hint}")
+    given = {name: value for name, value in fields.items() if value is not None}
+    if not given.get("manual", True):
+        del given["manual"]
+    return given
 
 
-def _leaf(value: Any, place: str) -> Any:
-    match value:
-        case str() if max(value, default="") >= "\ud800" and any("\ud800" <= char <= "\udfff" for char in value):
-            raise BadParams(f"{place} is {value!r}, which is no Unicode text")
-        case None | bool() | int() | str():
-            return value
-        case float() if math.isfinite(value):
-            return value
-        case _:
-            raise BadParams(f"{place} is {value!r}, which JSON does not have: write it as a text")
-
-
-def _only(given: dict[str, Any]) -> str:
+def _only(given: Sequence[str]) -> str:
     if len(given) != 1:
         said = ", ".join(given) or "none"
         raise BadSchedule(f"a job has exactly one of {', '.join(KINDS)}: given were {said}")
-    return next(iter(given))
+    return given[0]
 
 
 def _schedule(kind: str, value: Any, window: dict[str, Any], anchor: int) -> Schedule:
@@ -192,13 +259,19 @@ def _schedule(kind: str, value: Any, window: dict[str, Any], anchor: int) -> Sch
     return made
 
 
-def _duration(field: str, value: Any) -> int:
-    if type(value) is int and value > 0:
+def _duration(field: str, value: Any, minimum: int = 1) -> int:
+    if type(value) is int and value >= minimum:
         return value
     if not isinstance(value, str):
-        raise BadSchedule(f"{field}: {value!r} is not a duration: write it like 30s, 5m, 1h30m")
+        short = type(value) is int and value > 0
+        why = (
+            f"is too short: it takes at least {minimum}ms"
+            if short
+            else "is not a duration: write it like 30s, 5m, 1h30m"
+        )
+        raise BadSchedule(f"{field}: {value!r} {why}")
     try:
-        return parse_duration(value, minimum=1)
+        return parse_duration(value, minimum=minimum)
     except ValueError as error:
         raise BadSchedule(f"{field}: {error}") from error
 
@@ -220,11 +293,25 @@ def _check_priority(priority: Any) -> int:
     return priority
 
 
-def _check_overlap(overlap: Any) -> Overlap:
-    match overlap:
-        case "skip":
-            return "skip"
-        case "allow":
-            return "allow"
-        case _:
-            raise BadSchedule(f"overlap: {overlap!r} is not one of {', '.join(get_args(Overlap))}")
+def _check_policies(overlap: Any, misfire: Any) -> tuple[Overlap, Misfire]:
+    for field, value, values in (("overlap", overlap, get_args(Overlap)), ("misfire", misfire, get_args(Misfire))):
+        if not isinstance(value, str) or value not in values:
+            raise BadSchedule(f"{field}: {value!r} is not one of {', '.join(values)}")
+    if misfire == "all" and overlap not in {"queue", "allow"}:
+        which = "first" if overlap == "skip" else "last"
+        raise BadSchedule(
+            f"misfire: all takes overlap queue or allow: with overlap {overlap} only the {which} missed one would run"
+        )
+    checked: tuple[Overlap, Misfire] = overlap, misfire
+    return checked
+
+
+def _check_limits(timeout: Any, soft_timeout: Any) -> tuple[int | None, int | None]:
+    hard, soft = (
+        None if value is None else _duration(field, value, minimum=MIN_LIMIT_MS)
+        for field, value in (("timeout", timeout), ("soft_timeout", soft_timeout))
+    )
+    if hard is not None and soft is not None and soft >= hard:
+        told = f"soft_timeout {format_duration(soft)} must be shorter than timeout {format_duration(hard)}"
+        raise BadSchedule(f"{told}: the task would be killed before it is told")
+    return hard, soft

@@ -42,8 +42,27 @@ FIELDS = [
     "of",
     "ended",
     "progress",
+    "replayed",
+    "tries",
 ]
-"""What a reader of runs asks the server for, in the order in which `from_fields` takes it."""
+"""What a reader of one run asks the server for, in the order in which `from_fields` takes it."""
+
+BRIEF = FIELDS[:-1]
+"""What a list of runs asks for: the tries, of up to 64 KB a run, are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One attempt of a run, and how it went. Times are ms since 1970, or None."""
+
+    attempt: int
+    worker: str | None
+    started_at: int | None
+    ended_at: int | None
+    how: str
+    """``died`` or ``retry``; of the last one, the state of its run."""
+    error: str | None
+    traceback: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +87,19 @@ class RunInfo:
     deaths: int = 0
     of: str | None = None
     """The run that this one replays."""
+    replayed: str | None = None
+    """The run that replays this one; of several the last."""
+    tries: tuple[Try, ...] = ()
+    """The attempts that ended otherwise than by the run's end, the last twenty; lists of runs leave them out."""
+
+    @property
+    def attempts(self) -> tuple[Try, ...]:
+        """The attempts that are on record, in their order: the tries, and the one that goes on or was the last."""
+        if self.started_at is None or (self.tries and self.tries[-1].attempt >= self.attempt):
+            return self.tries
+        error, traceback = self.error, self.traceback
+        now = Try(self.attempt, self.worker, self.started_at, self.finished_at, self.state, error, traceback)
+        return (*self.tries, now)
 
     @property
     def is_ended(self) -> bool:
@@ -76,13 +108,15 @@ class RunInfo:
 
 
 def from_fields(run_id: str, tenant: str, values: list[bytes | None]) -> RunInfo | None:
-    """Build a run from the values of `FIELDS`; None when there is no such run."""
-    fields = {name: value.decode() for name, value in zip(FIELDS, values, strict=True) if value is not None}
+    """Build a run from the values of `FIELDS`, or of `BRIEF`; None when there is no such run."""
+    stored = {name: value for name, value in zip(FIELDS, values, strict=False) if value is not None}
+    tries = read_tries(stored.pop("tries", b""))
+    fields = {name: value.decode() for name, value in stored.items()}
     state = fields.get("state")
     if state is None:
         return None
     outcome = read_outcome(fields.get("result"))
-    error = outcome.get("e")
+    error, said = outcome.get("e"), fields.get("error")  # what the server said of an end overrules an earlier attempt
     return RunInfo(
         id=run_id,
         tenant=tenant,
@@ -97,10 +131,12 @@ def from_fields(run_id: str, tenant: str, values: list[bytes | None]) -> RunInfo
         worker=fields.get("holder"),
         attempt=int(fields.get("attempts", 0)),
         result=outcome.get("r") if state == "succeeded" else None,
-        error=describe_error(error) if error else fields.get("error"),
-        traceback=outcome.get("tb"),
+        error=said or (describe_error(error) if error else None),
+        traceback=None if said else outcome.get("tb"),
         deaths=int(fields.get("deaths", 0)),
         of=fields.get("of"),
+        replayed=fields.get("replayed"),
+        tries=tries,
     )
 
 
@@ -109,13 +145,42 @@ def _int(fields: Mapping[str, str], name: str) -> int | None:
     return int(value) if value else None
 
 
+def read_tries(text: bytes) -> tuple[Try, ...]:
+    """Read what the moves noted of a run's attempts, one JSON object a line; a line that is none is passed over."""
+    found = []
+    for line in text.decode(errors="replace").split("\n"):
+        try:
+            noted = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(noted, dict) and isinstance(noted.get("n"), int):
+            found.append(_try(noted))
+    return tuple(found)
+
+
+def _try(noted: Mapping[str, Any]) -> Try:
+    def of(kind: type, name: str) -> Any:
+        value = noted.get(name)
+        return value if isinstance(value, kind) else None
+
+    return Try(
+        attempt=noted["n"],
+        worker=of(str, "w"),
+        started_at=of(int, "s"),
+        ended_at=of(int, "t"),
+        how=of(str, "h") or "",
+        error=of(str, "e"),
+        traceback=of(str, "tb"),
+    )
+
+
 def read_outcome(text: str | bytes | None) -> dict[str, Any]:
     """Read what a worker wrote of a run: ``r`` its result, ``e`` its error, ``tb`` the traceback, ``c`` children."""
     if not text:
         return {}
     try:
         outcome = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {"e": {"exc_type": "Unreadable", "exc_message": ["the stored result is not JSON"]}}
     return outcome if isinstance(outcome, dict) else {}
 

@@ -184,6 +184,15 @@ def from_fields(values: Mapping[str, Any]) -> Schedule:
         raise ValueError(f"a schedule of kind {kind!r} lacks a field: it has {', '.join(known)}") from error
 
 
+def is_of_ours(values: Mapping[str, Any]) -> bool:
+    """Whether there are no fields in it that no schedule here has: a newer Taglane may know more kinds, and fields."""
+    kind = values.get("kind")
+    known = _KINDS.get(kind) if isinstance(kind, str) else None
+    if known is None:
+        return not isinstance(kind, str)
+    return not set(values) - {"kind", *(field.name for field in fields(known))}
+
+
 def describe(schedule: Schedule) -> str:
     """Say it in one short sentence: `every 30s`, `cron */5 * * * * (UTC)`, `once at 2026-11-22T09:00:00Z`."""
     match schedule:

@@ -76,7 +76,7 @@ def tag_queue(tag: str) -> Queue:
 
 def _configuration(app: Celery, url: str) -> dict[str, Any]:
     ours: dict[str, Any] = {
-        "broker_url": f"{SCHEME}{address_of(url)}",
+        "broker_url": f"{SCHEME}{address_of(url).partition(',')[0]}",  # of several sentinels one: Celery only shows it
         "broker_transport_options": {"secret_url": url, "app": ref(app)},  # `celery report` hides what is called secret
         "broker_connection_retry_on_startup": True,
         "result_backend": "taglane.runtime.backend:Backend",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from celery import states
@@ -22,8 +23,9 @@ from taglane.errors import TenantMissing
 from taglane.model import envelope
 from taglane.model.names import tag_of_queue, tenant_of_run
 from taglane.runtime import current
-from taglane.runtime.carry import KINDS, Outcome, current_carry
+from taglane.runtime.carry import KINDS, Outcome, current_carry, error_fields, last_of, shortened
 from taglane.runtime.publisher import JOIN, reachable_tenant, server_for
+from taglane.settings import load_settings
 from taglane.store import keys
 from taglane.store.runs import Runs
 from taglane.store.server import tenant_of_url
@@ -48,9 +50,15 @@ STATES = {
 }
 """What our states are called in Celery."""
 
-_encode = JSONEncoder(separators=(",", ":")).encode
+_encode = JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 _READ = ("state", "result", "error", "progress", "finished_at", "task")
+
+
+@lru_cache(maxsize=1)
+def result_limit() -> int:
+    """The most bytes of a result."""
+    return load_settings().result_limit
 
 
 class Backend(CeleryBackend, SyncBackendMixin):
@@ -76,12 +84,14 @@ class Backend(CeleryBackend, SyncBackendMixin):
         """Return JSON, by kombu's encoder, without its detours: this is called once a run.
 
         Raises:
-            kombu.exceptions.EncodeError: it can't be said in JSON.
+            kombu.exceptions.EncodeError: it can't be said in JSON, as NaN and Infinity can't, which others don't read.
         """
         try:
             return str(_encode(data))
         except (TypeError, ValueError) as error:
             raise EncodeError(str(error)) from error
+        except RecursionError as error:
+            raise EncodeError("it is nested too deep") from error
 
     def store_result(
         self, task_id: str, result: Any, state: str, traceback: Any = None, request: Any = None, **kwargs: Any
@@ -130,16 +140,20 @@ class Backend(CeleryBackend, SyncBackendMixin):
             self._call_task_errbacks(request, error, None)
 
     def _outcome_text(self, result: Any, state: str, traceback: Any, request: Any) -> str:
-        if state in self.EXCEPTION_STATES:
-            outcome: dict[str, Any] = {"e": result}
-            if traceback:
-                outcome["tb"] = str(traceback)
-        else:
-            outcome = {"r": result}
+        failed = state in self.EXCEPTION_STATES
+        outcome: dict[str, Any] = {"e" if failed else "r": result}
+        if failed and traceback:
+            outcome["tb"] = last_of(str(traceback))
         children = self.current_task_children(request)
         if children:
             outcome["c"] = children
-        return str(self.encode(outcome))
+        text = str(self.encode(outcome))
+        if len(text) <= result_limit():
+            return text
+        if not failed:
+            raise _too_large(text)
+        message = [shortened(str(part)) for part in result.get("exc_message") or ()]
+        return str(self.encode({**outcome, "e": {**result, "exc_message": message}}))
 
     def _progress(self, run: str, token: int, state: str, meta: Any) -> None:
         tenant = self._tenant(run)
@@ -180,6 +194,11 @@ class Backend(CeleryBackend, SyncBackendMixin):
             return
         place = f"{'' if request.group_index is None else request.group_index}:{request.id}"
         outcome = self.encode({"s": state, "r": self.encode_result(result, state), "id": request.id})
+        if len(outcome) > result_limit():  # of a task that keeps no result
+            if state not in self.EXCEPTION_STATES:
+                raise _too_large(outcome)
+            error = error_fields(type(result), [shortened(str(result))])
+            outcome = self.encode({"s": state, "r": error, "id": request.id})
         part = f"{place} {group} {outcome}"
         carry = current_carry()
         held = current.holdings()
@@ -290,6 +309,13 @@ class Backend(CeleryBackend, SyncBackendMixin):
 
     def __reduce__(self, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Any:
         return super().__reduce__(args, {**(kwargs or {}), "url": self.url})
+
+
+def _too_large(text: str) -> EncodeError:
+    """The error for a result over the limit; Celery makes a failure of it, as of a result that is not JSON."""
+    why = f"the result takes {len(text)} bytes, over the limit of {result_limit()} (TAGLANE_RESULT_LIMIT)"
+    error: EncodeError = EncodeError(why)
+    return error
 
 
 def _members(result: Any) -> list[Any] | None:

@@ -19,11 +19,19 @@ from taglane.context import CurrentRun, executing
 from taglane.model.envelope import HEADER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
+
+MOST_MESSAGE = 4_096
+MOST_TRACEBACK = 65_536
+"""Characters that are kept of an error."""
 
 UNTOLD = "-"
 """Stands for a part when nobody has told those who depend on the run (its chain, chord, errbacks) how it ended."""
+
+
+Again = tuple[str, str, str, str, int | str]
+"""The next try of a run: at, envelope, task, tag, step ('' for the one that it has)."""
 
 
 class Outcome(NamedTuple):
@@ -35,22 +43,32 @@ class Outcome(NamedTuple):
     """JSON as `model.run.read_outcome` reads it."""
     part: str = ""
     """The run's part of a chord, as the finish script takes it; or `UNTOLD`."""
-    again: tuple[str, str, str, str, int] | None = None
-    """For retry: at, envelope, task, tag, step."""
+    again: Again | None = None
+    """For retry: what is to be tried, where the task itself has said so."""
+    wait: int | None = None
+    """For retry: after how many ms the same is to be tried again, where its job's policy says so."""
 
 
 class Carry:
     """What the execution of one run has noted so far."""
 
-    def __init__(self, run: CurrentRun, message_id: str, nesting: int = 0) -> None:
+    def __init__(
+        self, run: CurrentRun, message_id: str, nesting: int = 0, header: Mapping[str, Any] | None = None
+    ) -> None:
         self.run = run
         self.message_id = message_id
         self.nesting = nesting
         """How many tasks have replaced each other to come to this one."""
+        self.header: Mapping[str, Any] = header or {}
+        """What `envelope.unpack` says of the run."""
+        self.entered = False
+        """The task's own code has begun."""
+        self.verdict: Outcome | None = None
+        """What the job's retry policy says of an error of the task."""
         self.state = ""
         self.result = ""
         self.part = ""
-        self.again: tuple[str, str, str, str, int] | None = None
+        self.again: Again | None = None
         self.was_replaced = False
 
     def outcome(self, failed: int, value: Any) -> Outcome:
@@ -59,15 +77,19 @@ class Carry:
         if self.again is not None:  # it has sent itself: by retry, by replace, or as any other task
             return Outcome("retry", self.result if isinstance(error, Retry) else "", again=self.again)
         if isinstance(error, Retry):
+            if self.verdict is not None:
+                return self.verdict._replace(result=self.result)
             return Outcome("failed", self.result or _describe(value), self.part)
         if isinstance(error, Reject):
             return Outcome("requeue") if error.requeue else Outcome("failed", _describe(value), self.part or UNTOLD)
         if isinstance(error, Ignore) and not self.state:
             return Outcome("replaced" if self.was_replaced else "succeeded", "", self.part)
+        failure = "dead" if self.verdict is not None and self.verdict.kind == "dead" else "failed"
         if self.state:
-            return Outcome(KINDS[self.state], self.result, self.part)
+            kind = KINDS[self.state]
+            return Outcome(failure if kind == "failed" else kind, self.result, self.part)
         if failed:
-            return Outcome("failed", _describe(value), self.part)
+            return Outcome(failure, _describe(value), self.part)
         return Outcome("succeeded", "", self.part)
 
 
@@ -115,7 +137,7 @@ def execute(target: Callable[..., tuple[int, Any, float]], *args: Any) -> tuple[
         attempt=header["attempt"],
         token=header["token"],
     )
-    carry = Carry(run, args[1], int(args[2].get("replaced_task_nesting") or 0))
+    carry = Carry(run, args[1], int(args[2].get("replaced_task_nesting") or 0), header)
     with _carrying(carry):
         returned = target(*args)
     return returned, carry.outcome(returned[0], returned[1])
@@ -129,13 +151,33 @@ def raised(info: Any) -> Any:
 
 def _describe(info: Any) -> str:
     error = raised(info)
-    arguments = [
-        arg if isinstance(arg, (str, int, float, bool, type(None))) else repr(arg) for arg in getattr(error, "args", ())
-    ]
+    arguments = [_plain(argument) for argument in getattr(error, "args", ())]
     return error_json(type(error), arguments, getattr(info, "traceback", None))
 
 
+def _plain(argument: Any) -> Any:
+    if isinstance(argument, (int, bool, type(None))):
+        return argument
+    return shortened(argument if isinstance(argument, str) else repr(argument))
+
+
+def error_fields(kind: type, arguments: list[Any]) -> dict[str, Any]:
+    """Return an error as Celery's JSON backends store it."""
+    return {"exc_type": kind.__qualname__, "exc_message": arguments, "exc_module": kind.__module__}
+
+
 def error_json(kind: type, arguments: list[Any], traceback: str | None = None) -> str:
-    """Return a failed run's result: the error as Celery's JSON backends store it."""
-    error = {"exc_type": kind.__qualname__, "exc_message": arguments, "exc_module": kind.__module__}
-    return str(dumps({"e": error, "tb": traceback} if traceback else {"e": error}))
+    """Return a failed run's result: the error, and its traceback."""
+    error = error_fields(kind, arguments)
+    return str(dumps({"e": error, "tb": last_of(traceback)} if traceback else {"e": error}))
+
+
+def shortened(message: str) -> str:
+    """Return an error's message, cut where it is too long to be read."""
+    return message if len(message) <= MOST_MESSAGE else f"{message[:MOST_MESSAGE]}... ({len(message)} characters)"
+
+
+def last_of(traceback: str) -> str:
+    """Return a traceback, or the end of a long one: where the error was raised."""
+    over = len(traceback) - MOST_TRACEBACK
+    return traceback if over <= 0 else f"... ({over} characters before)\n{traceback[over:]}"

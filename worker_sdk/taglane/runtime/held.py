@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from taglane.runtime.carry import Outcome
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from taglane.model.envelope import Delivery
-    from taglane.runtime.carry import Outcome
 
 
 @dataclass(slots=True, eq=False)
@@ -29,6 +30,14 @@ class Held:
     """Its task acknowledges early: one death is its last."""
     lost: bool = False
     noted: Outcome | None = None
+
+    def note(self, outcome: Outcome) -> None:
+        """Keep what was decided of it, beside what was before: a result and a part of a chord come one by one."""
+        before = self.noted
+        if before is not None:
+            kind = outcome.kind if outcome.result else before.kind
+            outcome = Outcome(kind, outcome.result or before.result, outcome.part or before.part)
+        self.noted = outcome
 
     @property
     def message_id(self) -> str:

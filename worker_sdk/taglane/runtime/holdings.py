@@ -62,8 +62,6 @@ class Holdings:
         self._pace = Pace(batch)
         self._outbox = Outbox()
 
-    # -- for the main loop ---------------------------------------------------------------------------------------
-
     def serve(self, window: int) -> None:
         """Let runs be fetched, for a pool that executes *window* at once."""
         with self.lock:
@@ -128,14 +126,9 @@ class Holdings:
         """Keep an outcome that the parent process decides; answers whether the run is held here."""
         with self.lock:
             held = self._roster.of_message(message_id)
-            if held is None:
-                return False
-            before = held.noted
-            if before is not None:  # a result, or a part of a chord: they are noted one after the other
-                kind = outcome.kind if outcome.result else before.kind
-                outcome = Outcome(kind, outcome.result or before.result, outcome.part or before.part)
-            held.noted = outcome
-            return True
+            if held is not None:
+                held.note(outcome)
+            return held is not None
 
     def noted(self, run: str) -> Outcome | None:
         """What the parent has noted of a run."""
@@ -180,23 +173,19 @@ class Holdings:
 
     def refuse(self, run: str) -> None:
         """Hand back, uncounted, a run that this worker can't execute, for another."""
-        with self.lock:
-            held = self._drop(run)
-            if held is not None and not held.lost:
-                self._hand_back(held.delivery)
-            self._ask_for_more()
-        self.wake()
+        self._return(run, lambda delivery: self._outbox.hand_back(delivery, HAND_BACK_MS))
 
     def recalled(self, run: str) -> None:
         """Hand back a run that the pool did not get to, to the head of its queue."""
-        with self.lock:
-            held = self._drop(run)
-            if held is not None and not held.lost:
-                self._outbox.hand_back_at_once([held.delivery])
-                self.news.notify()
-        self.wake()
+        self._return(run, lambda delivery: self._outbox.hand_back_at_once([delivery]))
 
-    # -- for the fetcher -----------------------------------------------------------------------------------------
+    def abandon(self) -> int:
+        """Say no more of what is held, for a process that ends: its leaving gives it back. Answers how many runs."""
+        with self.lock:
+            self.serving = False
+            for held in self._roster:
+                held.lost = True
+            return len(self._roster)
 
     def appetite(self) -> int:
         """How many runs to fetch now; 0 when the inbox has enough. The lock is held."""
@@ -246,11 +235,13 @@ class Holdings:
             self._pace.slow_down(STALE)
             self.on_stuck(stuck)
 
-    # -- for the sender ------------------------------------------------------------------------------------------
-
     def is_busy(self) -> bool:
         """Whether more ends are to be expected soon."""
         return bool(self._inbox or self._executing)
+
+    def is_executing(self) -> bool:
+        """Whether the pool has something to do."""
+        return self._executing > 0
 
     def has_news(self) -> bool:
         """Whether there is something to say."""
@@ -301,8 +292,6 @@ class Holdings:
                 return
         self.on_cancel(held.message_id)
 
-    # -- within --------------------------------------------------------------------------------------------------
-
     def _is_fresh(self) -> bool:
         """Whether the leases were renewed of late; asks for it when they were not. The lock is held."""
         if time.monotonic() - self.renewed_at <= self.lease * FRESH:
@@ -328,6 +317,15 @@ class Holdings:
     def _hand_back(self, delivery: Delivery) -> None:
         self._outbox.hand_back(delivery, HAND_BACK_MS)
         self.news.notify()
+
+    def _return(self, run: str, hand_back: Callable[[Delivery], None]) -> None:
+        with self.lock:
+            held = self._drop(run)
+            if held is not None and not held.lost:
+                hand_back(held.delivery)
+                self.news.notify()
+            self._ask_for_more()
+        self.wake()
 
     def _drop(self, run: str) -> Held | None:
         """Forget a run that was taken."""

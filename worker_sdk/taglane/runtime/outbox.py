@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from taglane.model.envelope import next_try
+
 if TYPE_CHECKING:
     from taglane.model.envelope import Delivery
-    from taglane.runtime.carry import Outcome
+    from taglane.runtime.carry import Again, Outcome
     from taglane.runtime.held import Held
 
 HAND_BACK_MS = 1000
@@ -42,8 +44,8 @@ class Outbox:
         delivery = held.delivery
         run, token = delivery.run, delivery.token
         match outcome.kind:
-            case "retry" if outcome.again is not None:
-                at, envelope, task, tag, step = outcome.again
+            case "retry":
+                at, envelope, task, tag, step = outcome.again or _same_again(delivery, outcome.wait or 0)
                 self._calls.append(("retry", [run, token, at, envelope, outcome.result, task, tag, step]))
             case "requeue" if not held.last:
                 self.hand_back(delivery, HAND_BACK_MS)
@@ -72,3 +74,7 @@ class Outbox:
         if finishes:
             calls.insert(0, ("finish", [value for finish in finishes for value in finish]))
         return calls
+
+
+def _same_again(delivery: Delivery, wait_ms: int) -> Again:
+    return f"+{wait_ms}", next_try(delivery.envelope), delivery.task, delivery.tag, ""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import signal
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from billiard.exceptions import Terminated, WorkerLostError
+from billiard.exceptions import Terminated, TimeLimitExceeded, WorkerLostError
 from celery import concurrency
 from celery.concurrency.asynpool import AsynPool
 from celery.concurrency.base import apply_target
@@ -18,7 +22,10 @@ from celery.worker import state as worker_state
 
 from taglane.model.envelope import HEADER
 from taglane.runtime import current
-from taglane.runtime.carry import Outcome, execute, raised
+from taglane.runtime.carry import Outcome, error_json, execute, raised
+from taglane.runtime.interrupt import listen
+from taglane.runtime.limits import Interrupting, Limits
+from taglane.runtime.retrying import verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +33,8 @@ if TYPE_CHECKING:
 
     from taglane.runtime.holdings import Holdings
 
+
+logger = logging.getLogger("taglane.worker")
 
 REAP_AFTER = 0.02
 """Seconds after a child's pipe has closed; without it, Celery looks once in 5."""
@@ -36,6 +45,17 @@ class Carrying:
 
     looks_ahead = False
     """Whether it has a queue of its own, from which a run can be recalled."""
+
+    def recall(self, message: str) -> bool:
+        """Take back a run that the pool has not begun; answers whether it was so."""
+        return False
+
+    def recall_all(self) -> list[str]:
+        """Take back all that the pool has not begun; answers their message ids."""
+        return []
+
+    def kill(self) -> None:
+        """End at once what can be ended without this process."""
 
     def apply_async(self, target: Callable[..., Any], args: Any = None, kwargs: Any = None, **options: Any) -> Any:
         """See `celery.concurrency.base.BasePool.apply_async`."""
@@ -63,6 +83,7 @@ class Settling:
         self._callback = options["callback"]
         self._error_callback = options.get("error_callback")
         self._timeout_callback = options.get("timeout_callback")
+        self._verdict: Outcome | None = None
 
     @property
     def is_ours(self) -> bool:
@@ -77,6 +98,9 @@ class Settling:
     def on_accepted(self, pid: int, accepted_at: float) -> None:
         """Take note that the pool executes the run now."""
         self._held.began(self._run)
+        request = getattr(self._accept_callback, "__self__", None)
+        if request is not None and not request.task.acks_late:
+            self._held.acknowledged_early(self._run)  # Celery's own word waits for the main loop: solo's, for the end
         self._accept_callback(pid, accepted_at)
 
     def on_result(self, answer: Any, **kwargs: Any) -> None:
@@ -93,6 +117,8 @@ class Settling:
     def on_error(self, info: Any, *args: Any, **kwargs: Any) -> None:
         """Take the death of a child, or the end of a run by a signal or by its time limit."""
         error = raised(info)
+        if isinstance(error, TimeLimitExceeded) and self._is_tried_again(error):
+            return
         try:
             if self._error_callback is not None:
                 self._error_callback(info, *args, **kwargs)
@@ -102,14 +128,39 @@ class Settling:
                 outcome = self._held.noted(self._run) or Outcome("died")
             elif isinstance(error, Terminated):  # by a cold shutdown: a cancel, or a time limit, has noted what it is
                 outcome = self._held.noted(self._run) or Outcome("requeue")
-            self._held.settle(self._run, outcome)
+            self._settle(outcome)
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
-        """Let Celery note a hard time limit; the end of the child settles the run."""
+        """Let Celery note a hard time limit, unless its job's policy tries the run again; the run is settled."""
+        if not soft and self._is_tried_again(TimeLimitExceeded(timeout)):
+            return
         if self._timeout_callback is not None:
             self._timeout_callback(soft, timeout)
         if not soft:
-            self._held.settle(self._run, None)
+            self._settle(None)
+
+    def _is_tried_again(self, error: TimeLimitExceeded) -> bool:
+        """Whether its job's policy tries a run again that went over its hard limit: nobody is told of an end then.
+
+        Asked by who ends it, and by who takes note of the limit.
+        """
+        request = getattr(self._timeout_callback, "__self__", None)
+        message = getattr(request, "request_dict", {})
+        if self._verdict is None:
+            judged = verdict(message.get(HEADER) or {}, int(message.get("retries") or 0), error)
+            if judged is None:
+                return False
+            self._verdict = judged._replace(result=error_json(TimeLimitExceeded, list(error.args)))
+            if judged.kind == "retry":
+                worker_state.task_ready(request)
+                logger.warning("time_limit_retried run=%s wait_ms=%d error=%s", self._run, judged.wait, error)
+                self._held.settle(self._run, self._verdict)
+        return self._verdict.kind == "retry"
+
+    def _settle(self, outcome: Outcome | None) -> None:
+        if self._verdict is not None:  # the last of its tries: what Celery has noted is the end of all
+            self._held.note(self._accept_callback.__self__.id, self._verdict)
+        self._held.settle(self._run, outcome)
 
 
 class Children(AsynPool):
@@ -125,8 +176,14 @@ class Prefork(Carrying, CeleryPrefork):
 
     Pool = Children
 
+    def kill(self) -> None:
+        """Kill the children, by their ids."""
+        for child in list(getattr(self._pool, "_pool", None) or ()):
+            with suppress(ProcessLookupError, TypeError):
+                os.kill(child.pid, signal.SIGKILL)
 
-class Threads(Carrying, CeleryThreads):
+
+class Threads(Interrupting, Carrying, CeleryThreads):
     """Threads of one process: for tasks that wait for others.
 
     Its queue may hold a few runs ahead, so that a thread need not wait for the main loop between two short ones.
@@ -137,6 +194,7 @@ class Threads(Carrying, CeleryThreads):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._waiting: dict[str, Future[None]] = {}
+        self._warned: set[str] = set()
         self._lock = threading.Lock()
 
     def on_apply(  # noqa: PLR0913, D102 - see Celery's
@@ -147,31 +205,92 @@ class Threads(Carrying, CeleryThreads):
         callback: Any,
         accept_callback: Any,
         correlation_id: str = "",
+        soft_timeout: float | None = None,
+        timeout: float | None = None,
         **_: Any,
     ) -> Any:
         settling = getattr(callback, "__self__", None)
         if not isinstance(settling, Settling):
             return super().on_apply(target, args, kwargs, callback, accept_callback)
         call = (target, args, kwargs, callback, accept_callback)
+        limits = Limits(soft_timeout, timeout)
         with self._lock:  # or a thread could begin, and forget it, before it is entered
-            future = self.executor.submit(self._begin, settling, correlation_id, call)
+            future = self.executor.submit(self._begin, settling, correlation_id, limits, call)
             self._waiting[correlation_id] = future
         return ApplyResult(future)
 
-    def _begin(self, settling: Settling, message: str, call: tuple[Any, ...]) -> None:
+    def _begin(self, settling: Settling, message: str, limits: Limits, call: tuple[Any, ...]) -> None:
         with self._lock:
             self._waiting.pop(message, None)
         if settling.is_ours:
-            apply_target(*call)
+            task = call[1][1]
+            with self.watched(message, limits, settling, lambda: self._on_hard_limit(task, message)):
+                apply_target(*call)
+
+    def _on_hard_limit(self, task: str, message: str) -> None:
+        """Do what can be done of a thread: nobody can end one from outside."""
+        if task not in self._warned:
+            self._warned.add(task)
+            logger.warning("time_limit_is_soft task=%s: a thread that waits outlasts it: choose -P prefork", task)
+        self.interrupt(message, TimeLimitExceeded)
 
     def recall(self, message: str) -> bool:
         """Take back a run that no thread has begun; answers whether it was so."""
         future = self._waiting.pop(message, None)
         return future is not None and future.cancel()
 
+    def recall_all(self) -> list[str]:
+        """Take back all that no thread has begun, of a worker that stops; answers their message ids."""
+        return [message for message in list(self._waiting) if self.recall(message)]
 
-class Solo(Carrying, CelerySolo):
+
+class Solo(Interrupting, Carrying, CelerySolo):
     """The worker's own process, one task at a time: the least overhead."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.on_overdue: Callable[[], None] = lambda: None
+        """Called, from a thread of its own, when a run has gone over its hard limit and been ended."""
+        self.on_apply = self._apply
+
+    def on_start(self) -> None:
+        """Let runs be interrupted."""
+        super().on_start()
+        listen()
+
+    def _apply(  # noqa: PLR0913 - see Celery's
+        self,
+        target: Any,
+        args: Any = (),
+        kwargs: Any = None,
+        callback: Any = None,
+        accept_callback: Any = None,
+        correlation_id: str = "",
+        soft_timeout: float | None = None,
+        timeout: float | None = None,
+        **_: Any,
+    ) -> Any:
+        settling = getattr(callback, "__self__", None)
+        if not isinstance(settling, Settling):
+            return apply_target(target, args, kwargs, callback, accept_callback)
+        limits = Limits(soft_timeout, timeout)
+        turn: list[None] = [None]  # who takes it ends the run: its task, or its hard limit
+
+        def on_hard_limit() -> None:
+            with suppress(IndexError):
+                turn.pop()
+                settling.on_timeout(False, self.or_default(limits).hard or 0)
+                self.on_overdue()
+
+        def on_answer(answer: Any, **options: Any) -> None:
+            try:
+                turn.pop()
+            except IndexError:
+                threading.Event().wait()  # it came too late, and this process is about to end
+            callback(answer, **options)
+
+        with self.watched(correlation_id, limits, settling, on_hard_limit):
+            return apply_target(target, args, kwargs, on_answer, accept_callback)
 
 
 def register() -> None:

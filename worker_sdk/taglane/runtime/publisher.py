@@ -25,7 +25,7 @@ JOIN = "~join"
 
 @lru_cache(maxsize=8)
 def _server(url: str, pid: int) -> Server:  # noqa: ARG001 - a forked child connects anew
-    return Server(url)
+    return Server(url, replicas=load_settings().replicas)
 
 
 def server_for(url: str) -> Server:
@@ -56,7 +56,14 @@ def publish(url: str, queue: str, message: dict[str, Any], default_queue: str = 
     sender = current_run()
     if sender is not None and sender.tenant != tenant:
         raise Refused(f"a run of tenant {sender.tenant!r} to send for tenant {tenant!r}")
-    envelope, depends = pack(message)
+    carry = current_carry()
+    nesting = int(headers.get("replaced_task_nesting") or 0)
+    if carry is not None and carry.run.tenant != tenant:
+        carry = None
+    is_again = carry is not None and carry.message_id == headers["id"]
+    # A next try keeps its job's retry policy; another task that takes the run's place has not that job's.
+    retry = carry.header.get("retry") if carry is not None and is_again and nesting == carry.nesting else None
+    envelope, depends = pack(message, retry)
     limit = _payload_limit()
     if len(envelope) > limit:
         raise BadParams(
@@ -72,12 +79,12 @@ def publish(url: str, queue: str, message: dict[str, Any], default_queue: str = 
         expires=_instant(headers.get("expires")),
         depends=depends,
     )
-    carry = current_carry()
-    if carry is not None and carry.run.tenant == tenant:
-        if run.id == carry.message_id:
-            carry.again = (run.at, run.envelope, run.task, run.tag, run.step)
-            return
-        _note_replacement(url, carry, int(headers.get("replaced_task_nesting") or 0))
+    if carry is not None and is_again:
+        step = run.step or ""  # Celery gives it none, where it does not know the run's
+        carry.again = (run.at, run.envelope, run.task, run.tag, step)
+        return
+    if carry is not None:
+        _note_replacement(url, carry, nesting)
     Runs(server_for(url)).make(tenant, [run])
 
 

@@ -6,11 +6,15 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from taglane.errors import TaglaneError
+from taglane.errors import LibraryMissing, Refused, ServerFull, TaglaneError
 from taglane.model.watch import Watch
+from taglane.runtime.health import Pulse, State
 from taglane.runtime.holdings import logger
+from taglane.runtime.unsayable import instead, singly
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from taglane.runtime.holdings import Holdings
     from taglane.runtime.outbox import Call
     from taglane.runtime.patience import Patience
@@ -28,21 +32,35 @@ MARK_AFTER = 0.25
 BEAT = 3.0
 """Seconds between two heartbeats at most."""
 
+BUSY_BEAT = 1.0
+"""Seconds between two heartbeats at most, while something is executed: they carry who asks to stop it."""
+
 FAREWELL = 5.0
 """Seconds that a stopping worker tries to reach a server that is gone."""
+
+
+class TenantGone(TaglaneError):
+    """The tenant of this worker was deleted."""
+
+    def __init__(self, worker: str) -> None:
+        super().__init__(f"the tenant of worker {worker} was deleted")
 
 
 class Sender:
     """Says what one worker has to say, in order; nothing that was said twice does harm."""
 
-    def __init__(self, holdings: Holdings, leases: Leases, patience: Patience) -> None:
+    def __init__(self, holdings: Holdings, leases: Leases, patience: Patience, pulse: Pulse | None = None) -> None:
         self._holdings = holdings
         self._leases = leases
         self._patience = patience
+        self._pulse = pulse or Pulse()
+        self.on_tenant_gone: Callable[[str], None] = lambda _why: None
+        """Called once, with the reason, when the tenant was deleted: the thread has ended then."""
         self._interval = min(holdings.lease / 5, BEAT)
         self._watch = Watch(holdings.lease)
         self._renew_at = time.monotonic()
         self._sent_at = 0.0
+        self._failures = 0
         self._stopping = False
         self._give_up_at = 0.0
         self._thread = threading.Thread(target=self._loop, name="taglane-sender", daemon=True)
@@ -62,13 +80,18 @@ class Sender:
     def _loop(self) -> None:
         unsaid: list[Call] = []
         while True:
+            self._pulse.turn()
             unsaid = unsaid or self._await_news()
             if not unsaid and self._stopping:
                 return
             try:
                 self._leases.say(unsaid, self._hear)
-                unsaid = []
+                unsaid, self._failures = [], 0
+                self._pulse.answer(State.SERVING if self._holdings.serving else State.TAKES_NO_WORK)
                 self._patience.restore()
+            except TenantGone as error:
+                self.on_tenant_gone(str(error))
+                return
             except TaglaneError as error:
                 self._watch.restart()
                 if self._stopping and time.monotonic() > self._give_up_at:
@@ -76,10 +99,42 @@ class Sender:
                     return
                 unsaid = [call for call in unsaid if call[0] != "renew"]
                 self._holdings.must_renew = True
-                self._patience.bear(error)
+                self._failures += 1
+                if unsaid and self._failures > 1 and self._is_unsayable(error):
+                    unsaid = self._say_singly(unsaid)
+                else:
+                    self._patience.bear(error)
             except Exception as error:  # noqa: BLE001 - whatever it is, the thread ends, and with it the worker
                 self._patience.despair(error)
                 return
+
+    def _is_unsayable(self, error: TaglaneError) -> bool:
+        """Whether the server, which has failed to answer a call, answers another: then it is that one's fault."""
+        if isinstance(error, (Refused, ServerFull, LibraryMissing)):
+            return False
+        try:
+            self._leases.beats()
+        except TaglaneError:
+            return False
+        return True
+
+    def _say_singly(self, calls: list[Call]) -> list[Call]:
+        """Say one thing after the other, and of what is never taken something else; answers what is still unsaid."""
+        left = singly(calls)
+        fails = 0
+        while left:
+            try:
+                self._leases.say(left[:1], self._hear)
+                left, fails = left[1:], 0
+            except TaglaneError as error:
+                if not self._is_unsayable(error):
+                    return left
+                fails += 1
+                if fails > 1:  # the first may have been a connection that was lost, just then
+                    other = instead(left[0], str(error))
+                    logger.error("end_refused move=%s run=%s error=%s", left[0][0], left[0][1][0], error)
+                    left, fails = ([other] if other else []) + left[1:], 0
+        return left
 
     def _await_news(self) -> list[Call]:
         holdings = self._holdings
@@ -117,13 +172,16 @@ class Sender:
 
     def _renewal(self) -> Call:
         self._holdings.must_renew = False
-        self._renew_at = time.monotonic() + self._interval
+        busy = self._holdings.is_executing()
+        self._renew_at = time.monotonic() + (min(self._interval, BUSY_BEAT) if busy else self._interval)
         return "renew", [self._leases.worker, *self._holdings.renewal()]
 
     def _hear(self, move: str, answer: Any) -> None:
         """Take the answer to a heartbeat: what we have lost, what we are to stop. Then look after the others."""
         if move != "renew":
             return
+        if answer == 0 and self._leases.is_tenant_gone():
+            raise TenantGone(self._leases.worker)
         if answer == 0:
             logger.warning("given_up_for_dead worker=%s", self._leases.worker)
             self._holdings.lose(self._holdings.all_runs())  # before the server knows us again, and gives us new ones

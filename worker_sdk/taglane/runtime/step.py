@@ -4,27 +4,38 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import socket
+import threading
 from typing import Any
 
 from celery import bootsteps
-from celery.signals import worker_shutdown
+from celery.signals import worker_shutdown, worker_shutting_down
 from celery.worker import state as worker_state
 
 from taglane.errors import BadName, BadSetting, TaglaneError, TagNotOwned
 from taglane.model.names import SHARED, check_tag, owner_of
 from taglane.runtime import current, holdings
+from taglane.runtime.carry import UNTOLD, Outcome
+from taglane.runtime.farewell import EX_OVERDUE, Farewell
 from taglane.runtime.fetcher import Fetcher
+from taglane.runtime.guard import guard_tasks
+from taglane.runtime.health import Pulse, listen
 from taglane.runtime.heart import Heart
 from taglane.runtime.holdings import logger
+from taglane.runtime.limits import Interrupting
 from taglane.runtime.patience import Patience
-from taglane.runtime.pools import Carrying
+from taglane.runtime.pools import Carrying, Solo
 from taglane.runtime.sender import BEAT, FAREWELL, Sender
 from taglane.settings import load_settings
 from taglane.store.leases import Leases
 from taglane.store.server import Server
 
 EX_UNAVAILABLE = 69
+"""The exit code of a worker whose server was gone for longer than its patience."""
+
+EX_TENANT_GONE = 67
+"""The exit code of a worker whose tenant was deleted."""
 
 
 class TagMissing(TaglaneError):
@@ -39,7 +50,14 @@ class TagStep(bootsteps.StartStopStep):
 
     requires = ("celery.worker.components:Pool", "celery.worker.components:Hub")
 
-    def __init__(self, worker: Any, tag: tuple[str, ...] = (), **options: Any) -> None:
+    def __init__(
+        self,
+        worker: Any,
+        tag: tuple[str, ...] = (),
+        pulse: Pulse | None = None,
+        supervised: bool = False,
+        **options: Any,
+    ) -> None:
         super().__init__(worker, **options)
         from taglane.runtime.app import is_installed, tag_queue  # noqa: PLC0415 - app imports this step
 
@@ -51,6 +69,7 @@ class TagStep(bootsteps.StartStopStep):
         self.tags = list(dict.fromkeys(tag)) or [name for name in (server.tenant,) if name]
         try:
             self.tenant = check_tags(self.tags, server)
+            self._pulse = pulse or own_pulse()
         except TaglaneError as error:
             raise SystemExit(f"error: {error}") from None  # Celery would print a traceback
         queues = worker.app.amqp.queues
@@ -59,6 +78,8 @@ class TagStep(bootsteps.StartStopStep):
         queues.select(self.tags)
         self._holdings: holdings.Holdings | None = None
         self._heart: Heart | None = None
+        self._supervised = supervised
+        guard_tasks(worker.app)
 
     def start(self, worker: Any) -> None:
         """Enter the tenant's workers."""
@@ -78,13 +99,19 @@ class TagStep(bootsteps.StartStopStep):
         held = holdings.Holdings(lease=lease, batch=settings.batch)
         held.looks_ahead = worker.pool.looks_ahead
         held.on_stuck = lambda messages: worker.hub.call_soon(_recall, worker, held, messages)
-        held.on_cancel = lambda message: worker.hub.call_soon(_terminate, worker, message)
-        patience = Patience(settings.patience / 1000, lambda why: worker.hub.call_soon(_give_up, why))
+        held.on_cancel = lambda message: _cancel(worker, held, message)
+        patience = Patience(settings.patience / 1000, lambda why: self._give_up(EX_UNAVAILABLE, why))
         worker.app.conf.broker_transport_options["who_knows"] = lambda task, tag: leases.who_knows(task, [tag])
         current.hold(held)
         self._leases, self._holdings = leases, held
         self._fetcher = Fetcher(held, leases, self.tags, patience)
-        self._sender = Sender(held, leases, patience)
+        self._sender = Sender(held, leases, patience, self._pulse)
+        self._sender.on_tenant_gone = lambda why: self._give_up(EX_TENANT_GONE, why)
+        self._worker = worker
+        self._farewell = Farewell(settings.grace / 1000, self._stop_taking, self._give_back)
+        self._farewell.start(supervised=self._supervised)
+        if isinstance(worker.pool, Solo):
+            worker.pool.on_overdue = lambda: self._depart(EX_OVERDUE, "a hard time limit")
         self._sender.start()
         self._fetcher.start()
         worker_shutdown.connect(self.leave)
@@ -94,16 +121,71 @@ class TagStep(bootsteps.StartStopStep):
         held, self._holdings = self._holdings, None
         if held is None:
             return
+        if not self._farewell.take_turn():
+            threading.Event().wait()  # another thread is ending this process
         held.stop_serving()
-        self._fetcher.stop(FAREWELL)
+        self._part(FAREWELL)
+        self._farewell.over()
+        current.hold(None)
+
+    def _part(self, patience: float) -> None:
+        """Say what is unsaid, and leave: what is still held goes back."""
+        self._fetcher.stop(patience)
         self._sender.stop(2 * FAREWELL)
         try:
             self._leases.leave()
         except TaglaneError as error:
             logger.warning("leave_failed error=%s", error)
-        current.hold(None)
         if self._heart is not None:
             self._heart.stop()
+
+    def _stop_taking(self, number: int) -> None:
+        """Hand back what was not begun, at once, whatever the main loop is at."""
+        held, worker = self._holdings, self._worker
+        if held is None:
+            return
+        held.stop_serving()
+        for message in worker.pool.recall_all():
+            _forget(message)
+            lease = held.lease_of(message)
+            if lease is not None:
+                held.recalled(lease[0])
+        held.wake()
+        name = signal.Signals(number).name if number else ""
+        worker_shutting_down.send(sender=worker.hostname, sig=name, how="Warm", exitcode=worker_state.should_stop)
+
+    def _give_back(self, why: str) -> None:
+        self._depart(int(worker_state.should_stop or os.EX_OK), why)
+
+    def _depart(self, code: int, why: str) -> None:
+        """End this process now: what its pool still executes goes back to its queue, uncounted."""
+        held = self._holdings
+        if held is None or not self._farewell.take_turn():
+            return
+        runs = held.abandon()
+        logger.warning("worker_departs runs_given_back=%d code=%d why=%s", runs, code, why)
+        self._worker.pool.kill()
+        self._part(1.0)
+        if getattr(self._worker, "pidlock", None):
+            self._worker.pidlock.release()
+        self._farewell.exit(code)
+
+    def _give_up(self, code: int, why: str) -> None:
+        """Stop by ourselves, for a reason that lasts."""
+        logger.error("%s error=%s", "tenant_gone" if code == EX_TENANT_GONE else "server_gone_for_good", why)
+        worker_state.should_stop = code
+        self._farewell.ask()
+
+
+def own_pulse() -> Pulse:
+    """Return the pulse of a worker that `celery worker` has started, after the endpoint that tells of it.
+
+    Raises:
+        BadSetting: its health can't be told where the settings say.
+    """
+    pulse = Pulse()
+    listen(load_settings().health, [pulse])
+    return pulse
 
 
 def check_tags(tags: list[str], server: Server) -> str:
@@ -134,20 +216,29 @@ def _recall(worker: Any, held: holdings.Holdings, messages: list[str]) -> None:
             held.recalled(lease[0])
 
 
+def _cancel(worker: Any, held: holdings.Holdings, message: str) -> None:
+    """Stop a run that the pool has: each heartbeat asks again, until it has ended."""
+    pool = worker.pool
+    if not isinstance(pool, Interrupting):
+        worker.hub.call_soon(_terminate, worker, message)
+    elif pool.recall(message):
+        _forget(message)
+        lease = held.lease_of(message)
+        if lease is not None:
+            held.settle(lease[0], Outcome("cancelled", "", UNTOLD))
+    elif pool.stop_run(message):
+        logger.info("cancel_passed_on run=%s", message)
+
+
 def _terminate(worker: Any, message: str) -> None:
-    """Stop a run that is being executed, where the pool can."""
+    """Kill the child that executes a run."""
     request = worker_state.requests.get(message)
-    if request is None:
-        return
-    try:
+    if request is not None:
         request.terminate(worker.pool, signal="TERM")
-    except NotImplementedError:
-        if hasattr(request, "taglane_cancel_asked"):
-            return  # a cancel is repeated with each heartbeat
-        request.taglane_cancel_asked = True
-        logger.warning("cancel_asked run=%s pool=%s: this pool can't stop a task", message, worker.pool)
 
 
-def _give_up(why: str) -> None:
-    logger.error("server_gone_for_good error=%s", why)
-    worker_state.should_stop = EX_UNAVAILABLE
+def _forget(message: str) -> None:
+    """Let Celery know no more of a message."""
+    request = worker_state.requests.get(message)
+    if request is not None:
+        worker_state.task_ready(request)

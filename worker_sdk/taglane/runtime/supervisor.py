@@ -14,6 +14,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from taglane.runtime.farewell import EX_OVERDUE
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -33,12 +35,16 @@ class Supervisor:
     Args:
         work: what each does; its answer is the process's exit code.
         count: how many.
+        place: called before each start, with the place that the process takes, from 0: that of the one it follows.
     """
 
-    def __init__(self, work: Callable[[], int], count: int) -> None:
+    def __init__(
+        self, work: Callable[[], int], count: int, place: Callable[[int], object] = lambda _place: None
+    ) -> None:
         self._work = work
         self._count = count
-        self._pids: set[int] = set()
+        self._place = place
+        self._pids: dict[int, int] = {}
         self._took_leaves: set[int] = set()
         self._leaves = self._leave = -1
         self._stopping = False
@@ -56,8 +62,12 @@ class Supervisor:
             pid, status = os.wait()
             if pid not in self._pids:
                 continue
-            self._pids.discard(pid)
+            del self._pids[pid]
             code = os.waitstatus_to_exitcode(status)
+            if code == EX_OVERDUE and not self._stopping:  # it has said how its run ended, and left
+                logger.warning("worker_process_replaced pid=%d code=%d", pid, code)
+                self._start()
+                continue
             if not self._took_leave(pid) and not self._stopping:  # killed, or a task has called os._exit
                 logger.warning("worker_process_died pid=%d code=%d", pid, code)
                 time.sleep(PAUSE)
@@ -71,11 +81,13 @@ class Supervisor:
 
     def _start(self) -> None:
         parent = os.getpid()
+        place = min(set(range(self._count)) - set(self._pids.values()))
+        self._place(place)
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # one that came now would not be told to the new process
         pid = 0 if self._stopping else os.fork()
         if pid or self._stopping:
             if pid:
-                self._pids.add(pid)
+                self._pids[pid] = place
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             return
         code = 1
@@ -105,7 +117,8 @@ class Supervisor:
 
     def _forward(self, number: int, _frame: Any) -> None:
         self._stopping = True
-        self._tell(signal.Signals(number))
+        # A terminal sends Ctrl-C to all of its processes: they leave it to us, or one would count as two.
+        self._tell(signal.SIGTERM if number == signal.SIGINT else signal.Signals(number))
 
     def _tell(self, number: signal.Signals) -> None:
         for pid in self._pids:

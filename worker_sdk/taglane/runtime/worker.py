@@ -13,6 +13,7 @@ from celery.app.utils import find_app
 
 from taglane.errors import BadSetting, TenantNotFound
 from taglane.runtime.app import create_app, install, is_installed
+from taglane.runtime.health import Pulse, listen
 from taglane.runtime.step import check_tags
 from taglane.runtime.supervisor import Supervisor
 from taglane.settings import load_settings
@@ -73,14 +74,15 @@ def run_worker(  # noqa: PLR0913 - the options of one command
     pool: str = "auto",
     loglevel: str = "INFO",
     url: str | None = None,
+    health: str | None = None,
 ) -> int:
     """Run one worker process until a signal stops it; answers its exit code.
 
     Raises:
         TagNotOwned: a tag is not this credential's tenant's.
-        BadSetting: there is no such application.
+        BadSetting: there is no such application, or its health can't be told at that address.
     """
-    settings = load_settings(url=url)
+    settings = load_settings(url=url, health=health)
     server = Server(settings.url)
     tenant = check_tags(list(tags), server)
     server.call("version", tenant)  # says what is wrong in one line, before there are processes and threads
@@ -89,11 +91,24 @@ def run_worker(  # noqa: PLR0913 - the options of one command
     server.close()
     app = load_app(app_name, url)
     count = concurrency or os.cpu_count() or 1
-    if pool == "auto":
-        pool = choose_pool(app)
-        if pool == "solo" and count > 1:
-            return Supervisor(lambda: serve(app, tags, 1, "solo", loglevel), count).run()
-    return serve(app, tags, count, pool, loglevel)
+    is_auto = pool == "auto"
+    pool = choose_pool(app) if is_auto else pool
+    processes = count if is_auto and pool == "solo" else 1
+    pulses = [Pulse() for _ in range(processes)]
+    listen(settings.health, pulses)
+    if not (is_auto and pool == "solo"):
+        return serve(app, tags, count, pool, loglevel, pulses[0])
+    mine = pulses[0]
+
+    def take(place: int) -> None:
+        nonlocal mine
+        mine = pulses[place]
+        mine.begin()
+
+    def work() -> int:
+        return serve(app, tags, 1, "solo", loglevel, mine, supervised=True)
+
+    return Supervisor(work, processes, take).run()
 
 
 def choose_pool(app: Celery) -> str:
@@ -107,13 +122,27 @@ def choose_pool(app: Celery) -> str:
     return "prefork" if any(limits) else "solo"
 
 
-def serve(app: Celery, tags: Sequence[str], concurrency: int, pool: str, loglevel: str = "INFO") -> int:
-    """Run *app*'s worker in this process, with one of Celery's pools; answers its exit code."""
+def serve(  # noqa: PLR0913 - the options of one process
+    app: Celery,
+    tags: Sequence[str],
+    concurrency: int,
+    pool: str,
+    loglevel: str = "INFO",
+    pulse: Pulse | None = None,
+    *,
+    supervised: bool = False,
+) -> int:
+    """Run *app*'s worker in this process, with one of Celery's pools; answers its exit code.
+
+    How it goes is told to *pulse*.
+    """
     worker: Any = app.Worker(
         pool_cls=f"taglane.runtime.pools:{pool.capitalize()}",
         concurrency=1 if pool == "solo" else concurrency,
         loglevel=loglevel,
         tag=tuple(tags),
+        pulse=pulse,
+        supervised=supervised,
         without_gossip=True,
         without_mingle=True,
         without_heartbeat=True,

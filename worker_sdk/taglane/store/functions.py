@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import re
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
@@ -10,7 +12,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from redis import Redis
 
+log = logging.getLogger(__name__)
+
 LIBRARY = "taglane"
+
+NUMBER = 1
+"""Raised with every release that changes the Lua: who has a lower number never replaces the library of a higher one.
+
+Functions and what they are called with may be added; what is there keeps its meaning, since workers of the release
+before go on calling it through an upgrade.
+"""
+
+_NUMBER = re.compile(r"^-- library (\d+)$", re.MULTILINE)
 
 TENANT_MOVES = [
     "enqueue",
@@ -36,6 +49,8 @@ TENANT_MOVES = [
     "remove",
     "pause",
     "replay",
+    "drop",
+    "purge",
 ]
 """What a tenant's credential may call: each name is also the function's, behind `taglane_`."""
 
@@ -50,28 +65,47 @@ def library() -> str:
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".lua"))
     names.sort(key=lambda name: not name.startswith("prelude"))  # what all others build on comes first
     parts = [(folder / name).read_text("utf-8") for name in names]
-    return f"#!lua name={LIBRARY}\n" + "\n".join(parts) + _stamp("".join(parts))
+    return f"#!lua name={LIBRARY}\n-- library {NUMBER}\n" + "\n".join(parts) + _stamp("".join(parts))
 
 
 def _stamp(source: str) -> str:
     digest = hashlib.blake2b(source.encode(), digest_size=8).hexdigest()
     return (
         f"\nredis.register_function{{function_name = 'taglane_version', "
-        f"callback = function() return '{digest}' end, flags = {{'no-writes'}}}}\n"
+        f"callback = function() return '{NUMBER}-{digest}' end, flags = {{'no-writes'}}}}\n"
     )
 
 
 def version() -> str:
-    """The digest of this library; a server that answers `taglane_version` with it needs no loading."""
+    """The number and digest of this library; a server that answers `taglane_version` with it needs no loading."""
     return library().rsplit("return '", 1)[1].split("'", 1)[0]
 
 
+def number_of(source: str) -> int:
+    """The number of a library, from its source or its version; 0 for one that is older than numbers are."""
+    found = _NUMBER.search(source) or re.match(r"(\d+)-", source)
+    return int(found[1]) if found else 0
+
+
 def load(redis: Redis) -> bool:
-    """Load the library where it is missing or another one; return whether it was. Takes the operator's credential."""
-    for entry in redis.function_list(library=LIBRARY, withcode=True):
-        fields = dict(zip(entry[::2], entry[1::2], strict=False)) if isinstance(entry, list) else entry
-        code = fields.get(b"library_code", fields.get("library_code"))
-        if code in {library(), library().encode()}:
-            return False
+    """Load the library where it is missing or another one; return whether it was. Takes the operator's credential.
+
+    A newer one stays: an older command or scheduler goes on with it.
+    """
+    there = _loaded(redis)
+    if there == library():
+        return False
+    if number_of(there) > NUMBER:
+        log.info("library_is_newer theirs=%d ours=%d", number_of(there), NUMBER)
+        return False
     redis.function_load(library(), replace=True)
     return True
+
+
+def _loaded(redis: Redis) -> str:
+    """The source of the library that the server has; empty when it has none."""
+    for entry in redis.function_list(library=LIBRARY, withcode=True):
+        fields = dict(zip(entry[::2], entry[1::2], strict=False)) if isinstance(entry, list) else entry
+        code = fields.get(b"library_code") or fields.get("library_code") or b""
+        return code.decode() if isinstance(code, bytes) else str(code)
+    return ""

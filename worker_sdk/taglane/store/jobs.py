@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from taglane.errors import BadParams, BadSchedule, JobNotFound, ServerUnavailable, TaglaneError
+from redis.exceptions import NoPermissionError
+
+from taglane.errors import BadParams, BadSchedule, JobNotFound, JobTooNew, ServerUnavailable, TaglaneError
 from taglane.model import envelope
 from taglane.model.instant import format_instant
-from taglane.model.job import Job, check_params
+from taglane.model.job import Job, TooNew
 from taglane.model.names import new_run_id
+from taglane.model.params import check_params
 from taglane.model.schedule import After, At, Every, Manual, describe, next_due, to_json
 from taglane.store import keys
 
@@ -45,6 +49,26 @@ class StoredJob:
     last_run: str | None
     """The id of the run that it last made: by a fire that was not skipped, or by a trigger."""
     last_due: int | None
+    parked: int = 0
+    """How many runs wait for its last one to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadJob:
+    """A job that is there and can't be read."""
+
+    tenant: str
+    name: str
+    too_new: str = ""
+    """What a newer Taglane has written in it; '' when the record is spoiled."""
+
+    def error(self) -> TaglaneError:
+        """Return what to raise for it."""
+        if self.too_new:
+            return JobTooNew(self.tenant, self.name, self.too_new)
+        return ServerUnavailable(
+            f"the record of job {self.name!r} of tenant {self.tenant!r} can't be read: put the job again"
+        )
 
 
 class Jobs:
@@ -70,11 +94,18 @@ class Jobs:
 
         Raises:
             BadParams: the params of one are over the limit: nothing was written.
+            JobTooNew: one was written by a newer Taglane, and would lose what that can do more: nothing was written.
             BadSchedule: one would be due never, or in the past: nothing was written.
         """
         wanted = list(jobs)
         now, stored = self._read([(job.tenant, job.name) for job in wanted])
-        puts = [self._planned(job, known, now) for job, known in zip(wanted, stored, strict=True)]
+        for known in stored:
+            if isinstance(known, UnreadJob) and known.too_new:
+                raise known.error()
+        puts = [
+            self._planned(job, known if isinstance(known, StoredJob) else None, now)
+            for job, known in zip(wanted, stored, strict=True)
+        ]
         answers = self._server.calls(("put", job.tenant, arguments) for job, _, arguments in puts if arguments)
         revisions = iter(answers)
         done = []
@@ -90,19 +121,29 @@ class Jobs:
 
         Raises:
             JobNotFound: there is none of that name.
+            JobTooNew: a newer Taglane wrote it.
         """
         return self._found(tenant, name)[1]
 
     def list(self, tenant: str) -> Sequence[StoredJob]:
-        """Return the tenant's jobs by name, in two round trips; an unreadable one is left out, and logged."""
+        """Return the tenant's jobs by name, in two round trips; what can't be read is left out, and logged."""
+        found, unread = self.list_all(tenant)
+        for job in unread:
+            log.warning("job_unreadable tenant=%s job=%s why=%s", tenant, job.name, job.error())
+        return found
+
+    def list_all(self, tenant: str) -> tuple[Sequence[StoredJob], Sequence[UnreadJob]]:
+        """Return the tenant's jobs by name, and those that can't be read."""
         with self._server.renamed("reading jobs"):
             members: Any = self._server.redis.smembers(keys.jobs(tenant))
         names = sorted(member.decode(errors="replace") for member in members)
         _, found = self._read([(tenant, name) for name in names])
-        for name, job in zip(names, found, strict=True):
-            if job is None:
-                log.warning("job_unreadable tenant=%s job=%s", tenant, name)
-        return [job for job in found if job is not None]
+        unread = [
+            UnreadJob(tenant, name) if job is None else job
+            for name, job in zip(names, found, strict=True)
+            if not isinstance(job, StoredJob)
+        ]
+        return [job for job in found if isinstance(job, StoredJob)], unread
 
     def pause(self, tenant: str, name: str) -> StoredJob:
         """Stop firing a job; what it made goes on.
@@ -110,6 +151,7 @@ class Jobs:
         Raises:
             JobNotFound: there is none of that name.
         """
+        self._found(tenant, name)
         if not self._server.call("pause", tenant, name, "1", ""):
             raise JobNotFound(tenant, name)
         return self.get(tenant, name)
@@ -130,20 +172,20 @@ class Jobs:
     def trigger(self, tenant: str, name: str, params: dict[str, Any] | None = None) -> str:
         """Make a run of a job now, paused or not, whatever its schedule says; return the run's id.
 
-        *params* take the place of the job's own.
+        *params* take the place of the job's own; its retry and time limits stay.
 
         Raises:
             JobNotFound: there is none of that name.
             BadParams: *params* are no JSON object, or over the limit.
         """
-        own = "" if params is None else self._envelope(name, check_params(params))
+        own = "" if params is None else self._with_params(tenant, name, check_params(params))
         run_id = new_run_id(tenant)
         if not self._server.call("trigger", tenant, name, run_id, own):
             raise JobNotFound(tenant, name)
         return run_id
 
     def delete(self, tenant: str, name: str) -> None:
-        """Forget a job; its runs stay.
+        """Forget a job; its runs stay, but those end as cancelled that wait for its last one.
 
         Raises:
             JobNotFound: there is none of that name.
@@ -153,25 +195,27 @@ class Jobs:
 
     def _found(self, tenant: str, name: str) -> tuple[int, StoredJob]:
         now, (found,) = self._read([(tenant, name)])
-        if found is not None:
+        if isinstance(found, StoredJob):
             return now, found
-        with self._server.renamed("reading a job"):
-            there = self._server.redis.exists(keys.job(tenant, name))
-        if there:
-            raise ServerUnavailable(f"the record of job {name!r} of tenant {tenant!r} can't be read: put the job again")
-        raise JobNotFound(tenant, name)
+        raise JobNotFound(tenant, name) if found is None else found.error()
 
-    def _read(self, names: Sequence[tuple[str, str]]) -> tuple[int, Sequence[StoredJob | None]]:
-        """Return the server's time, ms, and the jobs; None for one that is missing or unreadable."""
+    def _read(self, names: Sequence[tuple[str, str]]) -> tuple[int, Sequence[StoredJob | UnreadJob | None]]:
+        """Return the server's time, ms, and the jobs; None for one that is missing."""
         with self._server.renamed("reading jobs"):
             pipeline = self._server.redis.pipeline(transaction=False)
             pipeline.time()
             for tenant, name in names:
                 pipeline.hmget(keys.job(tenant, name), _FIELDS)
                 pipeline.zscore(keys.due(tenant), name)
+                pipeline.llen(keys.parked(tenant, name))
             (seconds, micros), *answers = pipeline.execute(raise_on_error=False)
-        pairs = zip(names, answers[::2], answers[1::2], strict=True)
-        return seconds * 1000 + micros // 1000, [_stored(*name, fields, due) for name, fields, due in pairs]
+            for answer in answers:
+                if isinstance(answer, NoPermissionError):
+                    raise answer
+        rows = zip(names, answers[::3], answers[1::3], answers[2::3], strict=True)
+        return seconds * 1000 + micros // 1000, [
+            _stored(*name, fields, due, parked) for name, fields, due, parked in rows
+        ]
 
     def _planned(self, job: Job, known: StoredJob | None, now: int) -> tuple[Job, Put, Sequence[Any]]:
         """Decide what a put does; the arguments of the call are empty when it does nothing."""
@@ -187,7 +231,8 @@ class Jobs:
                 raise BadSchedule(f"{_subject(job)} lies in the past: it would never be due")
             argument = _text(due)
         put = Put("updated" if known else "created", 0, None if known and known.paused else due)
-        return job, put, [*self._arguments(job), argument, to_json(job.schedule)]
+        misfire = "" if job.misfire == "once" else job.misfire
+        return job, put, [*self._arguments(job), argument, to_json(job.schedule), misfire]
 
     def _arguments(self, job: Job) -> Sequence[str | int]:
         delay = job.schedule.delay if isinstance(job.schedule, After) else None
@@ -197,20 +242,41 @@ class Jobs:
             job.task,
             job.tag,
             keys.step_of(job.priority),
-            self._envelope(job.name, job.params),
+            self._sized(job.name, _envelope(job)),
             _text(delay),
             job.overlap,
             _text(job.expires),
         ]
 
-    def _envelope(self, name: str, params: dict[str, Any]) -> str:
-        text = envelope.of_call(params)
+    def _with_params(self, tenant: str, name: str, params: dict[str, Any]) -> str:
+        """Return the envelope of a job with other params: all else that it holds, a newer Taglane's too, stays."""
+        with self._server.renamed("reading a job"):
+            kept: Any = self._server.redis.hget(keys.job(tenant, name), "envelope")
+        if kept is None:
+            raise JobNotFound(tenant, name)
+        try:
+            return self._sized(
+                name,
+                json.dumps(
+                    {**json.loads(kept), **json.loads(envelope.of_call(params))},
+                    separators=(",", ":"),
+                    ensure_ascii=False,
+                ),
+            )
+        except (ValueError, TypeError) as error:
+            raise UnreadJob(tenant, name).error() from error
+
+    def _sized(self, name: str, text: str) -> str:
         size = len(text.encode())
         if size > self._payload_limit:
             raise BadParams(
                 f"params of job {name!r} take {size} bytes: the limit is {self._payload_limit} (TAGLANE_PAYLOAD_LIMIT)"
             )
         return text
+
+
+def _envelope(job: Job) -> str:
+    return envelope.of_call(job.params, retry=job.retry, timeout=job.timeout, soft_timeout=job.soft_timeout)
 
 
 def _text(number: int | None) -> str:
@@ -240,10 +306,12 @@ def _anchored(job: Job, old: Job | None, now: int) -> Job:
     return job.model_copy(update={"schedule": kept})
 
 
-def _stored(tenant: str, name: str, fields: Any, due: Any) -> StoredJob | None:
-    if isinstance(fields, Exception) or fields[0] is None:
-        return None
+def _stored(tenant: str, name: str, fields: Any, due: Any, parked: Any) -> StoredJob | UnreadJob | None:
+    if isinstance(fields, Exception):
+        return UnreadJob(tenant, name)
     definition, revision, created, paused, last, last_due = fields
+    if definition is None:
+        return UnreadJob(tenant, name) if any(fields) else None
     try:
         return StoredJob(
             job=Job.from_definition(tenant, name, definition),
@@ -253,6 +321,9 @@ def _stored(tenant: str, name: str, fields: Any, due: Any) -> StoredJob | None:
             next_due=int(due) if isinstance(due, float) else None,
             last_run=last.decode() if last else None,
             last_due=int(last_due) if last_due else None,
+            parked=parked if isinstance(parked, int) else 0,
         )
+    except TooNew as error:
+        return UnreadJob(tenant, name, error.what)
     except (ValueError, TypeError):  # pydantic's ValidationError is one
-        return None
+        return UnreadJob(tenant, name)

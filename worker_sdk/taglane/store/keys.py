@@ -86,8 +86,13 @@ def parked(tenant: str, name: str) -> str:
 
 
 def waiting(tenant: str) -> str:
-    """Set of the jobs that wait for the end of a run: with a fixed delay, or with runs parked."""
+    """Set of the jobs that wait for the end of a run: with a fixed delay, or with runs parked; it may hold others."""
     return f"{prefix(tenant)}waiting"
+
+
+def skipped(tenant: str) -> str:
+    """List: the kept runs that were skipped, the oldest first."""
+    return f"{prefix(tenant)}skipped"
 
 
 def due(tenant: str) -> str:
@@ -116,7 +121,7 @@ def dead(tenant: str) -> str:
 
 
 def aside(tenant: str) -> str:
-    """List: queue entries whose run is missing or unreadable."""
+    """List: queue entries whose run is missing or unreadable; and `job <name>` of jobs that are."""
     return f"{prefix(tenant)}aside"
 
 

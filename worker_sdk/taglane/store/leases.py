@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+OVERDUE = 2.0
+"""Seconds after the end of a wait in which the server has to say that it is over; then its connection is dead."""
+
+
 class Beat(NamedTuple):
     """A worker's heartbeat: its counter, and after how many seconds of silence it means to count as dead."""
 
@@ -42,6 +46,7 @@ class Leases:
         self._server = server
         self._tenant = tenant
         self.worker = worker
+        self._was_recorded = False
         self._sequence = 0
         self._asked: list[Any] | None = None
         self._introduction: list[Any] = []
@@ -53,11 +58,24 @@ class Leases:
         """Enter the tenant's workers, as one that may be silent for *lease_ms*; 0: as long as its watchers think."""
         self._introduction = ["info", json.dumps(info), "tags", " ".join(tags), "tasks", json.dumps(tasks)]
         self._introduction += ["lease", lease_ms]
+        self._was_recorded = self._is_recorded()
         self.hello_again()
 
     def hello_again(self) -> None:
         """Enter them once more, after we were given up for dead."""
         self._server.call("hello", self._tenant, self.worker, *self._introduction)
+
+    def is_tenant_gone(self) -> bool:
+        """Whether the tenant was deleted since `hello`: a worker with the operator's credential would live on in it."""
+        return self._was_recorded and not self._is_recorded()
+
+    def _is_recorded(self) -> bool:
+        if self._server.tenant is not None:  # only the operator's credential reads the record, and outlives the tenant
+            return False
+        with self._server.renamed("reading the tenants' record"):
+            record = self._server.redis.hget(keys.TENANTS, self._tenant)
+        # One that is being deleted opens to no password any more.
+        return record is not None and bool(json.loads(record).get("password_hashes"))
 
     def leave(self) -> None:
         """Leave the tenant's workers; what is still held goes back to its queue."""
@@ -128,11 +146,13 @@ class Leases:
                 connection = self._waiter = self._waiters.get_connection()
             bells = [keys.bell(self._tenant, tag) for tag in tags]
             connection.send_command("BLPOP", *bells, f"{seconds:.3f}")
-            deadline = time.monotonic() + seconds + 5.0
+            deadline = time.monotonic() + seconds + OVERDUE
             # In slices: what `stop_waiting` closes may be opened again, by `can_read` itself, in the same instant.
             while not connection.can_read(timeout=max(0.0, min(0.5, deadline - time.monotonic()))):
                 if self._waits_no_more or time.monotonic() >= deadline:
                     self._drop_waiter()
+                    if not self._waits_no_more:  # the other connections are as dead, and would cost 10 s each
+                        self._server.redis.connection_pool.disconnect(inuse_connections=False)
                     return
             connection.read_response()
         except (

@@ -9,16 +9,17 @@ from heapq import merge
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, RedisError
 
-from taglane.errors import Refused, RunNotFound, RunTimeout, ServerUnavailable
+from taglane.errors import NotReplayable, Refused, RunNotFound, RunTimeout, ServerUnavailable, TaglaneError
+from taglane.model.envelope import first_try
 from taglane.model.names import check_run_id, new_run_id, tenant_of_run
-from taglane.model.run import ENDED, FIELDS, RunInfo, from_fields
+from taglane.model.run import BRIEF, ENDED, FIELDS, RunInfo, from_fields
 from taglane.store import keys
 from taglane.store.server import rename
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from redis.client import PubSub
 
@@ -29,6 +30,12 @@ log = logging.getLogger(__name__)
 PAGE = 200
 PATIENCE = 60.0
 """Seconds that a waiter bears a server that is gone."""
+
+LOGIN_PATIENCE = 10.0
+"""Seconds that a waiter bears a server that does not know it: a scheduler makes the tenants' users at its connect."""
+
+LASTED = 20.0
+"""Seconds after which a wait that breaks off had a server: no timeout is as long."""
 
 RECHECK = 5.0
 """Seconds after which a waiter looks for itself: a message is lost when its connection drops."""
@@ -66,9 +73,12 @@ class Runs:
 
         Raises:
             ServerUnavailable: nothing was made, or all: ask again with the same ids.
+            NotReplicated: all were made, and fewer replicas have them than the server was told to wait for.
         """
         arguments = [argument for run in runs for argument in run.arguments()]
-        answer = self._server.call("enqueue", tenant, *arguments)
+        (answer,) = self._server.confirmed([("enqueue", tenant, arguments)])
+        if isinstance(answer, TaglaneError):
+            raise answer
         return [(answer[i].decode(), answer[i + 1] == 1) for i in range(0, len(answer), 2)]
 
     def get(self, run_id: str, tenant: str | None = None) -> RunInfo:
@@ -96,10 +106,15 @@ class Runs:
 
         What a tenant has spoiled is left out, and logged: it hides nothing else.
         """
-        tenants = [tenant] if tenant else self._tenants()
-        newest = merge(*(self._newest(each) for each in tenants), key=lambda made: made[0], reverse=True)
-        matching = (run for _, run in newest if (job is None or run.job == job) and state in {None, run.state})
+        newest = self.newest(keys.runs, tenant)
+        matching = (run for run in newest if (job is None or run.job == job) and state in {None, run.state})
         return list(islice(matching, limit))
+
+    def newest(self, key_of: Callable[[str], str], tenant: str | None = None) -> Iterator[RunInfo]:
+        """Yield the runs that a zset of one tenant or of all holds, the highest score first, without their tries."""
+        tenants = [tenant] if tenant else self.tenants()
+        found = merge(*(self._newest(key_of(each), each) for each in tenants), key=lambda made: made[0], reverse=True)
+        return (run for _, run in found)
 
     def wait(self, run_id: str, timeout: float | None = None, tenant: str | None = None) -> RunInfo:
         """Wait until a run has ended, for *timeout* seconds at most; wakes when it does, without polling.
@@ -124,7 +139,8 @@ class Runs:
     def until_ended(self, key: str, channel: str, deadline: float | None, *, must_exist: bool = False) -> None:
         """Return when the run at *key* has ended, or at the *deadline* (monotonic seconds).
 
-        Where it *must_exist*, also when it is gone. A server that is gone is borne for a minute.
+        Where it *must_exist*, also when it is gone. A server that is gone is borne for a minute, a login that is
+        refused for some seconds.
 
         Raises:
             Refused: the credential does not reach it, or not any more.
@@ -132,12 +148,18 @@ class Runs:
         """
         gone_since: float | None = None
         while deadline is None or time.monotonic() < deadline:
+            began = time.monotonic()
             try:
                 self._listen(key, channel, deadline, must_exist=must_exist)
             except (RedisError, OSError, ServerUnavailable) as error:
                 renamed = error if isinstance(error, ServerUnavailable) else rename(error, "waiting", self._server.url)
-                gone_since = gone_since or time.monotonic()
-                if isinstance(renamed, Refused) or time.monotonic() - gone_since > PATIENCE:
+                now = time.monotonic()
+                if gone_since is None or now - began > LASTED:
+                    gone_since = now
+                patience = PATIENCE
+                if isinstance(renamed, Refused):  # a server just restarted knows its tenants a moment later
+                    patience = LOGIN_PATIENCE if isinstance(error, AuthenticationError) else 0.0
+                if now - gone_since >= patience:
                     raise renamed from error
                 time.sleep(0.2)
             else:
@@ -160,7 +182,7 @@ class Runs:
             raise
         self._listeners.append(listener)
 
-    def cancel(self, run_id: str, why: str = "cancelled", tenant: str | None = None) -> str:
+    def cancel(self, run_id: str, why: str = "by a caller", tenant: str | None = None) -> str:
         """End a run that waits, or ask its worker to stop it; answers ``cancelled``, ``asked`` or ``ended``.
 
         Raises:
@@ -171,17 +193,44 @@ class Runs:
             raise RunNotFound(run_id)
         return answer
 
-    def replay(self, run_id: str, tenant: str | None = None) -> str:
-        """Make a new run of one that failed or died, and return its id.
+    def replay(self, run_id: str, tenant: str | None = None, new_id: str | None = None) -> str:
+        """Make a new run of one that ended without success, and return its id; of a dead letter, one for all calls.
+
+        Args:
+            run_id: the run to be run again.
+            tenant: needed only for an id that does not carry it.
+            new_id: what the new run is to be called: who lost the reply asks again with the same.
 
         Raises:
-            RunNotFound: there is no such run, it has not ended, or it succeeded.
+            RunNotFound: there is no such run.
+            NotReplayable: it has not ended, or it succeeded.
         """
         tenant = self._tenant(run_id, tenant)
-        answer: str = self._server.call("replay", tenant, run_id, new_run_id(tenant)).decode()
+        (answer,) = self.replay_many(tenant, [(run_id, new_id or new_run_id(tenant))])
         if not answer:
-            raise RunNotFound(run_id)
+            found = self.get(run_id, tenant)
+            raise NotReplayable(run_id, found.state, is_ended=found.is_ended)
         return answer
+
+    def replay_many(self, tenant: str, runs: Sequence[tuple[str, str]]) -> Sequence[str]:
+        """Replay runs of one tenant, given as id and new id; answers the new run's id, or '' where there is none.
+
+        A new run's tries count from the first: what Celery has counted of them in the message is taken back.
+        """
+        with self._server.renamed("reading runs"):
+            pipeline = self._server.redis.pipeline(transaction=False)
+            for run_id, _ in runs:
+                pipeline.hget(keys.run(tenant, run_id), "envelope")
+            stored = pipeline.execute(raise_on_error=False)
+        anew = [
+            first_try(text) if isinstance(text, bytes) else "" for text in stored
+        ]  # an error the move will meet, too
+        calls = [("replay", tenant, [*run, envelope]) for run, envelope in zip(runs, anew, strict=True)]
+        answers = self._server.calls(calls)
+        for answer in answers:
+            if isinstance(answer, TaglaneError):
+                raise answer
+        return [answer.decode() for answer in answers]
 
     def _tenant(self, run_id: str, tenant: str | None) -> str:
         found = tenant or tenant_of_run(check_run_id(run_id)) or self._server.tenant
@@ -194,25 +243,26 @@ class Runs:
             state = self._server.redis.hget(key, "state")
         return state.decode() if state is not None else None
 
-    def _tenants(self) -> Sequence[str]:
+    def tenants(self) -> Sequence[str]:
+        """The tenants that the credential reaches."""
         if self._server.tenant:
             return [self._server.tenant]
         with self._server.renamed("listing tenants"):
             return sorted(name.decode() for name in self._server.redis.hkeys(keys.TENANTS))
 
-    def _newest(self, tenant: str) -> Iterator[tuple[float, RunInfo]]:
-        """Yield when each run was made, ms, and the run."""
+    def _newest(self, zset: str, tenant: str) -> Iterator[tuple[float, RunInfo]]:
+        """Yield score and run of each member."""
         start = 0
         while True:
             with self._server.renamed(f"listing runs of {tenant}"):
                 pipeline = self._server.redis.pipeline(transaction=False)
-                pipeline.zrevrange(keys.runs(tenant), start, start + PAGE - 1, withscores=True)
+                pipeline.zrevrange(zset, start, start + PAGE - 1, withscores=True)
                 (made,) = pipeline.execute(raise_on_error=False)
                 if isinstance(made, Exception):
-                    _pass_over(made, keys.runs(tenant))
+                    _pass_over(made, zset)
                     made = []
                 for run_id, _ in made:
-                    pipeline.hmget(keys.run(tenant, run_id.decode(errors="replace")), FIELDS)
+                    pipeline.hmget(keys.run(tenant, run_id.decode(errors="replace")), BRIEF)
                 rows = pipeline.execute(raise_on_error=False)
             for (run_id, instant), row in zip(made, rows, strict=True):
                 found = _read(run_id.decode(errors="replace"), tenant, row)

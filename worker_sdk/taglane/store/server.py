@@ -4,69 +4,32 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
-import redis as redis_py
 from redis import exceptions
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-from taglane.errors import BadSetting, LibraryMissing, Refused, ServerFull, ServerUnavailable, TaglaneError
+from taglane.errors import LibraryMissing, NotReplicated, Refused, ServerFull, ServerUnavailable, TaglaneError
 from taglane.store import keys
+from taglane.store.connect import USER, address_of, connect, connect_node, tenant_of_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-USER = "taglane-"
-"""What the ACL user of a tenant is called, before the tenant's name."""
+    import redis as redis_py
 
+__all__ = ["USER", "Server", "address_of", "connect", "connect_node", "rename", "tenant_of_url"]
+
+REPLICATION_MS = 3_000
+"""How long to wait for the replicas that are to have a run, where the settings ask for any."""
 
 _REFUSALS = ("NOPERM", "No permissions", "ACL failure", "can't run this command")
 """What a function says that is refused a command or a key: Redis 7 and Valkey have words of their own."""
-
-
-def tenant_of_url(url: str) -> str | None:
-    """Return the tenant whose credential *url* carries, or None for another user's."""
-    user = unquote(urlsplit(url).username or "")
-    return user.removeprefix(USER) if user.startswith(USER) else None
-
-
-def address_of(url: str) -> str:
-    """Return ``host:port`` of *url*: what may be shown, where the url itself holds a password."""
-    parts = urlsplit(url)
-    return f"{parts.hostname or 'localhost'}:{parts.port or 6379}"
-
-
-def connect(url: str, *, timeout: float | None = 10.0) -> redis_py.Redis:
-    """Return a client of *url* that answers bytes; it connects when first used.
-
-    Args:
-        url: ``redis://[user:password@]host:port/db`` or ``rediss://``.
-        timeout: seconds until a silent server counts as gone; None to wait for ever (blocking reads).
-
-    Raises:
-        BadSetting: the url is none.
-    """
-    try:
-        return redis_py.Redis.from_url(
-            url,
-            protocol=2,
-            driver_info=None,  # it need not say which library it is: Redis 7.0 has no CLIENT SETINFO
-            socket_timeout=timeout,
-            socket_connect_timeout=5.0,
-            socket_keepalive=True,
-            health_check_interval=0,
-            retry=Retry(NoBackoff(), 0),
-        )
-    except ValueError as error:
-        raise BadSetting("TAGLANE_URL", url.rsplit("@", maxsplit=1)[-1], str(error)) from error
 
 
 def rename(error: Exception, what: str, url: str) -> TaglaneError:
     """Return ours for an error of redis-py; *what* is what was being done."""
     match error:
         case exceptions.AuthenticationError():
-            return Refused("the login", str(error))
+            return Refused("the login", f"{error}; a server just restarted knows no tenant until a scheduler connects")
         case exceptions.NoPermissionError():
             return Refused(what, str(error))
         case exceptions.OutOfMemoryError():
@@ -92,10 +55,12 @@ class Server:
     Args:
         url: see `connect`.
         redis: a client to use instead of a new one.
+        replicas: how many replicas must have what `confirmed` writes, before it returns.
     """
 
-    def __init__(self, url: str, redis: redis_py.Redis | None = None) -> None:
+    def __init__(self, url: str, redis: redis_py.Redis | None = None, *, replicas: int = 0) -> None:
         self.url = url
+        self.replicas = replicas
         self.redis: Any = redis if redis is not None else connect(url)  # its stubs mix bytes and str; ours are bytes
 
     @property
@@ -125,18 +90,55 @@ class Server:
 
     def calls(self, moves: Iterable[tuple[str, str, Sequence[Any]]]) -> list[Any]:
         """Call many functions in one round trip; an answer is the function's, or the TaglaneError it raised."""
+        return self._execute(moves, [])
+
+    def confirmed(self, moves: Sequence[tuple[str, str, Sequence[Any]]]) -> list[Any]:
+        """Call many functions as `calls` does, and let as many replicas have the outcome as this server was told.
+
+        Raises:
+            NotReplicated: all was written here, and too few replicas have it yet.
+        """
+        if not self.replicas or not moves:
+            return self.calls(moves)
+        # The server waits for what this connection wrote last. A call that was made before writes nothing now, and so
+        # would confirm nothing: a message that nobody hears is written for certain.
+        note = ("PUBLISH", keys.prefix(moves[-1][1]), "")
+        *answers, _, reached = self._execute(moves, [note, ("WAIT", self.replicas, REPLICATION_MS)])
+        if any(isinstance(answer, Exception) for answer in answers):
+            return answers
+        if isinstance(reached, Exception):
+            raise reached
+        if reached < self.replicas:
+            raise NotReplicated(reached, self.replicas)
+        return answers
+
+    def _execute(self, moves: Iterable[tuple[str, str, Sequence[Any]]], more: Sequence[Sequence[Any]]) -> list[Any]:
         with self.renamed("a pipeline"):
             pipeline = self.redis.pipeline(transaction=False)
             names = []
             for move, tenant, args in moves:
                 names.append(move)
                 pipeline.execute_command("FCALL", f"taglane_{move}", 1, keys.prefix(tenant), *args)
+            for command in more:
+                names.append(command[0])
+                pipeline.execute_command(*command)
             answers = pipeline.execute(raise_on_error=False)
         return [
             rename(answer, name, self.url) if isinstance(answer, Exception) else answer
             for name, answer in zip(names, answers, strict=True)
         ]
 
+    def replica_addresses(self) -> list[tuple[str, int]]:
+        """Return host and port of each replica that is in step, as the primary knows it; takes the operator's."""
+        with self.renamed("asking for the replicas"):
+            role: Any = self.redis.execute_command("ROLE")
+        found = role[2] if _text(role[0]) == "master" else []
+        return [(_text(host), int(port)) for host, port, *_ in found]
+
     def close(self) -> None:
         """Close all connections."""
         self.redis.close()
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value

@@ -1,11 +1,12 @@
 -- cancel: end a run that waits, or ask the worker that holds it to stop it. expire: end what waited for too long.
 --
--- A cancelled id stays in its queue's list until it comes to the head: finding it there would cost O(queue). A cancel
--- that is asked of a worker holds also when the worker dies or gives the run back.
+-- A cancelled id stays in its queue's list until it comes to the head: finding it there would cost O(queue). A run that
+-- is parked behind others of its job leaves their list at once. A cancel that is asked of a worker holds also when the
+-- worker dies or gives the run back. The run's error says what a cancel came to.
 --
 -- KEYS  1 the tenant's prefix
 -- ARGV  cancel: 1 id  2 why; expire: none
--- Reads leases; writes run, delayed, expiring, ended, cancels, queue, aside.
+-- Reads leases; writes run, delayed, parked, expiring, ended, cancels, queue, aside.
 -- Returns 'missing', 'ended', 'cancelled' or 'asked' (cancel), how many (expire).
 
 local function cancel(keys, args)
@@ -17,18 +18,10 @@ local function cancel(keys, args)
     if ENDED[run.state] then
         return 'ended'
     end
-    if run.holder and redis.call('ZSCORE', leases_key(P), run.id) then
-        redis.call('SADD', cancels_key(P, run.holder), run.id)
-        redis.call('HSET', run_key(P, run.id), 'cancel', args[2])
-        return 'asked'
-    end
-    redis.call('ZREM', delayed_key(P, run.tag), run.id)
-    end_run(P, t, run, 'cancelled', {'error', args[2]})
-    drop_heads(P, run.tag, run.step)
     local tally = {}
-    tell(tally, run.job, 'cancelled')
+    local answer = stop_run(P, t, run, args[2], tally)
     enter(P, t, tally)
-    return 'cancelled'
+    return answer
 end
 
 -- Answers the run that it ended.

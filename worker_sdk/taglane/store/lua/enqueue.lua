@@ -21,9 +21,10 @@ local function make_way(P, t, run)
         return false
     end
     release(P, run)
-    if not may_wait(P, t, run) then
+    if not may_wait(P, t, run, 'cancelled as others replaced it') then
         return false
     end
+    redis.call('ZREM', ended_key(P), run.id)
     redis.call('HDEL', run_key(P, run.id), 'result', 'progress', 'deps', 'expires')
     redis.call('ZREM', expiring_key(P), run.id)
     return true

@@ -8,7 +8,7 @@
 -- ARGV  six a run: 1 id  2 token  3 succeeded, failed, cancelled, dead or replaced  4 how long it ran, ms, '' if it
 --       never started  5 result, '' for none  6 its part of a chord: 'place:id group outcome', '' for none,
 --       '-' when it ended without its task: those who depend on it are still to be told
--- Writes run, leases, held, cancels, expiring, ended, runs, ledger, chord, queue, due, aside; publishes done.
+-- Writes run, leases, held, cancels, expiring, ended, dead, runs, ledger, chord, queue, due, aside; publishes done.
 -- Returns 1 or 0 (already) a run.
 local function finish_one(P, t, tally, id, token, state, ran, result, part)
     local run = load_run(P, id)
@@ -22,12 +22,17 @@ local function finish_one(P, t, tally, id, token, state, ran, result, part)
     if result ~= '' then
         fields[#fields + 1], fields[#fields + 2] = 'result', result
     end
-    if state == 'replaced' then
+    if state == 'replaced' then -- of those that replace it the last may never come: the history takes it along
         release(P, run)
-        if may_wait(P, t, run) then
+        if may_wait(P, t, run, 'cancelled as others replaced it') then
             redis.call('HSET', run_key(P, id), 'state', 'replaced')
+            redis.call('ZADD', ended_key(P), int(t), id)
         end
         return 1
+    end
+    if state == 'cancelled' and run.cancel then
+        fields[#fields + 1] = 'error'
+        fields[#fields + 1] = (ran ~= '' and 'terminated: ' or 'cancelled before start: ') .. run.cancel
     end
     end_run(P, t, run, state, fields, ran ~= '' and part ~= '-')
     tell(tally, run.job, state)

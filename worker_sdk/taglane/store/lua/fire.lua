@@ -1,48 +1,88 @@
 -- fire: turn due instants of jobs into runs. trigger: make a run of a job now, whatever its schedule says.
 --
 -- Every scheduler may call fire for the same job; there is no leader. What the caller saw, the due time and the job's
--- revision, is its claim: who still finds both unchanged wins, and all others get 0. A job whose last run still goes
--- is skipped, on record, unless it allows overlap.
+-- revision, is its claim: who still finds both unchanged wins, and all others get 0. While a job's last run still goes,
+-- its overlap says what a fire does: it is skipped, on record (skip); its run waits, parked, for the end of the last one
+-- and of those parked before it (queue); it goes beside (allow); or it takes the place of them all (cancel_running):
+-- then it is parked only for as long as the worker of the last one takes to stop it. A trigger goes beside.
 --
 -- KEYS  1 the tenant's prefix
--- ARGV  fire, five a job: 1 job  2 due seen, ms  3 revision seen  4 next due, ms, '' for none  5 run id, '' to move
---       the due and make no run
+-- ARGV  fire, five a job: 1 job  2 due seen, ms  3 revision seen  4 next due, ms, '' for none  5 the run: '' to move the
+--       due and make none, else its id; 'id +ms' makes one that may be served in so many ms, 'id why' one that is
+--       skipped for that reason
 --       trigger: 1 job  2 run id  3 envelope, '' for the job's own
--- Writes due, run, runs, queue, expiring, ended, job, ledger; rings the tag.
--- Returns 1 fired, 2 skipped, 3 moved, 0 lost a job (fire); 1 or 0 (trigger). When a job's keys hold something else
+-- Writes due, run, runs, queue or delayed or parked, waiting, expiring, cancels, skipped, ended, job, ledger; rings the
+-- tag. Returns 1 fired, 2 skipped, 3 moved, 0 lost a job (fire); 1 or 0 (trigger). When a job's keys hold something else
 -- than ours, fire raises, but not before it has served the others.
-local function goes(P, id)
-    local state = id and redis.call('HGET', run_key(P, id), 'state')
-    return state and not ENDED[state]
-end
 
--- `beside` says that the run goes beside the job's own: an earlier one that still goes stays the one to wait for.
-local function start(P, t, name, job, id, due, envelope, beside)
+-- Of `how`: `at` is when the run may be served; `parked` that it waits for the job's last one; `beside` that it goes
+-- beside that: an earlier one that still goes stays the one to wait for.
+local function start(P, t, name, job, id, due, envelope, how)
     local extra = {'due', int(due)}
+    if how.parked then
+        extra[3], extra[4] = 'parked', '1'
+    end
     local expires = job.expires and t + tonumber(job.expires)
     admit(P, t, {id = id, task = job.task, tag = job.tag, step = job.step, envelope = envelope, job = name,
-        expires = expires, extra = extra})
-    if not (beside and goes(P, job.last)) then
+        expires = expires, extra = extra, at = how.at, parked = how.parked})
+    if not how.parked and not (how.beside and goes(P, job.last)) then
         redis.call('HSET', job_key(P, name), 'last', id, 'last_due', int(due))
     end
 end
 
 local function load_job(P, name)
     local f = redis.call('HMGET', job_key(P, name), 'revision', 'paused', 'task', 'tag', 'step', 'envelope', 'overlap',
-        'last', 'expires')
+        'last', 'expires', 'after')
     return f[1] and {revision = f[1], paused = f[2], task = f[3], tag = f[4], step = f[5], envelope = f[6],
-        overlap = f[7], last = f[8], expires = f[9] or nil}
+        overlap = f[7], last = f[8], expires = f[9] or nil, after = f[10]}
 end
 
-local function skip(P, t, name, job, id, due)
+-- Keep a fire that made nothing to execute, with its reason; no more of these than are bounded by themselves.
+local function skip(P, t, name, job, id, due, why, tally)
     redis.call('HSET', run_key(P, id), 'state', 'skipped', 'task', job.task, 'tag', job.tag, 'step', job.step,
-        'job', name, 'due', int(due), 'queued_at', int(t), 'finished_at', int(t),
-        'error', 'run ' .. job.last .. ' still goes')
+        'job', name, 'due', int(due), 'queued_at', int(t), 'finished_at', int(t), 'error', why)
     redis.call('ZADD', runs_key(P), int(t), id)
     redis.call('ZADD', ended_key(P), int(t), id)
+    if redis.call('RPUSH', skipped_key(P), id) > KEEP_SKIPPED then
+        local oldest = redis.call('LPOP', skipped_key(P))
+        redis.call('DEL', run_key(P, oldest))
+        redis.call('ZREM', runs_key(P), oldest)
+        redis.call('ZREM', ended_key(P), oldest)
+    end
+    tell(tally, name, 'skipped')
+    return 2
 end
 
-local function fire_one(P, t, name, due, revision, next_due, id, tally)
+-- Start a run in the place of the one that still goes, and of all that wait for that one: it waits for the end of that
+-- one alone, which comes at once when no worker has it.
+local function replace(P, t, name, job, id, due, tally)
+    local why = 'a newer run replaced it: ' .. id
+    cancel_parked(P, t, name, why, tally)
+    start(P, t, name, job, id, due, job.envelope, {parked = true})
+    stop_run(P, t, load_run(P, job.last), why, tally)
+end
+
+-- Returns 1 or 2, as fire does.
+local function fire_run(P, t, name, job, id, due, at, tally)
+    if job.overlap == 'queue' and not goes(P, job.last) and let_next_go(P, t, name) then
+        job.last = redis.call('HGET', job_key(P, name), 'last')
+    end
+    if job.overlap == 'allow' or not goes(P, job.last) then
+        start(P, t, name, job, id, due, job.envelope, {at = at})
+    elseif job.overlap == 'cancel_running' then
+        replace(P, t, name, job, id, due, tally)
+    elseif job.overlap ~= 'queue' then
+        return skip(P, t, name, job, id, due, 'run ' .. job.last .. ' still goes', tally)
+    elseif redis.call('LLEN', parked_key(P, name)) >= MOST_PARKED then
+        return skip(P, t, name, job, id, due, MOST_PARKED .. ' runs of it wait already', tally)
+    else
+        start(P, t, name, job, id, due, job.envelope, {parked = true})
+    end
+    tell(tally, name, 'fired')
+    return 1
+end
+
+local function fire_one(P, t, name, due, revision, next_due, run, tally)
     local job = load_job(P, name)
     if not job or job.paused or job.revision ~= revision or tonumber(due) > t
         or redis.call('ZSCORE', due_key(P), name) ~= due then
@@ -53,20 +93,20 @@ local function fire_one(P, t, name, due, revision, next_due, id, tally)
     else
         redis.call('ZADD', due_key(P), next_due, name)
     end
-    if id == '' then
+    if run == '' then
         return 3
     end
+    if next_due == '' and job.after then
+        redis.call('SADD', waiting_key(P), name)
+    end
+    local id, how = string.match(run, '^(%S+) ?(.*)$')
     if redis.call('EXISTS', run_key(P, id)) == 1 then
         return 0
     end
-    if job.overlap ~= 'allow' and goes(P, job.last) then
-        skip(P, t, name, job, id, tonumber(due))
-        tell(tally, name, 'skipped')
-        return 2
+    if how == '' or string.sub(how, 1, 1) == '+' then
+        return fire_run(P, t, name, job, id, tonumber(due), instant(t, how), tally)
     end
-    start(P, t, name, job, id, tonumber(due), job.envelope)
-    tell(tally, name, 'fired')
-    return 1
+    return skip(P, t, name, job, id, tonumber(due), how, tally)
 end
 
 local function fire(keys, args)
@@ -92,7 +132,7 @@ local function trigger(keys, args)
     if redis.call('EXISTS', run_key(P, args[2])) == 1 then
         return 1 -- asked again
     end
-    start(P, t, args[1], job, args[2], t, args[3] ~= '' and args[3] or job.envelope, true)
+    start(P, t, args[1], job, args[2], t, args[3] ~= '' and args[3] or job.envelope, {beside = true})
     tell(tally, args[1], 'triggered')
     enter(P, t, tally)
     return 1

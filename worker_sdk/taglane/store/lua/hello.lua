@@ -2,12 +2,15 @@
 --
 -- KEYS  1 the tenant's prefix
 -- ARGV  hello: 1 worker  2.. fields and values that describe it (info, tags, tasks); leave: 1 worker
--- Writes workers, worker; leave also run, leases, held, queue, cancels, expiring, aside.
+-- Writes workers, worker; leave also run, leases, held, queue, cancels, expiring, aside. A new worker's hello wakes the
+-- schedulers.
 -- Returns the server's time (hello), runs handed back (leave).
 local function hello(keys, args)
     local P, worker = keys[1], args[1]
     local t = now()
-    redis.call('SADD', workers_key(P), worker)
+    if redis.call('SADD', workers_key(P), worker) == 1 then
+        redis.call('PUBLISH', wake_channel(P), int(t)) -- schedulers watch only those of whom they know
+    end
     redis.call('HSET', worker_key(P, worker), 'beat', '0', 'seen', int(t), unpack(args, 2))
     redis.call('HDEL', worker_key(P, worker), 'seq', 'taken') -- it counts its fetches anew
     return t

@@ -1,10 +1,15 @@
 -- put: write a job's definition. remove: forget a job. pause: stop its fires, or let them go on.
 --
+-- What waits for a job's last run goes on waiting, whatever becomes of the definition: but a job that allows its runs to
+-- overlap lets all of it go, and those of a job that is removed end as cancelled. A pause stops none of it.
+--
 -- KEYS  1 the tenant's prefix
 -- ARGV  put: 1 job  2 definition, JSON  3 task  4 tag  5 step  6 envelope  7 ms after each end, '' for none  8 overlap
 --            9 expires, ms, '' for none  10 next due, ms; '' for none; 'keep' for what it is  11 schedule, JSON
+--            12 misfire, '' for once
 --       remove: 1 job; pause: 1 job  2 '1' to pause, '' to resume  3 next due as in put
--- Writes job, jobs, due; publishes wake. Returns the revision (put), 1 or 0 for no such job (remove, pause).
+-- Writes job, jobs, due, waiting; of parked runs run, queue, ended, ledger; publishes wake, rings tags.
+-- Returns the revision (put), 1 or 0 for no such job (remove, pause).
 local function plan(P, name, due)
     if due == '' then
         redis.call('ZREM', due_key(P), name)
@@ -31,14 +36,22 @@ local function put(keys, args)
         'envelope', args[6], 'overlap', args[8], 'schedule', args[11], 'changed', int(t))
     optional(key, 'after', args[7])
     optional(key, 'expires', args[9])
+    optional(key, 'misfire', args[12] or '')
     local paused = redis.call('HGET', key, 'paused')
     plan(P, name, paused and '' or args[10])
+    local left = args[8] == 'allow' and MOST_PARKED or 0
+    while left > 0 and let_next_go(P, t, name) do
+        left = left - 1
+    end
     return redis.call('HINCRBY', key, 'revision', 1)
 end
 
 local function remove(keys, args)
-    local P, name = keys[1], args[1]
+    local P, t, name, tally = keys[1], now(), args[1], {}
+    cancel_parked(P, t, name, 'its job was deleted', tally)
+    enter(P, t, tally)
     redis.call('ZREM', due_key(P), name)
+    redis.call('SREM', waiting_key(P), name)
     redis.call('SREM', jobs_key(P), name)
     return redis.call('DEL', job_key(P, name))
 end

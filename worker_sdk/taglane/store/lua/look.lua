@@ -1,14 +1,20 @@
 -- look: what of a tenant is due, in one reading: the scheduler's eyes. Does what needs no plan on the way: queues
--- delayed runs whose time has come, trims the history, forgets tags for which nothing waits.
+-- delayed runs whose time has come, trims the history, forgets tags for which nothing waits, and lets jobs go on that
+-- wait for the end of a run that is gone (a restored backup, a trimmed history): end_run told nobody of it.
 --
--- A tenant may have made many tags: of more than one call may look at, it looks at some, others the next time.
+-- A tenant may have made many tags: of more than one call may look at, it looks at some, others the next time. Of the
+-- jobs that wait for an end it looks at a few each time, and says so that it wants to come again that each is looked at
+-- about once in 30 s. A job whose key holds something else than ours is laid aside, and due no more.
 --
 -- KEYS  1 the tenant's prefix
 -- ARGV  1 how many due jobs at most
--- Reads job, expiring, workers; writes run, queue, delayed, due, ended, runs, tags, bell, aside; rings tags.
--- Returns {server's time, the earliest instant at which there is
--- something to do again (-1: none), 1 when runs have expired, how many workers, jobs}, a job being {name, due,
--- revision, created, schedule}: no definition, whose params may be large.
+-- Reads expiring, workers; writes job, run, queue, parked, waiting, delayed, due, ended, runs, tags, bell, aside; rings
+-- tags. Returns {server's time, the earliest instant at which there is something to do again (-1: none), 1 when runs
+-- have expired, how many workers, jobs}, a job being {name, due, revision, created, schedule, misfire}: no definition,
+-- whose params may be large; of one that was laid aside, name and due alone.
+local FEW = 16 -- jobs that wait for an end, in one call
+local SWEEP_MS = 30000
+
 local function some_tags(P)
     if redis.call('SCARD', tags_key(P)) > MOST then
         return redis.call('SRANDMEMBER', tags_key(P), MOST), true
@@ -28,6 +34,43 @@ local function look_at(P, t, tag, most)
     return promoted, next_in
 end
 
+local function listed(P, name, due)
+    local f = redis.call('HMGET', job_key(P, name), 'revision', 'created', 'schedule', 'misfire')
+    return f[1] and {name, due, f[1], f[2], f[3], f[4] or ''}
+end
+
+-- Let a job go on when it waits for the end of a run that does not go any more. Returns when it is due, if that was it.
+local function revive(P, t, name)
+    local f = redis.call('HMGET', job_key(P, name), 'revision', 'after', 'paused', 'last')
+    if goes(P, f[4]) then
+        return false
+    end
+    if not f[1] then
+        cancel_parked(P, t, name, 'its job is gone', {})
+    elseif let_next_go(P, t, name) then
+        return false
+    elseif f[2] and not f[3] and not redis.call('ZSCORE', due_key(P), name) then
+        return begin_delay(P, t, name, f[2])
+    end
+    redis.call('SREM', waiting_key(P), name)
+    return false
+end
+
+-- Returns when there is something to do because of what waited for an end, nil when there is nothing.
+local function sweep(P, t)
+    local names = redis.call('SRANDMEMBER', waiting_key(P), FEW)
+    local earliest = #names == FEW and t + math.max(1000, SWEEP_MS * FEW / redis.call('SCARD', waiting_key(P))) or nil
+    for _, name in ipairs(names) do
+        local due = try(P, 'job ' .. name, revive, P, t, name)
+        if due == nil then
+            redis.call('SREM', waiting_key(P), name)
+        elseif due then
+            earliest = math.min(due, earliest or due)
+        end
+    end
+    return earliest
+end
+
 local function look(keys, args)
     local P, t = keys[1], now()
     local earliest, late, jobs = -1, 0, {}
@@ -44,13 +87,15 @@ local function look(keys, args)
             at(score)
             break
         end
-        local f = redis.call('HMGET', job_key(P, due[i]), 'revision', 'created', 'schedule')
-        if f[1] then
-            jobs[#jobs + 1] = {due[i], due[i + 1], f[1], f[2], f[3]}
-        else
+        local job = try(P, 'job ' .. due[i], listed, P, due[i], due[i + 1])
+        if not job then
             redis.call('ZREM', due_key(P), due[i])
         end
+        if job ~= false then
+            jobs[#jobs + 1] = job or {due[i], due[i + 1]}
+        end
     end
+    at(try(P, nil, sweep, P, t))
     local tags, more = some_tags(P)
     at(more and t + 1000)
     local left = MOST
@@ -65,7 +110,7 @@ local function look(keys, args)
         late = tonumber(expiring[2]) <= t and 1 or 0
     end
     trim(P, t, MOST)
-    return {t, earliest, late, redis.call('SCARD', workers_key(P)), jobs}
+    return {t, math.floor(earliest), late, redis.call('SCARD', workers_key(P)), jobs}
 end
 
 redis.register_function{function_name = 'taglane_look', callback = look, flags = {'allow-oom'}}

@@ -7,11 +7,15 @@ local STEPS = {'0', '3', '6', '9'}
 local ENDED = {succeeded = true, failed = true, cancelled = true, expired = true, dead = true, skipped = true}
 local KEEP_RUNS = 100000 -- ended runs kept a tenant, at most
 local KEEP_MS = 86400000 -- and for a day, as Celery keeps results
+local KEEP_DEAD = 10000 -- dead letters kept a tenant, at most
+local KEEP_DEAD_MS = 2592000000 -- and for thirty days
 local ALONE_AFTER = 2 -- a run that was rescued this often is fetched alone
 local MAX_DEATHS = 3 -- workers that may die in a run before we give it up
 local TOKENS = 4 -- on a bell at most
 local MOST = 1000 -- runs that one call takes, drops or moves: for that long the server serves nobody else
 local MOST_ASIDE = 1000 -- ids kept of what could not be read
+local MOST_TRIES = 20 -- attempts kept of a run, the last ones
+local LONGEST_TRIES = 65536 -- and bytes of them
 local FAR = 9007199254740991 -- 2^53 - 1: a later instant is never
 
 local function run_key(P, id) return P .. 'run:' .. id end
@@ -27,6 +31,7 @@ local function jobs_key(P) return P .. 'jobs' end
 local function job_key(P, name) return P .. 'job:' .. name end
 local function parked_key(P, name) return P .. 'parked:' .. name end
 local function waiting_key(P) return P .. 'waiting' end
+local function skipped_key(P) return P .. 'skipped' end
 local function due_key(P) return P .. 'due' end
 local function expiring_key(P) return P .. 'expiring' end
 local function runs_key(P) return P .. 'runs' end

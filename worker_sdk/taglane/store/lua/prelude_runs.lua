@@ -1,10 +1,11 @@
 -- The second half of the prelude: the life of a run, as far as several functions share it. See prelude.lua.
 
 -- Make a run that nobody has made yet. `run` holds id, task, tag, step, envelope, and what else is to be kept
--- of it in `extra` (a flat list of fields and values); `at` is when it may be served, `expires` until when: the first
--- that expires wakes the schedulers, who end it when no worker came.
+-- of it in `extra` (a flat list of fields and values); `at` is when it may be served, `parked` says that it waits for the
+-- end of its job's last run, `expires` is until when: the first that expires wakes the schedulers, who end it when no
+-- worker came.
 local function admit(P, t, run)
-    local waits = run.at and run.at > t
+    local waits = run.parked or run.at and run.at > t
     local fields = run.extra or {}
     local size = #fields
     fields[size + 1], fields[size + 2] = 'state', waits and 'scheduled' or 'queued'
@@ -27,7 +28,9 @@ local function admit(P, t, run)
     end
     redis.call('HSET', run_key(P, run.id), unpack(fields))
     redis.call('ZADD', runs_key(P), int(t), run.id)
-    if waits then
+    if run.parked then
+        park(P, run.job, run.id)
+    elseif waits then
         delay(P, run.id, run.tag, run.at)
     else
         push(P, run.id, run.tag, run.step)
@@ -69,7 +72,43 @@ end
 local function release(P, run)
     let_go(P, run)
     redis.call('HINCRBY', run_key(P, run.id), 'token', 1)
-    redis.call('HDEL', run_key(P, run.id), 'started', 'last', 'replacing')
+    redis.call('HDEL', run_key(P, run.id), 'started', 'started_at', 'last', 'replacing')
+end
+
+-- The first `most` bytes of a text, and no half of a character; nil when there is none.
+local function cut(text, most)
+    if type(text) ~= 'string' or #text <= most then
+        return type(text) == 'string' and text or nil
+    end
+    while most > 0 and string.byte(text, most + 1) >= 128 and string.byte(text, most + 1) < 192 do
+        most = most - 1
+    end
+    return string.sub(text, 1, most)
+end
+
+-- Keep how an attempt went that did not end its run: one JSON object a line, the last ones. To be called before
+-- `release`, which forgets when the attempt began.
+local function note_try(P, t, run, how, why, traceback)
+    local key = run_key(P, run.id)
+    local f = redis.call('HMGET', key, 'attempts', 'started_at', 'tries')
+    local made, line = pcall(cjson.encode, {n = tonumber(f[1]), w = run.holder or nil, s = tonumber(f[2]), t = t,
+        h = how, e = cut(why, 2000), tb = cut(traceback, 8000)})
+    if not made then -- a count that is no number: the tenant's own doing
+        return
+    end
+    local lines, size, from = {}, 0, 1
+    for old in string.gmatch(f[3] or '', '[^\n]+') do
+        lines[#lines + 1] = old
+    end
+    lines[#lines + 1] = line
+    for i = #lines, 1, -1 do
+        size = size + #lines[i] + 1
+        if size > LONGEST_TRIES or #lines - i >= MOST_TRIES then
+            from = i + 1
+            break
+        end
+    end
+    redis.call('HSET', key, 'tries', table.concat(lines, '\n', math.min(from, #lines)))
 end
 
 -- Queue the run that joins a chord whose parts are all in: it collects them, and sends the body.
@@ -129,21 +168,16 @@ local function end_run(P, t, run, state, fields, told)
     end
     redis.call('PUBLISH', done_channel(P, run.id), state)
     if run.job then
-        local job = redis.call('HMGET', job_key(P, run.job), 'after', 'paused', 'last')
-        if job[1] and job[3] == run.id and not job[2] then
-            local due = int(math.floor(t / 1000) * 1000 + tonumber(job[1]))
-            redis.call('ZADD', due_key(P), 'NX', due, run.job)
-            redis.call('PUBLISH', wake_channel(P), due)
-        end
+        try(P, nil, go_on, P, t, run) -- a spoiled job keeps none of its runs from ending
     end
 end
 
 -- A run that a worker had is to wait again. Somebody may have asked to cancel it meanwhile, which only its worker could
--- do then: now it ends instead, and the answer is false. It may expire again, too.
-local function may_wait(P, t, run)
+-- do then: now it ends instead, and the answer is false; `how` says what became of its attempt. It may expire again, too.
+local function may_wait(P, t, run, how)
     if run.cancel then
         local tally = {}
-        end_run(P, t, run, 'cancelled', {'error', run.cancel})
+        end_run(P, t, run, 'cancelled', {'error', how .. ': ' .. run.cancel})
         tell(tally, run.job, 'cancelled')
         enter(P, t, tally)
         return false
@@ -155,8 +189,8 @@ local function may_wait(P, t, run)
 end
 
 -- Let a run that a worker had wait again, where it was: at the head of its queue, or until `at`.
-local function wait_again(P, t, run, at)
-    if not may_wait(P, t, run) then
+local function wait_again(P, t, run, at, how)
+    if not may_wait(P, t, run, how or 'cancelled as its worker gave it back') then
         return false
     end
     redis.call('HSET', run_key(P, run.id), 'state', at and 'scheduled' or 'queued')
@@ -187,22 +221,63 @@ local function drop_heads(P, tag, step)
     end
 end
 
--- Keep the history within its bounds: `most` of the oldest ended runs go with each call. Where runs end, more than end.
-local function trim(P, t, most)
-    local ended = ended_key(P)
-    local over = redis.call('ZCARD', ended) - KEEP_RUNS
+-- Ask the worker that holds a run to stop it, or end it when it waits. Returns 'asked' or 'cancelled'. What was asked
+-- holds also when the worker dies or gives the run back.
+local function stop_run(P, t, run, why, tally)
+    if run.holder and redis.call('ZSCORE', leases_key(P), run.id) then
+        redis.call('SADD', cancels_key(P, run.holder), run.id)
+        redis.call('HSET', run_key(P, run.id), 'cancel', why)
+        return 'asked'
+    end
+    local tried = redis.call('HGET', run_key(P, run.id), 'tries')
+    redis.call('ZREM', delayed_key(P, run.tag), run.id)
+    end_run(P, t, run, 'cancelled', {'error', 'cancelled before ' .. (tried and 'its next attempt: ' or 'start: ') .. why})
+    drop_heads(P, run.tag, run.step)
+    tell(tally, run.job, 'cancelled')
+    return 'cancelled'
+end
+
+local function cancel_one_parked(P, t, id, why, tally)
+    local run = load_run(P, id)
+    if run and not ENDED[run.state] then
+        end_run(P, t, run, 'cancelled', {'error', 'cancelled before start: ' .. why})
+        tell(tally, run.job, 'cancelled')
+    end
+end
+
+-- End all that waits for a job's last run.
+local function cancel_parked(P, t, name, why, tally)
+    local ids = redis.call('LRANGE', parked_key(P, name), 0, -1)
+    redis.call('DEL', parked_key(P, name))
+    for _, id in ipairs(ids) do
+        try(P, id, cancel_one_parked, P, t, id, why, tally)
+    end
+end
+
+-- Forget the oldest runs of a zset: those over `kept` in number, or else those from before `since`; `most` of them.
+local function forget_oldest(P, zset, kept, since, most)
+    local count = redis.call('ZCARD', zset)
+    if count == 0 then
+        return
+    end
     local old
-    if over > 0 then
-        old = redis.call('ZRANGE', ended, 0, math.min(over, most) - 1)
+    if count > kept then
+        old = redis.call('ZRANGE', zset, 0, math.min(count - kept, most) - 1)
     else
-        old = redis.call('ZRANGEBYSCORE', ended, '-inf', int(t - KEEP_MS), 'LIMIT', 0, int(most))
+        old = redis.call('ZRANGEBYSCORE', zset, '-inf', int(since), 'LIMIT', 0, int(most))
     end
     for _, id in ipairs(old) do
         redis.call('DEL', run_key(P, id))
         redis.call('ZREM', runs_key(P), id)
-        redis.call('ZREM', ended, id)
+        redis.call('ZREM', zset, id)
     end
-    return #old
+end
+
+-- Keep the history and the dead letters within their bounds: `most` of the oldest of each go with each call. Where runs
+-- end, more than end.
+local function trim(P, t, most)
+    forget_oldest(P, ended_key(P), KEEP_RUNS, t - KEEP_MS, most)
+    forget_oldest(P, dead_key(P), KEEP_DEAD, t - KEEP_DEAD_MS, most)
 end
 
 local function promote_one(P, t, tag, id)

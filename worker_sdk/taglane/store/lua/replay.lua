@@ -1,7 +1,7 @@
 -- replay: make a new run of one that failed or that we gave up on, linked to it.
 --
 -- KEYS  1 the tenant's prefix
--- ARGV  1 id  2 the new run's id
+-- ARGV  1 id  2 the new run's id  3 its envelope, '' for that of the old one
 -- Writes run, runs, queue, dead, ended; rings the tag. Returns the new run's id, '' when the run is missing or has no
 -- envelope any more (a succeeded one), or the id of the run that an earlier replay of a dead letter made.
 -- What joins a chord, or tells how a run ended, still does so when it is replayed.
@@ -24,7 +24,8 @@ local function replay(keys, args)
     elseif f[10] then
         extra[3], extra[4], extra[5], extra[6] = 'join', f[10], 'deps', '1'
     end
-    admit(P, t, {id = args[2], task = f[2], tag = f[3], step = f[4], envelope = f[5], job = f[6] or nil, extra = extra})
+    local envelope = args[3] ~= '' and args[3] or f[5]
+    admit(P, t, {id = args[2], task = f[2], tag = f[3], step = f[4], envelope = envelope, job = f[6] or nil, extra = extra})
     redis.call('HSET', run_key(P, args[1]), 'replayed', args[2])
     if redis.call('ZREM', dead_key(P), args[1]) == 1 then
         redis.call('ZADD', ended_key(P), int(t), args[1])

@@ -6,16 +6,19 @@
 -- but those end that somebody has asked to cancel. A worker that holds more than one call may move stays dead, so the
 -- next call moves on.
 --
+-- An attempt that had started, or counts a death, stays on the run's record.
+--
 -- KEYS  1 the tenant's prefix
 -- ARGV  rescue: 1 worker  2 its counter as seen; died: 1 id  2 token  3 '1' when one death is its last
 -- Writes run, leases, held, queue, dead, worker, workers, cancels, expiring, aside; rings tags.
 -- Returns {runs queued again, dead letters}.
-local function take_over(P, t, run, started, tally)
+local function take_over(P, t, run, child, tally)
     local key = run_key(P, run.id)
     local f = redis.call('HMGET', key, 'started', 'rescues', 'last', 'deaths')
-    local deaths = tonumber(f[4] or '0')
-    if started or f[1] or tonumber(f[2] or '0') >= ALONE_AFTER then
+    local deaths, who = tonumber(f[4] or '0'), child and 'its child process died' or 'its worker died'
+    if child or f[1] or tonumber(f[2] or '0') >= ALONE_AFTER then
         deaths = redis.call('HINCRBY', key, 'deaths', 1)
+        note_try(P, t, run, 'died', who)
     end
     redis.call('HINCRBY', key, 'rescues', 1)
     release(P, run)
@@ -24,7 +27,7 @@ local function take_over(P, t, run, started, tally)
         tell(tally, run.job, 'dead')
         return 0, 1
     end
-    return wait_again(P, t, run) and 1 or 0, 0
+    return wait_again(P, t, run, nil, 'cancelled as ' .. who) and 1 or 0, 0
 end
 
 -- Answers nil for an entry without a run.

@@ -1,25 +1,59 @@
 -- retry: end a run's lease and let it wait for its next attempt, in one step. A task that replaces itself by another
 -- comes through here too: so the next attempt may ask for another task and tag. One that somebody has asked to cancel
--- has no next attempt.
+-- has no next attempt. The attempt that ends stays on the run's record, with what it failed of.
 --
 -- KEYS  1 the tenant's prefix
 -- ARGV  1 id  2 token  3 at: '' now, '+ms' from now, 'ms' then  4 envelope of the next attempt
---       5 why, JSON, '' for none  6 task  7 tag  8 step
+--       5 why, JSON, '' for none  6 task  7 tag  8 step, '' for the one it has
 -- Writes run, leases, held, cancels, delayed or queue, expiring; rings the tag.
 -- Returns 1, or 0 when the run is not this worker's any more.
+local function decoded(text)
+    local read, what = pcall(cjson.decode, text)
+    return read and type(what) == 'table' and what or nil
+end
+
+-- What `why` says in words, `Type: message` of an error as Celery stores it, and its traceback.
+local function reason(why)
+    if why == '' then
+        return nil
+    end
+    local what = decoded(why)
+    if not what then
+        return why
+    end
+    local error_, traceback = what.e, type(what.tb) == 'string' and what.tb or nil
+    if type(error_) ~= 'table' then
+        return error_ ~= nil and error_ ~= cjson.null and tostring(error_) or nil, traceback
+    end
+    local message = error_.exc_message
+    if type(message) == 'table' then
+        local parts = {}
+        for i, part in ipairs(message) do
+            parts[i] = (type(part) == 'table' or part == cjson.null) and cjson.encode(part) or tostring(part)
+        end
+        message = table.concat(parts, ', ')
+    end
+    local kind = type(error_.exc_type) == 'string' and error_.exc_type or 'Error'
+    if message == nil or message == cjson.null or message == '' then
+        return kind, traceback
+    end
+    return kind .. ': ' .. tostring(message), traceback
+end
+
 local function retry(keys, args)
     local P, t = keys[1], now()
     local run = load_run(P, args[1])
     if not run or ENDED[run.state] or run.token ~= args[2] then
         return 0
     end
+    note_try(P, t, run, 'retry', reason(args[5]))
     release(P, run)
-    if not may_wait(P, t, run) then
+    if not may_wait(P, t, run, 'cancelled instead of its next attempt') then
         return 1
     end
-    local at = instant(t, args[3]) or t
+    local at, step = instant(t, args[3]) or t, args[8] ~= '' and args[8] or run.step
     local fields = {'state', at > t and 'retrying' or 'queued', 'queued_at', int(at), 'envelope', args[4],
-        'task', args[6], 'tag', args[7], 'step', args[8]}
+        'task', args[6], 'tag', args[7], 'step', step}
     if args[5] ~= '' then
         fields[13], fields[14] = 'result', args[5]
     end
@@ -27,7 +61,7 @@ local function retry(keys, args)
     if at > t then
         delay(P, run.id, args[7], at)
     else
-        push(P, run.id, args[7], args[8])
+        push(P, run.id, args[7], step)
     end
     return 1
 end

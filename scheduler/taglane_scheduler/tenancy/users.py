@@ -1,0 +1,210 @@
+"""Makes the ACL users that the record of tenants asks for, on the primary and on each of its replicas.
+
+A server neither replicates its users nor appends them to its log. A replica that becomes the primary must have them by
+then: it has the tenants' data and the function library, and without the users nobody could log in.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import RedisError, WatchError
+from taglane.store import keys
+from taglane.store.server import USER, connect_node
+
+from taglane_scheduler.tenancy import acl
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+    from taglane.store.server import Server
+
+log = logging.getLogger(__name__)
+
+BATCH = 100
+"""Users made in one step: about 15 ms, in which the server serves nobody else."""
+
+NODE_TIMEOUT = 1.0
+"""Seconds that a replica has to answer: who asks fires jobs, too."""
+
+SHUNNED = 300.0
+"""Seconds for which a replica that gave no answer is not asked again."""
+
+ROUNDS = 5
+"""How often a replica is brought up to a record that changes under our hands; the next sweep does the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One field of `taglane:tenants`. What a newer version has written beside these is dropped by this one."""
+
+    created: int
+    password_hashes: tuple[str, ...]
+
+    def to_json(self) -> str:
+        """As it is kept."""
+        return json.dumps({"created": self.created, "password_hashes": self.password_hashes})
+
+    @staticmethod
+    def from_json(text: bytes | str) -> Record:
+        """Read what is kept."""
+        values: dict[str, Any] = json.loads(text)
+        return Record(created=int(values["created"]), password_hashes=tuple(values["password_hashes"]))
+
+
+@dataclass(slots=True)
+class _Replica:
+    """What this process has told one replica: for which of its lives, and of which records."""
+
+    life: str = ""
+    applied: dict[str, bytes] = field(default_factory=dict)
+    not_before: float = 0.0
+
+
+class Users:
+    """The users of all tenants of one server. For one thread. Takes the operator's credential."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._redis: Any = server.redis
+        self._replicas: dict[tuple[str, int], _Replica] = {}
+
+    def apply_all(self) -> int:
+        """Make every user anew, and remove those of tenants that are gone; return how many tenants there are.
+
+        It interrupts no connection of a tenant.
+        """
+        tenants = {name.decode() for name in self._redis.hkeys(keys.TENANTS)}
+        names = sorted(tenants | self._strays(self._redis, tenants))
+        for start in range(0, len(names), BATCH):
+            self._apply(names[start : start + BATCH])
+        self._replicas.clear()
+        self.apply_to_replicas()
+        return len(tenants)
+
+    def apply(self, name: str) -> None:
+        """Make one tenant's user as its record says now, or remove it when there is none."""
+        self._apply([name])
+        self._on_replicas(lambda replica, _: _tell(replica, {name: self._records().get(name)}, self._database()))
+
+    def apply_to_replicas(self) -> None:
+        """Bring every replica up to the record: all of it for a new one, what has changed for one that we know.
+
+        One that can't be reached is logged, and left alone for a while.
+        """
+        self._on_replicas(self._bring_up)
+
+    def amiss(self) -> list[str]:
+        """Return the tenants whose user the primary has not, or has otherwise than the record asks for."""
+        wanted = [(name, Record.from_json(text)) for name, text in sorted(self._records().items())]
+        pipeline = self._redis.pipeline(transaction=False)
+        for name, _ in wanted:
+            pipeline.execute_command("ACL GETUSER", acl.user_of(name))
+        users = pipeline.execute()
+        database = self._database()
+        return [
+            name
+            for (name, record), user in zip(wanted, users, strict=True)
+            if not _is_as(user, acl.rules(name, record.password_hashes, database=database))
+        ]
+
+    def disconnect(self, name: str) -> None:
+        """End all connections of a tenant. By user, not by id: those that open meanwhile need the new password."""
+        end = ("CLIENT KILL", "USER", acl.user_of(name), "SKIPME", "yes")
+        self._redis.execute_command(*end)
+        self._on_replicas(lambda replica, _: replica.execute_command(*end))
+
+    def _apply(self, names: Sequence[str]) -> None:
+        """Make these users on the primary; asked again when the record was changed before we were done."""
+        while True:
+            with self._redis.pipeline() as pipeline:
+                pipeline.watch(keys.TENANTS)
+                records = dict(zip(names, pipeline.hmget(keys.TENANTS, names), strict=True))
+                pipeline.multi()
+                for command in _commands(records, self._database()):
+                    pipeline.execute_command(*command)
+                try:
+                    pipeline.execute()
+                except WatchError:
+                    continue
+                return
+
+    def _on_replicas(self, step: Callable[[Any, _Replica], object]) -> None:
+        """Do *step* on one replica after the other; what goes wrong with one is logged, and the next has its turn."""
+        addresses = self._server.replica_addresses()
+        self._replicas = {address: self._replicas.get(address, _Replica()) for address in addresses}
+        for (host, port), replica in self._replicas.items():
+            if time.monotonic() < replica.not_before:
+                continue
+            try:
+                with closing(connect_node(self._server.url, host, port, timeout=NODE_TIMEOUT)) as client:
+                    step(client, replica)
+            except (RedisError, OSError) as error:
+                replica.not_before, replica.life = time.monotonic() + SHUNNED, ""
+                log.warning("replica_without_users replica=%s:%d error=%s", host, port, error)
+
+    def _bring_up(self, redis: Any, replica: _Replica) -> None:
+        life = str(redis.info("server")["run_id"])
+        if replica.life != life:
+            replica.life, replica.applied = life, {}
+        for _ in range(ROUNDS):
+            wanted = self._records()
+            gone = set(replica.applied) - set(wanted) if replica.applied else self._strays(redis, wanted)
+            changed = {name: record for name, record in wanted.items() if replica.applied.get(name) != record}
+            if not changed and not gone:
+                return
+            _tell(redis, {**changed, **dict.fromkeys(gone)}, self._database())
+            replica.applied = wanted
+
+    def _records(self) -> dict[str, bytes]:
+        with self._server.renamed("the list of tenants"):  # so that an error of the primary is not a replica's
+            return {name.decode(): record for name, record in self._redis.hgetall(keys.TENANTS).items()}
+
+    def _strays(self, redis: Any, tenants: Collection[str]) -> set[str]:
+        """The tenants whose users a server has, and the record has not; an operator's own user may be called alike."""
+        users = [name.decode() if isinstance(name, bytes) else name for name in redis.execute_command("ACL USERS")]
+        unknown = {name.removeprefix(USER) for name in users if name.startswith(USER)} - set(tenants)
+        return {name for name in unknown if _is_ours(redis, name)}
+
+    def _database(self) -> int:
+        return int(self._redis.get_connection_kwargs().get("db") or 0)
+
+
+def _commands(records: Mapping[str, bytes | None], database: int) -> Iterator[Sequence[str]]:
+    for name, text in records.items():
+        user = acl.user_of(name)
+        if text is None:
+            yield "ACL DELUSER", user
+        else:
+            yield "ACL SETUSER", user, *acl.rules(name, Record.from_json(text).password_hashes, database=database)
+
+
+def _tell(redis: Any, records: Mapping[str, bytes | None], database: int) -> None:
+    pipeline = redis.pipeline(transaction=False)
+    for command in _commands(records, database):
+        pipeline.execute_command(*command)
+    pipeline.execute()
+
+
+def _is_as(user: Any, rules: Sequence[str]) -> bool:
+    """Whether a user is what these rules make."""
+    if not user or "on" not in user["flags"]:
+        return False
+    has = {*user["commands"], *_words(user["keys"]), *_words(user["channels"])} - {"-@all"}
+    has |= {f"#{digest}" for digest in user["passwords"]}
+    return has == set(rules) - {"reset", "on"}
+
+
+def _words(value: Sequence[str] | str) -> Sequence[str]:
+    """Key patterns: a text in one version of the server, a list in another."""
+    return value.split() if isinstance(value, str) else value
+
+
+def _is_ours(redis: Any, tenant: str) -> bool:
+    user = redis.execute_command("ACL GETUSER", acl.user_of(tenant))
+    return bool(user) and f"~{keys.prefix(tenant)}*" in user["keys"]

@@ -1,0 +1,136 @@
+"""The moves that callers and operators make, on the plain model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from taglane.store import keys
+
+from moves.lives import Lives
+from moves.things import Chord, Run
+
+
+class ByCallers(Lives):
+    """Each method is the move of its name, with the move's own arguments and its answer."""
+
+    def enqueue(self, *args: Any) -> list[Any]:
+        answer: list[Any] = []
+        for i in range(0, len(args), 9):
+            answer += self.make(*args[i : i + 9])
+        return answer
+
+    def make(self, *args: Any) -> tuple[str, int]:
+        run_id, _, tag, step, _, at, expires, key, depends = args
+        if key in self.keys:
+            return self.keys[key], 0
+        run = self.runs.get(run_id)
+        if run is None:
+            run = Run(run_id, tag, step)
+        elif not self.make_way(run):
+            return run_id, 0
+        run.tag, run.step, run.deps, run.has_envelope = tag, step, depends == "1", True
+        run.expires = self.instant(expires, "expires", run_id)
+        self.admit(run, self.instant(at, "delayed", run_id))
+        if key:
+            self.keys[key] = run_id
+        return run_id, 1
+
+    def make_way(self, run: Run) -> bool:
+        """Whether an id is open again: its run said that others replace it, and nobody has cancelled it."""
+        if not (run.goes and (run.state == "replaced" or run.replacing)):
+            return False
+        self.release(run)
+        self.aged.discard(run.id)
+        return self.may_wait(run)
+
+    def record(self, run_id: str, state: str, _: str, __: str, tag: str) -> int:
+        run = self.runs.get(run_id)
+        if run and (not run.goes or run.place == "leased"):
+            return 0
+        if run is None:
+            run = self.runs[run_id] = Run(run_id, tag, 0, has_envelope=False)
+        self.end(run, state, told=True)
+        return 1
+
+    def cancel(self, run_id: str, why: str) -> str:
+        run = self.runs.get(run_id)
+        if run is None:
+            return "missing"
+        return self.stop(run, why) if run.goes else "ended"
+
+    def replay(self, run_id: str, new: str) -> str:
+        run = self.runs.get(run_id)
+        if run is None or run.goes or not run.has_envelope:
+            return ""
+        if run.state == "dead" and run.replayed:
+            return run.replayed
+        if new not in self.runs:
+            again = Run(new, run.tag, run.step, job=run.job, ended=run.ended, loose=True)
+            if not run.ended:
+                again.join, again.deps = run.join, bool(run.join)
+            self.admit(again)
+            run.replayed, run.place = new, "ended"
+        return new
+
+    def drop(self, run_id: str) -> int:
+        run = self.runs.get(run_id)
+        if run is None or run.place != "dead":
+            return 0
+        self.forget(run)
+        return 1
+
+    def purge(self, tag: str, delayed: str) -> list[int]:
+        ended = 0
+        for step in keys.STEPS:
+            queue = self.queues[tag, step]
+            while queue:
+                run = self.runs[queue.pop(0)]
+                if run.ended:
+                    self.delay(run, next(self.past))
+                    self.clocked.append(("delayed", run.id, run.at))
+                else:
+                    ended += self.purge_one(run)
+        if delayed:
+            waiting = [run for run in self.at("delayed") if run.tag == tag]
+            for run in sorted(waiting, key=lambda run: (run.at, run.id)):
+                if run.ended:
+                    run.state = "scheduled"
+                else:
+                    ended += self.purge_one(run)
+        self.trim()
+        return [ended, 0]
+
+    def purge_one(self, run: Run) -> int:
+        self.end(run, "cancelled", "purged")
+        self.count(run, "cancelled")
+        return 1
+
+    def expire(self) -> int:
+        late = [run for run in self.runs.values() if run.expiring and run.is_late]
+        ended = 0
+        for run in sorted(late, key=lambda run: (run.expires, run.id)):
+            run.expiring = False
+            if run.place != "leased":
+                self.end(run, "expired")
+                self.count(run, "expired")
+                ended += 1
+        return ended
+
+    def chord(self, group: str, join: str, _: str, tag: str, step: int, __: str) -> int:
+        chord = self.chords.setdefault(group, Chord())
+        chord.join, chord.tag, chord.step = join, tag, step
+        return 1
+
+    def chord_size(self, group: str, size: str | int) -> int:
+        chord = self.chords.get(group)
+        if chord and chord.join:
+            if str(size).startswith("+"):
+                chord.count -= int(size)
+            else:
+                chord.size = int(size)
+            self.start_join(group)
+        return 1
+
+    def part(self, group: str, index: str, _: str) -> int:
+        self.add_part(group, index)
+        return 1

@@ -1,0 +1,150 @@
+"""The moves for jobs, on the plain model: who defines them, who fires them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moves.lives import Lives
+from moves.things import PAST, Job, Run
+
+
+class BySchedulers(Lives):
+    """Each method is the move of its name, with the move's own arguments and its answer."""
+
+    def __init__(self, tenant: str) -> None:
+        super().__init__(tenant)
+        self.jobs_made = 0
+
+    def put(
+        self, name: str, _: str, __: str, tag: str, step: int, ___: str, after: str, overlap: str, *rest: Any
+    ) -> int:
+        expires, due, *_more = rest
+        if name not in self.jobs:
+            self.jobs_made += 1
+            self.jobs[name] = Job(self.jobs_made, tag, step)
+        job = self.jobs[name]
+        job.tag, job.step, job.overlap, job.after, job.expires = tag, step, overlap, after != "", expires != ""
+        self.plan(job, "" if job.paused else due)
+        if overlap == "allow":
+            self.loosen(name)
+            while self.let_next_go(name, loose=True):
+                pass
+        job.revision += 1
+        return job.revision
+
+    def plan(self, job: Job, due: Any) -> None:
+        if due != "keep":
+            job.due = None if due == "" else int(due)
+            job.asked = job.due is not None
+
+    def remove(self, name: str) -> int:
+        self.cancel_parked(name, "deleted")
+        self.waiting.discard(name)
+        self.loosen(name)
+        return int(self.jobs.pop(name, None) is not None)
+
+    def pause(self, name: str, paused: str, due: Any) -> int:
+        job = self.jobs.get(name)
+        if job is None:
+            return 0
+        job.paused = paused != ""
+        job.revision += 1
+        self.plan(job, "" if job.paused else due)
+        return 1
+
+    def trigger(self, name: str, run_id: str, _: str) -> int:
+        job = self.jobs.get(name)
+        if job is None:
+            return 0
+        if run_id not in self.runs:
+            self.start(name, run_id, "", loose=True)
+            self.ledger[name, "triggered"] += 1
+        return 1
+
+    def start(self, name: str, run_id: str, due: str, *, at: int = 0, parked: bool = False, loose: bool = False) -> None:
+        job = self.jobs[name]
+        run = Run(run_id, job.tag, job.step, job=name, due=due, loose=loose or job.overlap == "allow")
+        run.expires = self.clock("expires", run_id) if job.expires else 0
+        beside = not due and self.goes(job.last)
+        self.admit(run, at, parked=parked)
+        if not parked and not beside:
+            job.last = run_id
+
+    def fire(self, *args: Any) -> list[int]:
+        return [self.fire_one(*args[i : i + 5]) for i in range(0, len(args), 5)]
+
+    def fire_one(self, name: str, due: int, revision: int, next_due: Any, run: str) -> int:
+        job = self.jobs.get(name)
+        if job is None or job.paused or job.revision != revision or due > PAST or job.due != due:
+            return 0
+        job.due = None if next_due == "" else int(next_due)
+        if not run:
+            job.asked = job.due is not None
+            return 3
+        if job.due is None and job.after:
+            self.waiting.add(name)
+        run_id, _, how = run.partition(" ")
+        if run_id in self.runs:
+            return 0
+        if how and not how.startswith("+"):
+            return self.skip(name, run_id, how)
+        return self.fire_run(name, run_id, f"{job.created}-{due}", self.instant(how, "delayed", run_id) if how else 0)
+
+    def fire_run(self, name: str, run_id: str, due: str, at: int) -> int:
+        job = self.jobs[name]
+        if job.overlap == "queue" and not self.goes(job.last):
+            self.let_next_go(name)
+        last = self.runs.get(job.last)
+        if job.overlap == "allow" or last is None or not last.goes:
+            self.start(name, run_id, due, at=at)
+        elif job.overlap == "skip":
+            return self.skip(name, run_id, last.id)
+        elif job.overlap == "queue":
+            self.start(name, run_id, due, parked=True)
+        else:
+            self.cancel_parked(name, run_id)
+            self.start(name, run_id, due, parked=last.place == "leased")
+            self.stop(last, run_id)
+        self.ledger[name, "fired"] += 1
+        return 1
+
+    def skip(self, name: str, run_id: str, why: str) -> int:
+        job = self.jobs[name]
+        self.runs[run_id] = Run(
+            run_id, job.tag, job.step, "ended", "skipped", job=name, why=why, has_envelope=False, loose=True
+        )
+        self.ledger[name, "skipped"] += 1
+        return 2
+
+    def look(self, most: int) -> Any:
+        """Answers when there is something to do again (-1: unknown), whether runs expire, the workers, the due jobs."""
+        listed = [
+            (name, job.due, job.revision) for name, job in self.jobs.items() if job.due is not None and job.due < PAST
+        ]
+        listed.sort(key=lambda each: (each[1], each[0]))
+        ahead = [job.due for job in self.jobs.values() if job.due is not None and job.due > PAST]
+        revived = [name for name in sorted(self.waiting) if self.revive(name)]
+        for tag in {run.tag for run in self.at("delayed")}:
+            self.promote(tag)
+        ahead += [run.at for run in self.at("delayed")]
+        ahead += [run.expires for run in self.runs.values() if run.expiring]
+        late = any(run.expiring and run.is_late for run in self.runs.values())
+        self.rung &= {tag for (tag, _), queue in self.queues.items() if queue} | {run.tag for run in self.at("delayed")}
+        earliest = min(ahead, default=-1)
+        self.trim()
+        return None if revived else earliest, int(late), len(self.workers), listed[:most]
+
+    def revive(self, name: str) -> bool:
+        """Let a job go on that waits for a run which does not go any more; answers whether its delay has begun."""
+        job = self.jobs.get(name)
+        if job and self.goes(job.last):
+            return False
+        if job is None:
+            self.cancel_parked(name, "gone")
+        elif self.let_next_go(name):
+            return False
+        elif job.after and not job.paused and job.due is None:
+            self.begin_delay(name)
+            return True
+        self.waiting.discard(name)
+        return False

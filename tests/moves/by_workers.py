@@ -1,0 +1,168 @@
+"""The moves that workers make, and those who watch them, on the plain model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from taglane.store import keys
+
+from moves.lives import Lives
+from moves.things import ALONE_AFTER, Lease, Run, Worker
+
+Entry = tuple[str, int, int, str, str, int, str]
+"""A run as a fetch gives it: id, token, attempts, tag, job, rescues, how the run ended that it follows."""
+
+
+def entry(run: Run) -> Entry:
+    return run.id, run.token, run.attempts, run.tag, run.job, run.rescues, run.ended
+
+
+class ByWorkers(Lives):
+    """Each method is the move of its name, with the move's own arguments and its answer."""
+
+    def hello(self, name: str, *_: Any) -> None:
+        self.workers[name] = Worker()
+
+    def fetch(self, name: str, seq: int, most: int, idle: str, *tags: str) -> Any:
+        """Answers how to wait (-1: no instant is known, 100: soon, 1: until one), and the runs."""
+        worker = self.workers.get(name)
+        if worker is None:
+            return 0
+        for tag in tags:
+            self.promote(tag)
+        wait = 1 if any(run.tag in tags for run in self.at("delayed")) else -1
+        if worker.seq and seq <= worker.seq:
+            still = [self.runs[run] for run, token in worker.taken if self.holding(run, token)]
+            return wait, [entry(run) for run in still] if seq == worker.seq else []
+        runs, stopped = self.serve(name, most, tags, idle=idle == "1")
+        worker.seq, worker.taken = seq, [run[:2] for run in runs]
+        return 100 if stopped and not runs else wait, runs
+
+    def serve(self, name: str, most: int, tags: tuple[str, ...], *, idle: bool) -> tuple[list[Entry], bool]:
+        taken: list[Entry] = []
+        stop = False
+        for step, tag in [(step, tag) for step in keys.STEPS for tag in tags]:
+            queue = self.queues[tag, step]
+            while queue and len(taken) < most and not stop:
+                run = self.runs[queue.pop(0)]
+                alone = run.rescues >= ALONE_AFTER
+                if run.is_late:
+                    self.end(run, "expired")
+                    self.count(run, "expired")
+                elif alone and (taken or not idle):
+                    queue.insert(0, run.id)
+                    stop = True
+                else:
+                    stop = alone
+                    run.place, run.holder = "leased", name
+                    run.token += 1
+                    run.attempts += 1
+                    taken.append(entry(run))
+            if queue and taken and (stop or len(taken) >= most):
+                self.rung.add(tag)
+        return taken, stop
+
+    def renew(self, name: str, _: int, starts: int, *rest: Any) -> Any:
+        worker = self.workers.get(name)
+        if worker is None:
+            return 0
+        worker.beat += 1
+        for i in range(0, 4 * starts, 4):
+            run = self.holding(rest[i], rest[i + 1])
+            if run:
+                run.started, run.state, run.last = True, "running", run.last or rest[i + 3] == "1"
+        named = rest[4 * starts :]
+        lost = [named[i] for i in range(0, len(named), 2) if not self.holding(named[i], named[i + 1])]
+        return lost, sorted(run.id for run in self.held(name) if run.cancel)
+
+    def beat(self, name: str) -> int:
+        worker = self.workers.get(name)
+        if worker is None:
+            return 0
+        worker.beat += 1
+        return worker.beat
+
+    def progress(self, run_id: str, token: int, said: str) -> int:
+        run = self.holding(run_id, token)
+        if run is None:
+            return 0
+        if said:
+            run.state, run.started = "running", True
+            return 1
+        was, run.replacing = run.replacing, True
+        return int(not was)
+
+    def finish(self, *args: Any) -> list[int]:
+        answer = []
+        for i in range(0, len(args), 6):
+            run_id, token, state, ran, _, part = args[i : i + 6]
+            run = self.holding(run_id, token)
+            answer.append(int(run is not None))
+            if run is None:
+                continue
+            if state == "replaced":
+                self.release(run)
+                if self.may_wait(run):
+                    run.place = run.state = "replaced"
+                continue
+            self.end(run, state, run.cancel if state == "cancelled" else "", told=ran != "" and part != "-")
+            self.count(run, state)
+            if part not in {"", "-"}:
+                place, group, _ = part.split(" ")
+                self.add_part(group, place)
+        self.trim()
+        return answer
+
+    def retry(
+        self, run_id: str, token: int, at: str, _: str, why: str, __: str, tag: str, step: int | str
+    ) -> int:
+        run = self.holding(run_id, token)
+        if run is None:
+            return 0
+        self.note_try(run, "retry")
+        self.release(run)
+        if self.may_wait(run):
+            run.tag, run.step = tag, run.step if step == "" else int(step)
+            if at:
+                self.delay(run, self.instant(at, "delayed", run.id), "retrying")
+            else:
+                self.push(run)
+        return 1
+
+    def hand_back(self, wait: str | int, *leases: Any) -> int:
+        back = 0
+        for i in range(len(leases) - 2, -1, -2):
+            run = self.holding(leases[i], leases[i + 1])
+            if run:
+                self.release(run)
+                run.attempts -= 1
+                self.wait_again(run, self.clock("delayed", run.id) if wait != "" else 0)
+                back += 1
+        return back
+
+    def leave(self, name: str) -> int:
+        back = 0
+        for run in self.held(name):
+            self.release(run)
+            run.attempts -= 1
+            back += self.wait_again(run)
+        self.workers.pop(name, None)
+        return back
+
+    def rescue(self, name: str, beat: int) -> list[int]:
+        worker = self.workers.get(name)
+        if worker and worker.beat != beat:
+            return [0, 0]
+        moved = [self.take_over(run, child=False) for run in self.held(name)]
+        self.workers.pop(name, None)
+        return [sum(queued for queued, _ in moved), sum(dead for _, dead in moved)]
+
+    def died(self, run_id: str, token: int, last: str = "") -> list[int]:
+        run = self.holding(run_id, token)
+        if run is None:
+            return [0, 0]
+        run.last = run.last or last == "1"
+        return list(self.take_over(run, child=True))
+
+    def leases(self) -> list[Lease]:
+        return [(run.id, run.token) for run in self.at("leased")]

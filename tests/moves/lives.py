@@ -1,0 +1,240 @@
+"""The lives of the model's runs, as far as several moves share them."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from itertools import count
+from typing import TYPE_CHECKING
+
+from taglane.model.run import ENDED
+
+from moves.things import ALONE_AFTER, LATER, MAX_DEATHS, MOST_TRIES, PAST, Chord, Job, Run, Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+
+class Lives:
+    """One tenant in memory. `clocked` lists the instants that the server's clock has set, with what they are here."""
+
+    def __init__(self, tenant: str) -> None:
+        self.tenant = tenant
+        self.runs: dict[str, Run] = {}
+        self.gone: set[str] = set()
+        """Ids of runs that were forgotten, or lost: entries of these may be left somewhere, and mean nothing."""
+        self.queues: dict[tuple[str, int], list[str]] = defaultdict(list)
+        self.parked: dict[str, list[str]] = defaultdict(list)
+        self.waiting: set[str] = set()
+        self.jobs: dict[str, Job] = {}
+        self.workers: dict[str, Worker] = {}
+        self.chords: dict[str, Chord] = {}
+        self.keys: dict[str, str] = {}
+        self.aged: set[str] = set()
+        """Runs that ended so long ago that they are no history any more."""
+        self.ledger: Counter[tuple[str, str]] = Counter()
+        self.rung: set[str] = set()
+        """Tags of which somebody has to be woken, or was."""
+        self.past, self.future = count(1), count(LATER)
+        self.clocked: list[tuple[str, str, int]] = []
+
+    # -- finding ---------------------------------------------------------------------------------------------------
+
+    def where(self, condition: Callable[[Run], bool]) -> list[Run]:
+        return [run for run in self.runs.values() if condition(run)]
+
+    def at(self, *places: str) -> list[Run]:
+        return [run for run in self.runs.values() if run.place in places]
+
+    def held(self, worker: str) -> list[Run]:
+        return [run for run in self.runs.values() if run.place == "leased" and run.holder == worker]
+
+    def goes(self, run_id: str) -> bool:
+        run = self.runs.get(run_id)
+        return run is not None and run.goes
+
+    def holding(self, run_id: str, token: int) -> Run | None:
+        """The run, when this token still holds it."""
+        run = self.runs.get(run_id)
+        return run if run and run.goes and run.token == token and run.place == "leased" else None
+
+    # -- waiting ---------------------------------------------------------------------------------------------------
+
+    def instant(self, text: str | int, kind: str, of: str) -> int:
+        """Read an instant as a move takes it. '+ms' is of the server's clock: it is set to one of ours afterwards."""
+        if str(text).startswith("+"):
+            return self.clock(kind, of)
+        return int(text or 0)
+
+    def clock(self, kind: str, of: str) -> int:
+        far = next(self.future)
+        self.clocked.append((kind, of, far))
+        return far
+
+    def push(self, run: Run, *, head: bool = False) -> None:
+        queue = self.queues[run.tag, run.step]
+        queue.insert(0 if head else len(queue), run.id)
+        run.place, run.state = "queue", "queued"
+        self.rung.add(run.tag)
+
+    def delay(self, run: Run, at: int, state: str = "scheduled") -> None:
+        run.place, run.state, run.at = "delayed", state, at
+
+    def admit(self, run: Run, at: int = 0, *, parked: bool = False) -> None:
+        self.runs[run.id] = run
+        run.expiring = run.expires > 0
+        if parked:
+            run.place, run.state = "parked", "scheduled"
+            self.parked[run.job].append(run.id)
+            self.waiting.add(run.job)
+        elif at > PAST:
+            self.delay(run, at)
+        else:
+            self.push(run)
+
+    def promote(self, tag: str) -> None:
+        due = [run for run in self.at("delayed") if run.tag == tag and run.at < PAST]
+        for run in sorted(due, key=lambda run: (run.at, run.id)):
+            self.push(run)
+
+    # -- ending ----------------------------------------------------------------------------------------------------
+
+    def unplace(self, run: Run) -> None:
+        if run.place == "queue" and run.id in self.queues[run.tag, run.step]:
+            self.queues[run.tag, run.step].remove(run.id)
+        if run.place == "parked" and run.id in self.parked[run.job]:
+            self.parked[run.job].remove(run.id)
+
+    def end(self, run: Run, state: str, why: str = "", *, told: bool = False) -> None:
+        """Every end comes through here. `told` says that a worker has told the run's dependants of it itself."""
+        assert run.goes
+        self.unplace(run)
+        run.place, run.state, run.why = "dead" if state == "dead" else "ended", state, why
+        run.expiring = False
+        if run.join and state == "succeeded":
+            self.chords.pop(run.join, None)
+        if run.deps and not told:
+            assert f"{run.id}~end" not in self.runs
+            self.admit(Run(f"{run.id}~end", run.tag, run.step, part=run.part, ended=state))
+        if state == "succeeded":
+            run.has_envelope = False
+        self.go_on(run)
+
+    def count(self, run: Run, what: str) -> None:
+        if run.job:
+            self.ledger[run.job, what] += 1
+
+    def stop(self, run: Run, why: str) -> str:
+        if run.place == "leased":
+            run.cancel = why
+            return "asked"
+        self.end(run, "cancelled", why)
+        self.count(run, "cancelled")
+        return "cancelled"
+
+    def forget(self, run: Run) -> None:
+        self.unplace(run)
+        del self.runs[run.id]
+        self.gone.add(run.id)
+        self.aged.discard(run.id)
+
+    def trim(self) -> None:
+        for run_id in sorted(self.aged):
+            self.forget(self.runs[run_id])
+
+    # -- leases ----------------------------------------------------------------------------------------------------
+
+    def release(self, run: Run) -> None:
+        run.token += 1
+        run.started = run.last = run.replacing = False
+        run.place = ""
+
+    def may_wait(self, run: Run) -> bool:
+        if run.cancel:
+            self.end(run, "cancelled", run.cancel)
+            self.count(run, "cancelled")
+            return False
+        run.expiring = run.expires > 0
+        return True
+
+    def wait_again(self, run: Run, at: int = 0) -> bool:
+        if not self.may_wait(run):
+            return False
+        if at:
+            self.delay(run, at)
+        else:
+            self.push(run, head=True)
+        return True
+
+    def note_try(self, run: Run, how: str) -> None:
+        run.tries = [*run.tries, (run.attempts, how)][-MOST_TRIES:]
+
+    def take_over(self, run: Run, *, child: bool) -> tuple[int, int]:
+        """The worker of a run died, or its child did: 1 for a run that waits again, 1 for a dead letter."""
+        if child or run.started or run.rescues >= ALONE_AFTER:
+            run.deaths += 1
+            self.note_try(run, "died")
+        run.rescues += 1
+        last = run.last
+        self.release(run)
+        if not run.cancel and (last or run.deaths >= MAX_DEATHS):
+            self.end(run, "dead", run.holder)
+            self.count(run, "dead")
+            return 0, 1
+        return int(self.wait_again(run)), 0
+
+    # -- jobs and chords -------------------------------------------------------------------------------------------
+
+    def let_next_go(self, name: str, *, loose: bool = False) -> bool:
+        if not self.parked[name]:
+            return False
+        run = self.runs[self.parked[name].pop(0)]
+        run.loose = run.loose or loose
+        self.jobs[name].last = run.id
+        self.push(run)
+        return True
+
+    def begin_delay(self, name: str) -> None:
+        self.waiting.discard(name)
+        if self.jobs[name].due is None:
+            self.jobs[name].due = self.clock("due", name)
+
+    def go_on(self, run: Run) -> None:
+        job = self.jobs.get(run.job)
+        if job and job.last == run.id and not self.let_next_go(run.job) and job.after and not job.paused:
+            self.begin_delay(run.job)
+
+    def cancel_parked(self, name: str, why: str) -> None:
+        ids = self.parked.pop(name, [])
+        for run_id in ids:
+            self.end(self.runs[run_id], "cancelled", why)
+            self.count(self.runs[run_id], "cancelled")
+
+    def loosen(self, name: str) -> None:
+        """What goes of a job may go beside what comes: its definition changed under it."""
+        for run in self.where(lambda run: run.job == name and run.goes and run.place != "parked"):
+            run.loose = True
+
+    def start_join(self, group: str) -> None:
+        chord = self.chords[group]
+        if chord.size is None or chord.started or chord.count < chord.size:
+            return
+        chord.started = True
+        if chord.join not in self.runs:
+            self.admit(Run(chord.join, chord.tag, chord.step, join=group, deps=True))
+
+    def add_part(self, group: str, index: str) -> None:
+        chord = self.chords.setdefault(group, Chord())
+        if index not in chord.parts:
+            chord.parts.add(index)
+            chord.count += 1
+            self.start_join(group)
+
+    # -- what must hold of the model itself ------------------------------------------------------------------------
+
+    def lonely(self) -> Iterable[tuple[str, list[Run]]]:
+        """Of each job, the runs that its fires made and that go, and may not go beside one another."""
+        found: dict[str, list[Run]] = defaultdict(list)
+        for run in self.runs.values():
+            if run.due and not run.loose and run.state not in ENDED and run.place != "parked":
+                found[run.job].append(run)
+        return found.items()

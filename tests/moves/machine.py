@@ -1,0 +1,208 @@
+"""Makes each move on the server and on the model, and compares the two: the rules of the state machine build on this.
+
+Time is made, not waited for: an instant that has come is one that a rule has written into the past. A crash is somebody
+who makes no further move: each move is a step of its own, so it may come between any two.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant
+from taglane.store import keys
+
+from moves.agreement import Seen, compare, promises
+from moves.model import Model
+from moves.things import Lease, Run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taglane.store.server import Server
+
+WORKERS = ("w0", "w1", "w2")
+LAST_WORKER = "last"
+JOBS = ("hourly", "nightly", "steady")
+UNORDERED = {"rescue", "leave", "look"}
+"""Moves that take the members of a set in the server's order: it promises none among what they move."""
+
+TENANTS = count()
+Some = TypeVar("Some")
+
+picks = st.integers(0, 999)
+flags = st.booleans()
+seldom = st.sampled_from([False, False, False, True])
+steps = st.sampled_from(keys.STEPS)
+names = st.sampled_from(WORKERS)
+jobs = st.sampled_from(JOBS)
+
+
+def choose(pick: int, found: Sequence[Some]) -> Some | None:
+    return found[pick % len(found)] if found else None
+
+
+def plain(value: Any) -> Any:
+    """An answer of the server without its bytes."""
+    if isinstance(value, list):
+        return [plain(each) for each in value]
+    return value.decode() if isinstance(value, bytes) else value
+
+
+class Machine(RuleBasedStateMachine):
+    """One tenant in the server, and its model."""
+
+    server: ClassVar[Server]
+    steps_made: ClassVar[int] = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.redis: Any = self.server.redis
+        self.redis.flushdb()
+        self.tenant = f"t{next(TENANTS)}"
+        self.tags = (self.tenant, f"{self.tenant}.gpu")
+        self.model = Model(self.tenant)
+        self.numbers = count(1)
+        self.lossy = False
+        self.sound = True
+        """Whether the last move was one on which both agree: what comes after another says nothing."""
+        self.made: dict[str, tuple[Any, ...]] = {}
+        """What each run was enqueued with, by those who may say so again."""
+        self.asked: dict[str, tuple[Any, ...]] = {}
+        """What each worker fetched with last."""
+        self.granted: list[Lease] = []
+        """Every lease that a worker was ever told of: it may speak of it for ever."""
+        self.beats: list[tuple[str, int]] = []
+        self.views: list[tuple[str, int, int]] = []
+        """What schedulers saw due, however long ago: job, due, revision."""
+        self.won: set[tuple[str, str]] = set()
+
+    def fresh(self, kind: str = "r") -> str:
+        return f"{self.tenant}.{kind}{next(self.numbers)}"
+
+    # -- one move ----------------------------------------------------------------------------------------------------
+
+    def make(self, move: str, *args: Any) -> Any:
+        """Make a move on both; the answers agree, and so does all that is there."""
+        self.sound = False
+        before = {queue: list(runs) for queue, runs in self.model.queues.items()}
+        answer = self.read(move, plain(self.server.call(move, self.tenant, *args)))
+        expected = getattr(self.model, move)(*args)
+        expected = list(expected) if isinstance(expected, tuple) else expected
+        if move == "look" and (expected[0] is None or self.model.gone):
+            expected[0] = answer[0]
+        assert expected == answer, (move, args, expected, answer)
+        self.settle()
+        if move in UNORDERED:
+            self.adopt_order(before)
+        self.agree()
+        self.sound = True
+        return answer
+
+    def read(self, move: str, answer: Any) -> Any:
+        """The part of an answer that the model gives, too."""
+        match move:
+            case "hello":
+                return None
+            case "fetch" if answer:
+                runs = [(run[0], int(run[1]), int(run[3]), *run[4:6], int(run[7]), run[8]) for run in answer[2]]
+                return [answer[1] if answer[1] in {-1, 100} else 1, runs]
+            case "renew" if answer:
+                return [answer[0], sorted(run for run in answer[1] if run not in self.model.gone)]
+            case "look":
+                return [*answer[1:4], [(name, int(due), int(revision)) for name, due, revision, *_ in answer[4]]]
+            case _:
+                return answer
+
+    def settle(self) -> None:
+        """Write over what the server's clock has set what the model takes for it."""
+        for kind, of, at in self.model.clocked:
+            run = self.model.runs.get(of)
+            if kind == "due" and of in self.model.jobs:
+                self.redis.zadd(keys.due(self.tenant), {of: at}, xx=True)
+            elif kind == "delayed" and run:
+                self.redis.zadd(keys.delayed(self.tenant, run.tag), {of: at}, xx=True)
+            elif kind == "expires" and run and run.expires == at:
+                self.expire_at(run, at)
+        self.model.clocked.clear()
+
+    def expire_at(self, run: Run, at: int) -> None:
+        run.expires = at
+        self.redis.hset(keys.run(self.tenant, run.id), "expires", at)
+        self.redis.zadd(keys.expiring(self.tenant), {run.id: at}, xx=True)
+
+    def adopt_order(self, before: dict[tuple[str, int], list[str]]) -> None:
+        for (tag, step), expected in list(self.model.queues.items()):
+            found = [run.decode() for run in self.redis.lrange(keys.queue(self.tenant, tag, step), 0, -1)]
+            actual = [run for run in found if run in self.model.runs and self.model.runs[run].place == "queue"]
+            assert sorted(expected) == sorted(actual)
+            was = [run for run in before.get((tag, step), []) if run in expected]
+            assert was == [run for run in actual if run in was]
+            self.model.queues[tag, step] = actual
+
+    # -- what holds --------------------------------------------------------------------------------------------------
+
+    @invariant()
+    def agree(self) -> None:
+        """What is in the server is what the model says; and the model keeps what is promised."""
+        type(self).steps_made += 1
+        compare(self.model, Seen(self.redis, self.model, self.tags, (*WORKERS, LAST_WORKER), JOBS))
+        promises(self.model)
+
+    def teardown(self) -> None:
+        """No key is another tenant's; what was said for one worker or chord goes with it; every run can still end."""
+        if self.sound:
+            self.check_keys()
+            self.drain()
+
+    def check_keys(self) -> None:
+        model, tenant = self.model, self.tenant
+        found = {name.decode() for name in self.redis.keys("*")}
+        assert set() == {name for name in found if not name.startswith(keys.prefix(tenant))}
+        for name in WORKERS:
+            if name not in model.workers and not model.gone:
+                own = {keys.held(tenant, name), keys.worker(tenant, name), keys.cancels(tenant, name)}
+                assert not own & found
+        runs = {name.removeprefix(keys.run(tenant, "")) for name in found if name.startswith(keys.run(tenant, ""))}
+        assert set(model.runs) == runs
+        chords = {name for name in found if ":chord:" in name}
+        assert {keys.chord(tenant, group) for group in model.chords} == chords
+        assert all(self.redis.pttl(name) > 0 for name in chords)
+        ledger: dict[tuple[str, str], int] = {}
+        for name in found:
+            if ":ledger:" in name:
+                for what, times in self.redis.hgetall(name).items():
+                    job, _, event = what.decode().partition("|")
+                    ledger[job, event] = ledger.get((job, event), 0) + int(times)
+        assert dict(model.ledger) == ledger
+
+    def drain(self) -> None:
+        """All that was ever made comes to its end by ordinary moves: nothing was lost, nothing is stuck."""
+        for name in WORKERS:
+            self.make("leave", name)
+        for run in self.model.at("delayed"):
+            self.pass_delay(run)
+        for run in self.model.at("replaced"):
+            self.age(run)
+        self.make("hello", LAST_WORKER)
+        for seq in count(1):
+            self.make("look", 16)
+            held = self.make("fetch", LAST_WORKER, seq, 64, "1", *self.tags)[1]
+            if not held and not self.model.where(lambda run: run.goes):
+                break
+            assert seq <= 2 * len(self.model.runs) + 10, self.model.where(lambda run: run.goes)
+            self.make("finish", *(value for run in held for value in (*run[:2], "succeeded", 1, "", "")))
+        assert set() == self.model.waiting
+        for name in JOBS:
+            assert 0 == self.redis.llen(keys.parked(self.tenant, name))
+
+    def pass_delay(self, run: Run) -> None:
+        run.at = next(self.numbers)
+        self.redis.zadd(keys.delayed(self.tenant, run.tag), {run.id: run.at}, xx=True)
+
+    def age(self, run: Run) -> None:
+        """Let a run have ended long ago: the next move that trims the history takes it along."""
+        index = keys.dead if run.place == "dead" else keys.ended
+        self.redis.zadd(index(self.tenant), {run.id: 1}, xx=True)
+        self.model.aged.add(run.id)

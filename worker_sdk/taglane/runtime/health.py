@@ -1,0 +1,222 @@
+"""Tells whoever asks by HTTP whether a worker or scheduler lives, and whether it is ready.
+
+`/livez` is for who restarts a process that hangs: its loops turn. A server that is gone is no reason to be restarted.
+`/readyz` is for who wants to know whether work is being done: the server answers, and nothing is held back. Both
+answer 200 or 503, with the checks as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import socket
+import struct
+import threading
+import time
+import weakref
+from enum import IntEnum
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+from taglane.errors import BadSetting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+LIVE_S = 60.0
+"""How long ago a loop may have turned last: far longer than what it waits for a server, and most code of a task."""
+
+READY_S = 10.0
+"""How long ago the server may have answered last; an idle process asks it every 3 s, if not more often."""
+
+LOOPBACK = "127.0.0.1"
+
+
+class State(IntEnum):
+    """What a process is at."""
+
+    STARTING = 0
+    SERVING = 1
+    HOLDS_FIRE = 2
+    TAKES_NO_WORK = 3
+
+
+class Pulse:
+    """What one process says of itself, in memory that it shares with the process that forked it, which answers for it.
+
+    Each of its three numbers is written alone, by one thread: nobody needs a lock.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock  # the same one in all processes of a machine
+        self._memory = mmap.mmap(-1, 24)
+        self.begin()
+
+    def begin(self) -> None:
+        """Start anew, for a process that is about to start."""
+        self._put(16, State.STARTING)
+        self._put(8, float("-inf"))
+        self.turn()
+
+    def turn(self) -> None:
+        """Say that the loop turns."""
+        self._put(0, self._clock())
+
+    def answer(self, state: State = State.SERVING) -> None:
+        """Say that the server has answered, and what we are at."""
+        self._put(16, state)
+        self._put(8, self._clock())
+
+    def stop(self) -> None:
+        """Say that no more work is taken."""
+        self._put(16, State.TAKES_NO_WORK)
+
+    @property
+    def state(self) -> State:
+        """What the process is at."""
+        return State(int(self._get(16)))
+
+    def live_checks(self) -> dict[str, str]:
+        """Return what is checked to see whether it lives: `ok`, or what is wrong."""
+        return {"loop": _fresh("it turned last", self._clock() - self._get(0), LIVE_S)}
+
+    def ready_checks(self) -> dict[str, str]:
+        """Return what is checked to see whether it works."""
+        state = self.state
+        return {
+            "server": _fresh("it answered last", self._clock() - self._get(8), READY_S),
+            "work": "ok" if state is State.SERVING else state.name.lower().replace("_", " "),
+        }
+
+    def _get(self, offset: int) -> float:
+        return float(struct.unpack_from("d", self._memory, offset)[0])
+
+    def _put(self, offset: int, number: float) -> None:
+        struct.pack_into("d", self._memory, offset, number)
+
+
+class Health:
+    """The endpoint: listens from now on, and answers from `start` on.
+
+    Args:
+        address: ``HOST:PORT``, or ``PORT`` of the loopback interface; port 0 takes a free one.
+        pulses: of the processes for which it answers.
+
+    Raises:
+        BadSetting: it is no address, or can't be listened on.
+    """
+
+    def __init__(self, address: str, pulses: Sequence[Pulse]) -> None:
+        host, port = _parsed(address)
+        try:
+            self._server = _Server((host, port), pulses)
+        except (OSError, OverflowError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise BadSetting("TAGLANE_HEALTH", address, f"can't listen there: {why}") from error
+        self._thread = threading.Thread(target=self._server.serve_forever, name="taglane-health", daemon=True)
+
+    @property
+    def address(self) -> str:
+        """Where it listens."""
+        host, port = self._server.server_address[:2]
+        return f"[{host!s}]:{port}" if ":" in str(host) else f"{host!s}:{port}"
+
+    def start(self) -> None:
+        """Answer, from a thread of its own."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Answer no more, and give the port back."""
+        if self._thread.is_alive():
+            self._server.shutdown()
+        self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, address: tuple[str, int], pulses: Sequence[Pulse]) -> None:
+        self.pulses = pulses
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
+        super().__init__(address, _Handler)
+        itself = weakref.ref(self)
+
+        def close_in_child() -> None:  # a child that lives on would hold the port
+            server = itself()
+            if server is not None:
+                server.socket.close()
+
+        os.register_at_fork(after_in_child=close_in_child)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    timeout = 5.0
+
+    def do_GET(self) -> None:
+        checks = self._checks()
+        if checks is None:
+            return self._answer(HTTPStatus.NOT_FOUND, {"status": "not found", "checks": {}})
+        is_well = all(found == "ok" for found in checks.values())
+        status = HTTPStatus.OK if is_well else HTTPStatus.SERVICE_UNAVAILABLE
+        return self._answer(status, {"status": "ok" if is_well else "failing", "checks": checks})
+
+    do_HEAD = do_GET  # noqa: N815 - the name is http.server's
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing: it is asked every few seconds."""
+
+    def version_string(self) -> str:
+        """Return what we call ourselves, and no version of anything."""
+        return "taglane"
+
+    def _checks(self) -> dict[str, str] | None:
+        """Return all checks of what is asked for; with several processes, each under its number."""
+        path = self.path.partition("?")[0]
+        if path not in ("/livez", "/readyz"):
+            return None
+        pulses = self.server.pulses
+        found = [pulse.live_checks() if path == "/livez" else pulse.ready_checks() for pulse in pulses]
+        if len(found) == 1:
+            return found[0]
+        return {f"{name}.{number}": said for number, checks in enumerate(found, 1) for name, said in checks.items()}
+
+    def _answer(self, status: HTTPStatus, what: dict[str, object]) -> None:
+        body = json.dumps(what).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Cache-Control", "no-store")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+
+def listen(address: str, pulses: Sequence[Pulse]) -> Health | None:
+    """Return the endpoint at *address*, already answering; None where none is wanted.
+
+    Raises:
+        BadSetting: it is no address, or can't be listened on.
+    """
+    if not address:
+        return None
+    health = Health(address, pulses)
+    health.start()
+    return health
+
+
+def _fresh(what: str, age: float, most: float) -> str:
+    if age <= most:
+        return "ok"
+    return "not yet" if age == float("inf") else f"{what} {age:.0f} s ago"
+
+
+def _parsed(address: str) -> tuple[str, int]:
+    host, colon, port = address.rpartition(":")
+    if not port.isdecimal() or (colon and not host):
+        raise BadSetting("TAGLANE_HEALTH", address, "write HOST:PORT, or PORT for the loopback interface")
+    return host.removeprefix("[").removesuffix("]") or LOOPBACK, int(port)

@@ -1,0 +1,151 @@
+"""What a url says, a server or the sentinels that know one, and the client that connects to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+
+import redis as redis_py
+from redis.backoff import NoBackoff
+from redis.connection import SSLConnection, parse_url
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
+from taglane.errors import BadSetting
+
+USER = "taglane-"
+"""What the ACL user of a tenant is called, before the tenant's name."""
+
+SENTINELS = {"sentinel": "redis", "sentinels": "rediss"}
+"""Schemes of urls that name sentinels, and what the servers themselves are then spoken to with; the second has TLS."""
+
+EXAMPLES = (
+    "it must look like redis://user:password@host:6379/0 (rediss:// with TLS) or, where sentinels choose the primary, "
+    "sentinel://user:password@host:26379,host2:26379/0?master=NAME (sentinels:// with TLS)"
+)
+
+CONNECT_TIMEOUT = 5.0
+SENTINEL_TIMEOUT = 1.0
+"""Seconds that one sentinel has to answer, before the next one is asked."""
+
+_SENTINEL_PORT = 26379
+
+
+def tenant_of_url(url: str) -> str | None:
+    """Return the tenant whose credential *url* carries, or None for another user's."""
+    user = unquote(urlsplit(url).username or "")
+    return user.removeprefix(USER) if user.startswith(USER) else None
+
+
+def address_of(url: str) -> str:
+    """Return ``host:port`` of *url*, or those of its sentinels, by comma: what may be shown; the url has a password."""
+    parts = urlsplit(url)
+    if parts.scheme in SENTINELS:
+        return ",".join(f"{host}:{port}" for host, port in _hosts(parts.netloc))
+    return f"{parts.hostname or 'localhost'}:{parts.port or 6379}"
+
+
+def connect(url: str, *, timeout: float | None = 10.0) -> redis_py.Redis:
+    """Return a client of *url* that answers bytes; it connects when first used.
+
+    With sentinels, each new connection asks them where the primary is; one that turns out to be a replica is dropped.
+
+    Args:
+        url: see `EXAMPLES`; ``sentinel_username`` and ``sentinel_password`` in the query are for the sentinels.
+        timeout: seconds until a silent server counts as gone; None to wait for ever (blocking reads).
+
+    Raises:
+        BadSetting: the url is none.
+    """
+    place = _read(url)
+    if not place.sentinels:
+        return redis_py.Redis.from_url(url, **_client_options(timeout))
+    options = {**_client_options(timeout), **place.options}
+    asked = {**_client_options(SENTINEL_TIMEOUT), **_tls(options), **place.sentinel_login}
+    asked["socket_connect_timeout"] = SENTINEL_TIMEOUT
+    sentinel: Any = Sentinel  # untyped, as is parse_url
+    client: redis_py.Redis = sentinel(place.sentinels, sentinel_kwargs=asked).master_for(place.master, **options)
+    return client
+
+
+def connect_node(url: str, host: str, port: int, *, timeout: float) -> redis_py.Redis:
+    """Return a client of one certain server, a replica for one, under the credential of *url*."""
+    options = {**_client_options(timeout), **_read(url).options, "socket_connect_timeout": timeout}
+    for name in ("path", "connection_class"):  # of a unix socket: its replicas are elsewhere
+        options.pop(name, None)
+    return redis_py.Redis(**{**options, "host": host, "port": port})
+
+
+def _client_options(timeout: float | None) -> dict[str, Any]:
+    return {
+        "protocol": 2,
+        "driver_info": None,  # it need not say which library it is: Redis 7.0 has no CLIENT SETINFO
+        "socket_timeout": timeout,
+        "socket_connect_timeout": CONNECT_TIMEOUT,
+        "socket_keepalive": True,
+        "health_check_interval": 0,
+        "retry": Retry(NoBackoff(), 0),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A url, read: redis-py's options for the server, and the sentinels that know where the server is."""
+
+    options: dict[str, Any]
+    sentinels: list[tuple[str, int]] = field(default_factory=list)
+    master: str = ""
+    sentinel_login: dict[str, str] = field(default_factory=dict)
+
+
+def _read(url: str) -> _Place:
+    try:
+        return _read_sentinels(url) if urlsplit(url).scheme in SENTINELS else _Place(_options(url))
+    except ValueError as error:
+        raise BadSetting("TAGLANE_URL", _without_secrets(url), f"{error}; {EXAMPLES}") from error
+
+
+def _read_sentinels(url: str) -> _Place:
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query))
+    master = query.pop("master", "")
+    if not master:
+        raise ValueError("it names no master")
+    login = {name: query.pop(f"sentinel_{name}") for name in ("username", "password") if f"sentinel_{name}" in query}
+    credential = parts.netloc.rpartition("@")[0]
+    server = f"{credential}@primary" if credential else "primary"
+    plain = urlunsplit((SENTINELS[parts.scheme], server, parts.path, urlencode(query, quote_via=quote), ""))
+    options = _options(plain)
+    del options["host"]
+    return _Place(options, _hosts(parts.netloc), master, login)
+
+
+def _hosts(netloc: str) -> list[tuple[str, int]]:
+    """Read ``a:1,b`` behind the credential; ValueError for what is no host or no port."""
+    found = []
+    for text in netloc.rpartition("@")[2].split(","):
+        one = urlsplit(f"//{text.strip()}")
+        if not one.hostname:
+            raise ValueError("it names no sentinel")
+        found.append((one.hostname, one.port or _SENTINEL_PORT))
+    return found
+
+
+def _options(url: str) -> dict[str, Any]:
+    """Read a url of one server as redis-py does; with TLS said as a client says it, that takes no url."""
+    parse: Any = parse_url
+    options: dict[str, Any] = parse(url)
+    if options.get("connection_class") is SSLConnection:
+        del options["connection_class"]
+        options["ssl"] = True
+    return options
+
+
+def _tls(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name == "ssl" or name.startswith("ssl_")}
+
+
+def _without_secrets(url: str) -> str:
+    """What an error may show: no credential, and of the query nothing, which may hold one as well."""
+    return url.rsplit("@", maxsplit=1)[-1].partition("?")[0]

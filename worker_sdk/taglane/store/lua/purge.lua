@@ -1,0 +1,79 @@
+-- purge: end what waits for a tag.
+--
+-- A run is out of its queue before it ends, so a fetch has it or this has it. What workers hold goes on. What tells the
+-- dependants of a run how it ended is not ended itself: it waits in delayed, due at once, so that the next call finds
+-- the queue without it.
+--
+-- KEYS  1 the tenant's prefix
+-- ARGV  1 tag  2 '1' to end what waits in delayed, too
+-- Reads leases; writes run, queue, delayed, expiring, ended, runs, dead, ledger, tags, aside; rings the tag.
+-- Returns {how many it ended, 1 when there is more}.
+local function waits(P, run)
+    return (run.state == 'queued' or run.state == 'scheduled' or run.state == 'retrying')
+        and not redis.call('ZSCORE', leases_key(P), run.id)
+end
+
+-- Answers 1 when it has ended a run that was taken from where it waited. A follow-up waits on, until `at`.
+local function purge_one(P, t, tag, id, at, tally)
+    local run = load_run(P, id)
+    if not run then
+        lay_aside(P, id)
+        return 0
+    end
+    if not waits(P, run) then
+        return 0
+    end
+    if redis.call('HGET', run_key(P, id), 'ended') then
+        redis.call('HSET', run_key(P, id), 'state', 'scheduled')
+        delay(P, id, tag, at)
+        return 0
+    end
+    end_run(P, t, run, 'cancelled', {'error', 'purged'})
+    tell(tally, run.job, 'cancelled')
+    return 1
+end
+
+-- End what a queue holds, `most` entries of it. Returns how many it ended, and how many more it may look at.
+local function purge_queue(P, t, tag, step, most, tally)
+    local queue, count = queue_key(P, tag, step), 0
+    while most > 0 do
+        local id = redis.call('LPOP', queue)
+        if not id then
+            break
+        end
+        most = most - 1
+        count = count + (try(P, id, purge_one, P, t, tag, id, t, tally) or 0)
+    end
+    return count, most
+end
+
+-- Likewise of what is delayed, the last of it first: follow-ups stay, and most of them are due by now. Returns how many
+-- it ended, and whether there may be more.
+local function purge_delayed(P, t, tag, most, tally)
+    local delayed, count = delayed_key(P, tag), 0
+    local last = redis.call('ZRANGE', delayed, -most, -1, 'WITHSCORES')
+    for i = 1, #last, 2 do
+        redis.call('ZREM', delayed, last[i])
+        count = count + (try(P, last[i], purge_one, P, t, tag, last[i], tonumber(last[i + 1]), tally) or 0)
+    end
+    return count, count > 0 and #last == 2 * most
+end
+
+local function purge(keys, args)
+    local P, t, tag, left, tally, count, more = keys[1], now(), args[1], MOST, {}, 0, false
+    for _, step in ipairs(STEPS) do
+        local ended
+        ended, left = purge_queue(P, t, tag, step, left, tally)
+        count = count + ended
+    end
+    if args[2] == '1' and left > 0 then
+        local ended
+        ended, more = purge_delayed(P, t, tag, left, tally)
+        count = count + ended
+    end
+    enter(P, t, tally)
+    trim(P, t, MOST)
+    return {count, (more or left == 0) and 1 or 0}
+end
+
+redis.register_function{function_name = 'taglane_purge', callback = purge, flags = {'allow-oom'}}

@@ -1,0 +1,98 @@
+"""Reads what waits for each tag, and empties a queue. Script: purge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from taglane.store import keys
+from taglane.store.runs import Runs
+from taglane.store.workers import Workers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taglane.store.server import Server
+
+
+@dataclass(frozen=True, slots=True)
+class QueueInfo:
+    """What waits for one tag of one tenant."""
+
+    tenant: str
+    tag: str
+    queued: int
+    """How many ids its queues hold: one that was cancelled there counts until it comes to the head."""
+    delayed: int
+    """How many wait for their time."""
+    since: int | None
+    """Since when, ms since 1970, the run waits that is to be served next; None where that is not known."""
+    workers: int
+    """How many living workers of the tenant serve the tag."""
+
+
+class Queues:
+    """The queues of every tenant that the server's credential reaches.
+
+    Args:
+        server: the connection.
+        lease: a worker that was silent for longer, ms, serves nothing.
+    """
+
+    def __init__(self, server: Server, lease: int) -> None:
+        self._server = server
+        self._lease = lease
+        self._workers = Workers(server)
+        self._runs = Runs(server)
+
+    def list(self, tenant: str | None = None) -> Sequence[QueueInfo]:
+        """Return the queues of one tenant or of all, by tenant and tag: those that hold a run or have a worker."""
+        serving: dict[tuple[str, str], int] = {}
+        for worker in self._workers.list(tenant):
+            for tag in worker.tags if worker.silent <= self._lease else ():
+                serving[worker.tenant, tag] = serving.get((worker.tenant, tag), 0) + 1
+        tenants = [tenant] if tenant else self._runs.tenants()
+        asked = self._ask([("SMEMBERS", keys.tags(each)) for each in tenants])
+        waiting = {
+            (each, tag.decode(errors="replace"))
+            for each, tags in zip(tenants, asked, strict=True)
+            for tag in tags or ()
+        }
+        found = [self._look_at(*place, serving.get(place, 0)) for place in sorted({*waiting, *serving})]
+        return [queue for queue in found if queue.queued or queue.delayed or queue.workers]
+
+    def purge(self, tenant: str, tag: str, *, delayed: bool = False) -> int:
+        """End, as cancelled, what is queued for a tag, and what is *delayed*; return how many runs.
+
+        What workers hold goes on. Those who depend on a purged run are told, as of any end.
+        """
+        count, more = 0, True
+        while more:
+            ended, more = self._server.call("purge", tenant, tag, "1" if delayed else "")
+            count += ended
+        return count
+
+    def _look_at(self, tenant: str, tag: str, workers: int) -> QueueInfo:
+        queues = [keys.queue(tenant, tag, step) for step in keys.STEPS]
+        lengths = [("LLEN", queue) for queue in queues]
+        heads = [("LRANGE", queue, 0, 0) for queue in queues]
+        delayed, *found = self._ask([("ZCARD", keys.delayed(tenant, tag)), *lengths, *heads])
+        queued = sum(length or 0 for length in found[: len(queues)])
+        first = [ids[0].decode(errors="replace") for ids in found[len(queues) :] if ids][:1]
+        since = None
+        for fields in self._ask([("HMGET", keys.run(tenant, run_id), "state", "queued_at") for run_id in first]):
+            state, queued_at = fields or (None, None)
+            since = int(queued_at) if state == b"queued" and queued_at and queued_at.isdigit() else None
+        return QueueInfo(tenant, tag, queued, delayed or 0, since, workers)
+
+    def _ask(self, commands: Sequence[tuple[Any, ...]]) -> Sequence[Any]:
+        """Ask all at once; a key of which its tenant has made something else reads as None."""
+        with self._server.renamed("reading the queues"):
+            pipeline = self._server.redis.pipeline(transaction=False)
+            for command in commands:
+                pipeline.execute_command(*command)
+            answers = pipeline.execute(raise_on_error=False)
+            for answer in answers:
+                if isinstance(answer, Exception) and not str(answer).startswith("WRONGTYPE"):
+                    raise answer
+        return [None if isinstance(answer, Exception) else answer for answer in answers]
