@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import signal
@@ -34,6 +35,8 @@ KEYS = (ROOT / "worker_sdk" / "taglane" / "store" / "keys.py").read_text("utf-8"
 BIN = Path(sys.executable).parent
 
 URL = r"redis://(taglane-\w+)?:[^\s@]+@127\.0\.0\.1:\d+/0"
+LOGGING = {"debug", "info", "warning", "error", "exception", "log", "_say_once"}
+
 VARIES = (
     (URL, r"redis://\1@SERVER"),
     (r"\b([a-z_]+)\.[0-9a-hjkmnp-tv-z]{26}\b", r"\1.ID"),
@@ -175,7 +178,7 @@ def test_the_readmes_jobs_file_can_be_read() -> None:
 
 def test_the_readme_names_every_setting_and_its_default() -> None:
     rows = dict(re.findall(r"^\| `TAGLANE_(\w+)` \| `([^`]+)` \|", README, re.MULTILINE))
-    written = Settings.model_validate({name.lower(): text for name, text in rows.items()})
+    written = Settings.model_validate({name.lower(): text.strip("-") for name, text in rows.items()})
 
     assert {name.upper() for name in Settings.model_fields} == rows.keys()
     assert {name: field.default for name, field in Settings.model_fields.items()} == written.model_dump()
@@ -232,6 +235,39 @@ def test_the_design_names_every_function_and_every_key() -> None:
 
     assert {*TENANT_MOVES, *OPERATOR_MOVES} <= named
     assert suffixes <= {name.partition(":")[0] for name in named}
+
+
+def test_the_operations_page_names_every_log_line() -> None:
+    """Each event that is logged has a row, and each row is of an event."""
+    page = (ROOT / "docs" / "operations.md").read_text("utf-8").partition("## Log lines")[2]
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    modules = [path for floor in ("worker_sdk", "scheduler", "cli") for path in (ROOT / floor).rglob("*.py")]
+    logged = {event for path in modules for event in events_of(path.read_text("utf-8"))}
+
+    assert logged == named
+
+
+def events_of(source: str) -> Iterator[str]:
+    """The events that a module logs: the first words of what it says."""
+    for call in (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)):
+        name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+        texts = [each.value for each in call.args if isinstance(each, ast.Constant) and isinstance(each.value, str)]
+        if name in LOGGING and texts and re.match(r"[a-z]+(_[a-z]+)+( |$)|[a-z]+ \w+=", texts[0]):
+            yield re.split(r"\W", texts[0])[0]
+
+
+def test_the_operations_page_shows_what_doctor_prints(tmp_path: Path) -> None:
+    """Of `taglane dev`, figures aside."""
+    (expected,) = blocks((ROOT / "docs" / "operations.md").read_text("utf-8"), "console")
+    with Terminal(tmp_path) as terminal:
+        url = re.search(URL, terminal.run("taglane dev"))
+        assert url
+        terminal.run(f"export TAGLANE_URL={url[0]}")
+        printed = terminal.run("taglane doctor")
+
+    varies = r"\d[\w.:-]*"
+    assert re.sub(varies, "N", settled(expected)) == re.sub(varies, "N", settled(f"$ taglane doctor\n{printed}"))
 
 
 def record() -> str:

@@ -152,6 +152,8 @@ def whole(info: RunInfo) -> dict[str, Any]:
         "deaths": info.deaths,
         "of": info.of,
         "replayed": info.replayed,
+        "parked": info.parked,
+        "asked_to_stop": info.asked_to_stop,
         "attempts": [_attempt(each) for each in info.attempts],
     }
 

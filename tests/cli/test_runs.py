@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 from eventually import eventually
-from factories import HandWorker
+from factories import HandWorker, make_job, server_time, set_due
 from taglane.store import keys
+from taglane.store.jobs import Jobs
 from taglane.store.server import Server
+from taglane_scheduler.firing.firing import Firing
 
 if TYPE_CHECKING:
     from cli.conftest import Cli
@@ -141,6 +144,40 @@ def test_cancel_of_a_run_that_goes_on(acme: Cli) -> None:
     assert {"id": run_id, "cancel": "asked", "state": "queued"} == acme.ok(
         "run", "cancel", run_id, "--no-wait", "-o", "json"
     ).json
+
+
+def test_show_tells_who_asked_a_run_to_stop(acme: Cli) -> None:
+    """Until then nobody has."""
+    run_id = acme.ok("enqueue", "a.b").out.strip()
+    server = Server(acme.url)
+    HandWorker(server).hello().fetch()
+    server.close()
+    before = acme.ok("run", "show", run_id, "-o", "json").json
+
+    acme.ok("run", "cancel", run_id, "--no-wait")
+
+    assert before["asked_to_stop"] is None
+    assert "by taglane run cancel" == acme.ok("run", "show", run_id, "-o", "json").json["asked_to_stop"]
+    assert re.search(r"^asked to stop: +by taglane run cancel$", acme.ok("run", "show", run_id).out, re.MULTILINE)
+
+
+def test_show_tells_of_a_run_that_is_parked(acme: Cli, redis: Redis) -> None:
+    """It is scheduled, and waits for the run of its job before it."""
+    server = Server(acme.url)
+    job = make_job(every="1h", overlap="queue")
+    Jobs(server).put(job)
+    firing = Firing(server)
+    for late in (7_200_000, 3_600_000):
+        set_due(redis, job, server_time(redis) - late)
+        firing.step(["acme"])
+    server.close()
+    parked, first = acme.ok("run", "list", "-o", "json").json
+
+    shown = [acme.ok("run", "show", row["id"], "-o", "json").json for row in (first, parked)]
+
+    assert ["queued", "scheduled"] == [first["state"], parked["state"]]
+    assert [False, True] == [run["parked"] for run in shown]
+    assert re.search(r"^parked: +yes$", acme.ok("run", "show", parked["id"]).out, re.MULTILINE)
 
 
 def test_retry_makes_a_new_run(acme: Cli) -> None:

@@ -671,16 +671,6 @@ def expired_part(on: Field) -> None:
     assert "expired" in str(joined.result)
 
 
-def revoke_running_waits(on: Field) -> None:
-    """A thread can't be stopped: the task ends by itself, and its result stays."""
-    gate = on.name()
-    result = on.tasks.hold.delay(gate)
-    eventually(lambda: result.state == "STARTED")
-    on.app.control.revoke(result.id, terminate=True)
-    on.open(gate)
-    assert "let go" == result.get(timeout=SOON)
-
-
 @row("`control.revoke` of what runs")
 def revoke_without_terminate(on: Field) -> None:
     """It goes on, and its result stays."""
@@ -692,14 +682,19 @@ def revoke_without_terminate(on: Field) -> None:
     assert "let go" == result.get(timeout=SOON)
 
 
-@row("`control.revoke(terminate=True)`", only=("prefork",), otherwise=revoke_running_waits)
+@row("`control.revoke(terminate=True)`")
 def revoke_running(on: Field) -> None:
-    """Its process is ended, and the task is revoked; those who depend on it learn it."""
+    """It is stopped where it is, and revoked; those who depend on it learn it."""
     errors = on.name()
     running = on.tasks.hold.s(on.name()).on_error(on.tasks.errback.s(errors))
     waiting = Dependants(on, running)
-    eventually(lambda: {"STARTED"} == {first.state for first in waiting.first})
-    on.app.control.revoke([first.id for first in waiting.first], terminate=True)
+
+    def revoke_what_runs() -> bool:
+        started = [first.id for first in waiting.first if first.state == "STARTED"]
+        on.app.control.revoke(started, terminate=True)
+        return all(first.ready() for first in waiting.first)
+
+    eventually(revoke_what_runs, 30)
     waiting.check_failed("REVOKED", TaskRevokedError)
     assert eventually(lambda: 2 == len(on.lines(errors)))
 

@@ -61,7 +61,9 @@ class BySchedulers(Lives):
             self.ledger[name, "triggered"] += 1
         return 1
 
-    def start(self, name: str, run_id: str, due: str, *, at: int = 0, parked: bool = False, loose: bool = False) -> None:
+    def start(
+        self, name: str, run_id: str, due: str, *, at: int = 0, parked: bool = False, loose: bool = False
+    ) -> None:
         job = self.jobs[name]
         run = Run(run_id, job.tag, job.step, job=name, due=due, loose=loose or job.overlap == "allow")
         run.expires = self.clock("expires", run_id) if job.expires else 0
@@ -103,7 +105,7 @@ class BySchedulers(Lives):
             self.start(name, run_id, due, parked=True)
         else:
             self.cancel_parked(name, run_id)
-            self.start(name, run_id, due, parked=last.place == "leased")
+            self.start(name, run_id, due, parked=True)
             self.stop(last, run_id)
         self.ledger[name, "fired"] += 1
         return 1
@@ -140,7 +142,7 @@ class BySchedulers(Lives):
         if job and self.goes(job.last):
             return False
         if job is None:
-            self.cancel_parked(name, "gone")
+            self.cancel_parked(name, "gone", counted=False)
         elif self.let_next_go(name):
             return False
         elif job.after and not job.paused and job.due is None:

@@ -7,7 +7,7 @@ from typing import Any
 from taglane.store import keys
 
 from moves.lives import Lives
-from moves.things import ALONE_AFTER, Lease, Run, Worker
+from moves.things import ALONE_AFTER, Run, Worker
 
 Entry = tuple[str, int, int, str, str, int, str]
 """A run as a fetch gives it: id, token, attempts, tag, job, rescues, how the run ended that it follows."""
@@ -113,9 +113,7 @@ class ByWorkers(Lives):
         self.trim()
         return answer
 
-    def retry(
-        self, run_id: str, token: int, at: str, _: str, why: str, __: str, tag: str, step: int | str
-    ) -> int:
+    def retry(self, run_id: str, token: int, at: str, _: str, why: str, __: str, tag: str, step: int | str) -> int:
         run = self.holding(run_id, token)
         if run is None:
             return 0
@@ -163,6 +161,3 @@ class ByWorkers(Lives):
             return [0, 0]
         run.last = run.last or last == "1"
         return list(self.take_over(run, child=True))
-
-    def leases(self) -> list[Lease]:
-        return [(run.id, run.token) for run in self.at("leased")]

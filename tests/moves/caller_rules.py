@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from hypothesis import strategies as st
-from hypothesis.stateful import rule
-from taglane.store import keys
+from hypothesis.stateful import precondition, rule
 
 from moves.machine import Machine, choose, flags, picks, seldom, steps
 from moves.things import ENVELOPE, LATER, PAST, TASK
@@ -39,15 +38,16 @@ class CallerRules(Machine):
 
     @rule(pick=picks, ours=flags, twice=flags)
     def replay(self, pick: int, ours: bool, twice: bool) -> None:
-        """What joins a chord or tells of an end may be replayed, too."""
+        """What joins a chord or tells of an end may be replayed, too; and a dead letter that was replayed before."""
         ended = self.model.at("ended", "dead")
-        run = choose(pick, [run for run in ended if run.join or run.ended] if ours else ended)
+        run = choose(pick, [run for run in ended if run.join or run.ended or run.state == "dead"] if ours else ended)
         if run:
             new = self.fresh("replay")
             made = self.make("replay", run.id, new)
             if twice and made not in self.model.gone:
                 assert made == self.make("replay", run.id, new)
 
+    @precondition(lambda self: bool(self.model.where(lambda run: run.state == "dead")))
     @rule(pick=picks)
     def drop(self, pick: int) -> None:
         run = choose(pick, self.model.where(lambda run: run.state == "dead"))
@@ -63,8 +63,7 @@ class CallerRules(Machine):
     @rule(pick=picks, places=PLACES)
     def cancel(self, pick: int, places: tuple[str, ...]) -> None:
         run = choose(pick, self.model.at(*places))
-        if run:
-            self.make("cancel", run.id, f"said {next(self.numbers)}")
+        self.make("cancel", run.id if run else self.fresh("nobody"), f"said {next(self.numbers)}")
 
     @rule()
     def expire(self) -> None:
@@ -94,6 +93,7 @@ class CallerRules(Machine):
         if until > size:
             self.make("chord_size", group, size)
 
+    @precondition(lambda self: bool(self.model.chords))
     @rule(pick=picks, new=seldom)
     def bring_part(self, pick: int, new: bool) -> None:
         """The outcome of a part that no worker executes, or of one that was brought before."""
@@ -103,6 +103,7 @@ class CallerRules(Machine):
             index = f"9:{self.fresh('outside')}" if new or not known else known[pick % len(known)]
             self.make("part", group, index, "{}")
 
+    @precondition(lambda self: bool(self.model.chords))
     @rule(pick=picks, more=seldom)
     def size_chord(self, pick: int, more: bool) -> None:
         """The size is said again, or that there is one more part."""
@@ -112,6 +113,7 @@ class CallerRules(Machine):
 
     # -- time --------------------------------------------------------------------------------------------------------
 
+    @precondition(lambda self: bool(self.model.at("delayed")))
     @rule(pick=picks)
     def let_a_delay_pass(self, pick: int) -> None:
         run = choose(pick, [run for run in self.model.at("delayed") if run.at > PAST])
@@ -135,13 +137,11 @@ class CallerRules(Machine):
 
     # -- loss --------------------------------------------------------------------------------------------------------
 
+    @precondition(lambda self: self.lossy)
     @rule(pick=picks, waited_for=flags)
     def lose_a_run(self, pick: int, waited_for: bool) -> None:
-        """A run is not there any more, as after a restored backup; what named it may still do so."""
-        if not self.lossy:
-            return
+        """Any run, or one for whose end a job waits."""
         lasts = {job.last for job in self.model.jobs.values()}
         run = choose(pick, [run for run in self.model.runs.values() if not waited_for or run.id in lasts])
         if run:
-            self.redis.delete(keys.run(self.tenant, run.id))
-            self.model.forget(run)
+            self.lose(run)

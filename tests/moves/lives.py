@@ -203,11 +203,11 @@ class Lives:
         if job and job.last == run.id and not self.let_next_go(run.job) and job.after and not job.paused:
             self.begin_delay(run.job)
 
-    def cancel_parked(self, name: str, why: str) -> None:
-        ids = self.parked.pop(name, [])
-        for run_id in ids:
+    def cancel_parked(self, name: str, why: str, *, counted: bool = True) -> None:
+        for run_id in self.parked.pop(name, []):
             self.end(self.runs[run_id], "cancelled", why)
-            self.count(self.runs[run_id], "cancelled")
+            if counted:
+                self.count(self.runs[run_id], "cancelled")
 
     def loosen(self, name: str) -> None:
         """What goes of a job may go beside what comes: its definition changed under it."""

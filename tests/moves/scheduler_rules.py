@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import rule
+from hypothesis.stateful import precondition, rule
 from taglane.store import keys
 
 from moves.machine import Machine, choose, flags, jobs, picks, seldom, steps
@@ -18,11 +18,14 @@ hows = st.sampled_from(["", "", "", " +5000", " missed by 2h: misfire is skip", 
 class SchedulerRules(Machine):
     """Any number of schedulers: each is a view that it took once, and may fire by again."""
 
-    @rule(name=jobs, overlap=overlaps, after=flags, due=st.sampled_from(["new", "new", "keep", ""]), tag=picks, step=steps)
+    @rule(
+        name=jobs, overlap=overlaps, after=flags, due=st.sampled_from(["new", "new", "keep", ""]), tag=picks, step=steps
+    )
     def put(self, name: str, overlap: str, after: bool, due: str, tag: int, step: int) -> None:
-        known = name in self.model.jobs
+        """With the due it has when its schedule stays the same: whoever changes that says when it is due."""
+        known = self.model.jobs.get(name)
         instant: Any = next(self.numbers) if due == "new" or (due == "keep" and not known) else due
-        delay = 3_600_000 if after else ""
+        delay = 3_600_000 if (known.after if known and due == "keep" else after) else ""
         expires = 3_600_000 if tag % 3 else ""
         definition = (name, "{}", TASK, self.tags[tag % 2], step, ENVELOPE, delay, overlap, expires, instant, "{}")
         self.make("put", *definition, *(("all",) if tag % 2 else ()))
@@ -31,6 +34,17 @@ class SchedulerRules(Machine):
     def remove(self, name: str, often: bool) -> None:
         if often:
             self.make("remove", name)
+
+    @precondition(lambda self: self.lossy)
+    @rule(name=jobs, often=seldom)
+    def lose_a_job(self, name: str, often: bool) -> None:
+        """Its definition is not there any more, and nobody has told what waits for its runs."""
+        if often and name in self.model.jobs:
+            self.redis.delete(keys.job(self.tenant, name))
+            self.redis.srem(keys.jobs(self.tenant), name)
+            self.redis.zrem(keys.due(self.tenant), name)
+            self.model.loosen(name)
+            del self.model.jobs[name]
 
     @rule(name=jobs, paused=flags)
     def pause(self, name: str, paused: bool) -> None:
@@ -46,6 +60,7 @@ class SchedulerRules(Machine):
     def look(self) -> None:
         self.views += self.make("look", 16)[3]
 
+    @precondition(lambda self: bool(self.views))
     @rule(pick=picks, newest=flags, how=hows, further=st.lists(hows, max_size=2), ends=flags)
     def fire(self, pick: int, newest: bool, how: str, further: list[str], ends: bool) -> None:
         """A scheduler fires what it saw due, and what was missed behind that in the same call; then says so again."""
@@ -68,7 +83,7 @@ class SchedulerRules(Machine):
         job = self.model.jobs.get(name)
         created = job.created if job else 0
         dues: list[Any] = [due, *(next(self.numbers) for _ in how)]
-        if ends:
+        if ends or (job and job.after):
             dues[-1] = ""
         claims: list[Any] = []
         for i, each in enumerate(how):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import rule
+from hypothesis.stateful import precondition, rule
 from taglane.store import keys
 
 from moves.machine import Machine, choose, flags, names, picks, seldom, steps
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from moves.things import Run
 
 amounts = st.integers(1, 4)
+somebody_works = precondition(lambda self: bool(self.model.at("leased")))
 outcomes = st.sampled_from(["succeeded", "succeeded", "failed", "cancelled", "dead"])
 
 
@@ -79,12 +80,14 @@ class WorkerRules(Machine):
     def beat(self, name: str) -> None:
         self.make("beat", name)
 
+    @somebody_works
     @rule(pick=picks)
     def progress(self, pick: int) -> None:
         run = self.leased(pick)
         if run:
             self.make("progress", run.id, run.token, '{"s":"HALF"}')
 
+    @somebody_works
     @rule(pick=picks, state=outcomes, ran=flags, more=flags)
     def finish(self, pick: int, state: str, ran: bool, more: bool) -> None:
         """The outcomes of one run or two, said twice: the reply to the first was lost."""
@@ -95,6 +98,7 @@ class WorkerRules(Machine):
             assert {1} == set(self.make("finish", *said))
             assert {0} == set(self.make("finish", *said))
 
+    @somebody_works
     @rule(pick=picks, later=flags, tag=picks, step=steps)
     def retry(self, pick: int, later: bool, tag: int, step: int) -> None:
         run = self.leased(pick)
@@ -104,6 +108,7 @@ class WorkerRules(Machine):
             assert 1 == self.make("retry", *said)
             assert 0 == self.make("retry", *said)
 
+    @somebody_works
     @rule(name=names, pick=picks, later=flags, all_of_them=flags)
     def hand_back(self, name: str, pick: int, later: bool, all_of_them: bool) -> None:
         held = self.model.held(name)
@@ -112,6 +117,7 @@ class WorkerRules(Machine):
             given = [value for each in (held if all_of_them else [run]) for value in (each.id, each.token)]
             self.make("hand_back", 3_600_000 if later else "", *given)
 
+    @somebody_works
     @rule(pick=picks, until=st.integers(1, 3), told_first=flags, at=st.sampled_from(["", "+3600000"]))
     def replace(self, pick: int, until: int, told_first: bool, at: str) -> None:
         """A task is replaced by others: the last of them is sent under its id, before its own end is said or after.
@@ -152,6 +158,7 @@ class WorkerRules(Machine):
             case _:
                 self.make("renew", "w0", 1, 1, *old, 5, "1", *old)
 
+    @somebody_works
     @rule(pick=picks, last=seldom)
     def died(self, pick: int, last: bool) -> None:
         """A worker's child process died in a run."""
@@ -169,7 +176,8 @@ class WorkerRules(Machine):
     def rescue(self, pick: int, now: bool, name: str) -> None:
         """A counter stood still, says somebody who may have seen it long ago: the worker may live, or be rescued."""
         known = self.model.workers.get(name)
-        seen = (name, known.beat if known else 0) if now else choose(pick, self.beats)
+        beat = known.beat if known else 0
+        seen = (name, beat) if now else choose(pick, [*self.beats, (name, beat - 1)])
         if seen:
             self.make("rescue", *seen)
 

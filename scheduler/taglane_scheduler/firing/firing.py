@@ -175,12 +175,15 @@ class Firing:
 
 
 def _due_jobs(jobs: Iterable[Sequence[bytes | None]]) -> tuple[list[DueJob], list[str]]:
-    """Read the jobs of a `look`, and tell the names of those that nothing of ours has written."""
+    """Read the jobs of a `look`, and tell the names of those that nothing of ours has written.
+
+    What a newer library says of a job behind that is passed over: its fire knows what to do.
+    """
     listed, unreadable = [], []
     for entry in jobs:
         name, *fields = (b"" if value is None else value for value in entry)
         try:
-            due, revision, created, schedule, misfire = (value.decode() for value in fields)
+            due, revision, created, schedule, misfire = (value.decode() for value in fields[:5])
             listed.append(DueJob(name.decode(), int(due), revision, created, schedule, misfire))
         except ValueError:
             unreadable.append(name.decode(errors="replace"))

@@ -104,6 +104,20 @@ def test_what_the_server_says_overrules_an_earlier_attempt() -> None:
     assert ("worker w died in it; deaths: 3", None) == (run.error, run.traceback)
 
 
+def test_a_run_that_waits_for_the_one_before() -> None:
+    """It is parked until then, and never when it has ended: who looks for what is parked finds no old news."""
+    assert (True, "scheduled") == ((run := make_run(state="scheduled", parked="1")).parked, run.state)
+    assert not make_run(state="cancelled", parked="1").parked
+    assert not make_run(state="scheduled").parked
+
+
+def test_a_run_that_was_asked_to_stop_says_why() -> None:
+    """Also when it went on to its end."""
+    assert "too slow" == make_run(state="running", cancel="too slow").asked_to_stop
+    assert "too slow" == make_run(state="succeeded", cancel="too slow").asked_to_stop
+    assert make_run().asked_to_stop is None
+
+
 DIED = '{"n":1,"w":"w1","s":1100,"t":1200,"h":"died","e":"its worker died"}'
 
 

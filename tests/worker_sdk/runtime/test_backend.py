@@ -68,6 +68,28 @@ def test_what_the_server_ended_is_an_error(app: Celery, redis: Redis, state: str
         app.AsyncResult(RUN).get(timeout=5)
 
 
+@pytest.mark.parametrize(("state", "error"), [("dead", WorkerLostError), ("cancelled", TaskRevokedError)])
+def test_what_the_server_says_overrules_an_earlier_attempt(
+    app: Celery, redis: Redis, state: str, error: type[Exception]
+) -> None:
+    """A run that failed, was tried again and then ended by the server has ended for that, not for its first error."""
+    earlier = '{"e":{"exc_type":"ValueError","exc_message":["early"],"exc_module":"builtins"},"tb":"Traceback"}'
+    make_run(redis, state=state, error="because", result=earlier)
+
+    with pytest.raises(error, match="because"):
+        app.AsyncResult(RUN).get(timeout=5)
+    assert app.AsyncResult(RUN).traceback is None
+
+
+def test_a_task_that_was_stopped_says_so_in_celerys_words(app: Celery, redis: Redis) -> None:
+    """The server knows who asked, but what Celery said of this very end is what its callers expect."""
+    revoked = '{"e":{"exc_type":"TaskRevokedError","exc_message":["terminated"],"exc_module":"celery.exceptions"}}'
+    make_run(redis, state="cancelled", error="terminated: by control.revoke", result=revoked)
+
+    with pytest.raises(TaskRevokedError, match="^terminated$"):
+        app.AsyncResult(RUN).get(timeout=5)
+
+
 def test_a_result_of_no_execution_is_recorded(app: Celery, redis: Redis) -> None:
     """Celery fails the later links of a chain under their ids, though no run was made of them; once."""
     app.backend.mark_as_failure(RUN, ValueError("before"))

@@ -83,7 +83,7 @@ def test_an_unknown_task_fails_and_says_what_is_known(acme: Taglane, start: Call
             run.wait(timeout=30)
         assert 5 == acme.enqueue(WORK, params={"n": 5}).wait(timeout=30).result
 
-    assert "'faulty.celery.wrok'; they know: faulty.celery.hold_the_lock, faulty.celery.once" in str(caught.value)
+    assert "'faulty.celery.wrok'; they know: faulty.celery." in str(caught.value)
     assert "celery.chord" not in str(caught.value)
 
 

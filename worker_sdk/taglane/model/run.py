@@ -43,6 +43,8 @@ FIELDS = [
     "ended",
     "progress",
     "replayed",
+    "parked",
+    "cancel",
     "tries",
 ]
 """What a reader of one run asks the server for, in the order in which `from_fields` takes it."""
@@ -89,6 +91,10 @@ class RunInfo:
     """The run that this one replays."""
     replayed: str | None = None
     """The run that replays this one; of several the last."""
+    parked: bool = False
+    """It waits until the run of its job before it has ended."""
+    asked_to_stop: str | None = None
+    """Why its worker was asked to stop it."""
     tries: tuple[Try, ...] = ()
     """The attempts that ended otherwise than by the run's end, the last twenty; lists of runs leave them out."""
 
@@ -136,6 +142,8 @@ def from_fields(run_id: str, tenant: str, values: list[bytes | None]) -> RunInfo
         deaths=int(fields.get("deaths", 0)),
         of=fields.get("of"),
         replayed=fields.get("replayed"),
+        parked="parked" in fields and state not in ENDED,
+        asked_to_stop=fields.get("cancel"),
         tries=tries,
     )
 

@@ -113,7 +113,7 @@ class Backend(CeleryBackend, SyncBackendMixin):
             carry.state, carry.result = (state if kind else ""), text
         elif kind:
             held = current.holdings()
-            noted = "dead" if _is_lost_worker(result) else kind  # what the parent process says of a child that died
+            noted = "dead" if _is(WorkerLostError, result) else kind  # what the parent process says of a child that died
             if held is None or not held.note(task_id, Outcome(noted, text)):
                 self._record(task_id, kind, text, request)
         elif carry is not None and mine:
@@ -236,6 +236,8 @@ class Backend(CeleryBackend, SyncBackendMixin):
             said = self.decode(progress)
             celery_state, value = said["s"], said["r"]
         if celery_state in self.EXCEPTION_STATES:
+            if error and not _is(TaskRevokedError, outcome.get("e")):
+                outcome = {}  # of an earlier attempt: the server's words overrule it, but not Celery's of this very end
             value = self.exception_to_python(outcome["e"]) if "e" in outcome else _server_error(state, error)
         return {
             "task_id": task_id,
@@ -328,19 +330,16 @@ def _shape(results: list[Any]) -> list[Any]:
     return [result.id if (members := _members(result)) is None else _shape(members) for result in results]
 
 
-def _is_lost_worker(result: Any) -> bool:
-    return isinstance(result, dict) and result.get("exc_type") == WorkerLostError.__name__
+def _is(kind: type[Exception], error: Any) -> bool:
+    return isinstance(error, dict) and error.get("exc_type") == kind.__name__
 
 
 def _server_error(state: str, error: str) -> Exception:
     """The exception for a run that the server ended itself."""
-    if state == "dead":
-        lost: Exception = WorkerLostError(error)
-        return lost
     if state == "failed":
-        return RuntimeError("it failed, and its error is not kept any more")
-    revoked: Exception = TaskRevokedError(error or state)
-    return revoked
+        return RuntimeError(error or "it failed, and its error is not kept any more")
+    kind: type[Exception] = WorkerLostError if state == "dead" else TaskRevokedError
+    return kind(error or state)
 
 
 def _iso(milliseconds: str) -> str | None:

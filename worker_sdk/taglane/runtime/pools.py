@@ -100,7 +100,7 @@ class Settling:
         self._held.began(self._run)
         request = getattr(self._accept_callback, "__self__", None)
         if request is not None and not request.task.acks_late:
-            self._held.acknowledged_early(self._run)  # Celery's own word waits for the main loop: solo's, for the end
+            self._held.acknowledged_early(self._run)  # Celery's own word may wait for the end, as a late one does
         self._accept_callback(pid, accepted_at)
 
     def on_result(self, answer: Any, **kwargs: Any) -> None:

@@ -145,14 +145,14 @@ class TagStep(bootsteps.StartStopStep):
         if held is None:
             return
         held.stop_serving()
-        for message in worker.pool.recall_all():
+        for message in reversed(worker.pool.recall_all()):  # the last first: each goes to the head
             _forget(message)
             lease = held.lease_of(message)
             if lease is not None:
                 held.recalled(lease[0])
         held.wake()
-        name = signal.Signals(number).name if number else ""
-        worker_shutting_down.send(sender=worker.hostname, sig=name, how="Warm", exitcode=worker_state.should_stop)
+        name, how = signal.Signals(number).name if number else "", "Cold" if number == signal.SIGQUIT else "Warm"
+        worker_shutting_down.send(sender=worker.hostname, sig=name, how=how, exitcode=worker_state.should_stop)
 
     def _give_back(self, why: str) -> None:
         self._depart(int(worker_state.should_stop or os.EX_OK), why)
@@ -172,7 +172,10 @@ class TagStep(bootsteps.StartStopStep):
 
     def _give_up(self, code: int, why: str) -> None:
         """Stop by ourselves, for a reason that lasts."""
-        logger.error("%s error=%s", "tenant_gone" if code == EX_TENANT_GONE else "server_gone_for_good", why)
+        if code == EX_TENANT_GONE:
+            logger.error("tenant_gone error=%s", why)
+        else:
+            logger.error("server_gone_for_good error=%s", why)
         worker_state.should_stop = code
         self._farewell.ask()
 

@@ -45,14 +45,13 @@ class QoS(virtual.QoS):
         return held is not None and held.has_room()
 
     def ack(self, delivery_tag: str) -> None:
-        """Take an acknowledgement: early, it says that one death is the last; without a pool, it is the end."""
+        """Take an acknowledgement: of what the pool was not given it is the end.
+
+        What the pool has is settled by its outcome, a moment later; an early one is told by the pool, when it begins.
+        """
         held = current.holdings()
         run = held.run_of_lease(delivery_tag) if held else None
-        if held is None or run is None:
-            return
-        if held.is_in_pool(run):
-            held.acknowledged_early(run)
-        else:
+        if held is not None and run is not None and not held.is_in_pool(run):
             held.settle(run, None)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
