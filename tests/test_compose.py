@@ -16,6 +16,10 @@ from eventually import eventually
 from redis import Redis
 from redis.exceptions import ConnectionError as NotThere
 from ruamel.yaml import YAML
+from taglane.model.duration import parse_duration
+from taglane.runtime.health import Health, Pulse
+from taglane.runtime.sender import FAREWELL
+from taglane.settings import load_settings
 from taglane_scheduler.embedded import free_port
 
 if TYPE_CHECKING:
@@ -28,7 +32,7 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 TAGLANE = Path(sys.executable).with_name("taglane")
 
 # What the Compose Specification allows, of which we use no more.
-TOP_LEVEL = {"name", "services", "volumes", "x-taglane", "x-worker"}
+TOP_LEVEL = {"name", "services", "volumes", "x-health", "x-taglane", "x-worker"}
 SERVICE: dict[str, type] = {
     "build": str,
     "command": list,
@@ -85,8 +89,39 @@ def test_a_worker_holds_its_tenants_url_and_no_other() -> None:
     assert {"valkey", "scheduler", "cli"} == holders
     for tenant in ("tenant_a", "tenant_b"):
         worker = SERVICES[f"worker-{tenant.replace('_', '-')}"]
-        assert {"TAGLANE_URL": f"${{{tenant.upper()}_URL:-}}"} == worker["environment"]
+        assert {"TAGLANE_URL", "TAGLANE_HEALTH"} == worker["environment"].keys()
+        assert f"${{{tenant.upper()}_URL:-}}" == worker["environment"]["TAGLANE_URL"]
         assert ["taglane", "worker", "--tag", tenant, "-A", "shop.celery"] == worker["command"]
+
+
+@pytest.mark.parametrize("name", ["scheduler", "worker-tenant-a", "worker-tenant-b"])
+def test_a_healthcheck_asks_the_endpoint_of_its_process(name: str) -> None:
+    """Its command fails until the process is ready, and when nobody answers; it needs nothing but Python."""
+    service = SERVICES[name]
+    endpoint, (kind, python, *command) = service["environment"]["TAGLANE_HEALTH"], service["healthcheck"]["test"]
+    assert ("CMD", "python") == (kind, python)
+    assert f"//{endpoint}/readyz" in command[-1]
+    pulse = Pulse()
+    health = Health("0", [pulse])
+    here = [sys.executable, *(word.replace(endpoint, health.address) for word in command)]
+
+    def fails() -> bool:
+        return subprocess.run(here, capture_output=True, timeout=30, check=False).returncode != 0
+
+    health.start()
+    assert fails()
+    pulse.answer()
+    assert not fails()
+    health.stop()
+    assert fails()
+
+
+def test_a_worker_is_left_the_time_that_it_takes_to_stop() -> None:
+    """Its runs have TAGLANE_GRACE, and then it takes a farewell to hand back the others."""
+    least = load_settings(url="redis://h").grace / 1000 + 2 * FAREWELL
+    for name in ("worker-tenant-a", "worker-tenant-b"):
+        assert "TAGLANE_GRACE" not in SERVICES[name]["environment"]
+        assert parse_duration(SERVICES[name]["stop_grace_period"]) / 1000 > least
 
 
 def test_the_files_top_says_how_each_variable_is_set() -> None:

@@ -161,11 +161,11 @@ def test_show_tells_who_asked_a_run_to_stop(acme: Cli) -> None:
     assert re.search(r"^asked to stop: +by taglane run cancel$", acme.ok("run", "show", run_id).out, re.MULTILINE)
 
 
-def test_show_tells_of_a_run_that_is_parked(acme: Cli, redis: Redis) -> None:
+def test_show_tells_of_a_run_that_is_parked(acme: Cli, url: str, redis: Redis) -> None:
     """It is scheduled, and waits for the run of its job before it."""
-    server = Server(acme.url)
+    server = Server(url)
     job = make_job(every="1h", overlap="queue")
-    Jobs(server).put(job)
+    Jobs(server, 1_000_000).put(job)
     firing = Firing(server)
     for late in (7_200_000, 3_600_000):
         set_due(redis, job, server_time(redis) - late)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
+import struct
+import termios
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from eventually import eventually
+from taglane.runtime.heart import is_stopped
 
 if TYPE_CHECKING:
     from processes import WorkerProcess
@@ -96,6 +101,55 @@ def test_a_stopped_worker_finishes_nothing_any_more(scene: Scene, pool: str) -> 
         assert holder != before.worker
         assert before == run.info
         assert children == children_of(first.pid) or pool != "prefork"
+
+
+def unread_pipes(pids: list[int]) -> set[str]:
+    """Which pipes of processes hold something that nobody has read yet."""
+    found = set()
+    for descriptor in [each for pid in pids for each in Path(f"/proc/{pid}/fd").iterdir()]:
+        with suppress(OSError):
+            pipe = str(descriptor.readlink())
+            if pipe.startswith("pipe:"):
+                end = os.open(descriptor, os.O_RDONLY | os.O_NONBLOCK)
+                (unread,) = struct.unpack("i", fcntl.ioctl(end, termios.FIONREAD, bytes(4)))
+                os.close(end)
+                found |= {pipe} if unread else set()
+    return found
+
+
+@pytest.mark.parametrize("who_thaws_first", ["parent", "children"])
+def test_what_lay_in_a_frozen_childs_pipe_does_not_begin_after_it(scene: Scene, who_thaws_first: str) -> None:
+    """A worker stopped for longer than a lease starts nothing that another has by now, in whichever order it wakes."""
+    with scene.worker("prefork", lease=1.0) as first:
+        gate = str(scene.folder / "gate")
+        before = scene.lane.enqueue_many("faulty.celery.wait_for_file", tenant="acme", params=[{"path": gate}] * 2)
+        eventually(lambda: len(scene.starts()) == 2, 30, "not both children are up")
+        Path(gate).touch()
+        assert ["done", "done"] == [run.wait(timeout=30).result for run in before]
+        children = children_of(first.pid)
+        eventually(lambda: not unread_pipes(children), 10, "something waits in the pipes")
+        for child in children:
+            os.kill(child, signal.SIGSTOP)
+        eventually(lambda: all(is_stopped(child) for child in children))
+        runs = scene.lane.enqueue_many("faulty.celery.work", tenant="acme", params=[{"n": n} for n in range(2)])
+        eventually(lambda: len(unread_pipes(children)) == 2, 30, "not given to the children")
+        given = unread_pipes(children)
+        first.freeze()
+        with scene.worker("prefork", lease=1.0):
+            assert [0, 1] == [run.wait(timeout=30).result for run in runs]
+        if who_thaws_first == "parent":
+            first.thaw()
+            eventually(lambda: first.log_text().count("lease_lost") == 2, 30, "it has not learned of it")
+        for child in children:
+            os.kill(child, signal.SIGCONT)
+        eventually(lambda: not given & unread_pipes(children), 30, "the children read nothing")
+        first.thaw()
+        eventually(lambda: first.log_text().count("run_not_begun") == 2, 30, "it says nothing of them")
+        others = scene.lane.enqueue_many("faulty.celery.work", tenant="acme", params=[{"n": n} for n in range(4)])
+        assert [0, 1, 2, 3] == [run.wait(timeout=30).result for run in others]
+        assert children == children_of(first.pid)
+    assert dict.fromkeys([run.id for run in [*before, *runs, *others]], 1) == scene.starts()
+    assert {"succeeded": 8} == scene.states()
 
 
 def test_a_stale_retry_is_refused(scene: Scene) -> None:

@@ -69,6 +69,8 @@ class ByCallers(Lives):
             if not run.ended:
                 again.join, again.deps = run.join, bool(run.join)
             self.admit(again)
+            if run.place == "dead":
+                self.aged.discard(run_id)
             run.replayed, run.place = new, "ended"
         return new
 

@@ -113,7 +113,7 @@ class ByWorkers(Lives):
         self.trim()
         return answer
 
-    def retry(self, run_id: str, token: int, at: str, _: str, why: str, __: str, tag: str, step: int | str) -> int:
+    def retry(self, run_id: str, token: int, at: str, _: str, __: str, ___: str, tag: str, step: int | str) -> int:
         run = self.holding(run_id, token)
         if run is None:
             return 0

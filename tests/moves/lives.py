@@ -110,6 +110,7 @@ class Lives:
         self.unplace(run)
         run.place, run.state, run.why = "dead" if state == "dead" else "ended", state, why
         run.expiring = False
+        self.aged.discard(run.id)
         if run.join and state == "succeeded":
             self.chords.pop(run.join, None)
         if run.deps and not told:
@@ -172,7 +173,7 @@ class Lives:
         """The worker of a run died, or its child did: 1 for a run that waits again, 1 for a dead letter."""
         if child or run.started or run.rescues >= ALONE_AFTER:
             run.deaths += 1
-            self.note_try(run, "died")
+        self.note_try(run, "died")
         run.rescues += 1
         last = run.last
         self.release(run)

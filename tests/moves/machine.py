@@ -15,12 +15,13 @@ from taglane.store import keys
 
 from moves.agreement import Seen, compare, promises
 from moves.model import Model
-from moves.things import Lease, Run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taglane.store.server import Server
+
+    from moves.things import Lease, Run
 
 WORKERS = ("w0", "w1", "w2")
 LAST_WORKER = "last"
@@ -199,6 +200,7 @@ class Machine(RuleBasedStateMachine):
                 break
             assert seq <= 2 * len(self.model.runs) + 10, self.model.where(lambda run: run.goes)
             self.make("finish", *(value for run in held for value in (*run[:2], "succeeded", 1, "", "")))
+        self.make("look", 16)
         assert set() == self.model.waiting
         for name in JOBS:
             assert 0 == self.redis.llen(keys.parked(self.tenant, name))

@@ -1,4 +1,4 @@
-"""A plain model of one tenant, in memory: all moves of the library, each as a method that takes and answers the same."""
+"""A plain model of one tenant, in memory: each move of the library as a method that takes and answers the same."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from taglane.store import keys
 from moves.machine import Machine, choose, flags, jobs, picks, seldom, steps
 from moves.things import ENVELOPE, PAST, TASK
 
-overlaps = st.sampled_from(["skip", "queue", "queue", "cancel_running", "allow"])
+overlaps = st.sampled_from(["skip", "queue", "queue", "queue", "cancel_running", "allow"])
 hows = st.sampled_from(["", "", "", " +5000", " missed by 2h: misfire is skip", "moved"])
 
 

@@ -185,15 +185,14 @@ class WorkerRules(Machine):
     def leave(self, name: str) -> None:
         self.make("leave", name)
 
-    @rule(name=names, most=amounts, mark=flags, last=seldom, cancelled=seldom)
-    def crash(self, name: str, most: int, mark: bool, last: bool, cancelled: bool) -> None:
+    @rule(name=names, most=amounts, how=st.sampled_from(["", "started", "last", "cancelled", "last cancelled"]))
+    def crash(self, name: str, most: int, how: str) -> None:
         """A worker dies soon after it fetched: the way by which a poison run goes."""
         self.fetch(name, most, both=True, turned=False)
-        if mark:
-            self.renew(name, 0, last)
-        held = self.model.held(name)
-        if cancelled and held:
-            self.make("cancel", held[0].id, "no longer wanted")
+        if how:
+            self.renew(name, 0, "last" in how)
+        for run in self.model.held(name) if "cancelled" in how else []:
+            self.make("cancel", run.id, "no longer wanted")
         self.make("rescue", name, self.model.workers[name].beat)
 
     @rule(name=names, state=outcomes)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple
 from itertools import pairwise
 from threading import Barrier
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from taglane.model.schedule import Every
 from taglane.store import keys
 from taglane.store.jobs import Jobs
 from taglane.store.server import Server
-from taglane_scheduler.firing.firing import Firing, StepReport
+from taglane_scheduler.firing.firing import Firing, StepReport, _due_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -285,6 +286,21 @@ def test_a_job_of_another_type_stops_no_other(
     assert [b"job bad"] == redis.lrange(keys.aside(TENANT), 0, -1)
     assert {b"good", b"better"} == set(redis.zrange(keys.due(TENANT), 0, -1))
     assert ["bad"] == [job.name for job in jobs.list_all(TENANT)[1]]
+
+
+def test_what_a_newer_library_says_of_a_job_is_passed_over() -> None:
+    """During a deploy it may stand behind what this version knows; what lacks a field is nothing of ours."""
+    schedule = b'{"every":3600000}'
+    known = [b"report", b"1000", b"7", b"900", schedule, b""]
+
+    (same,), nothing = _due_jobs([known])
+    (newer,), nothing_more = _due_jobs([[*known, b"new", None]])
+    _, laid_aside = _due_jobs([known[:2]])
+
+    assert same == newer
+    assert ("report", 1_000, "7", "900", schedule.decode(), "") == astuple(newer)
+    assert [] == nothing == nothing_more
+    assert ["report"] == laid_aside
 
 
 def test_tenant_whose_runs_are_spoiled_stops_no_other(jobs: Jobs, firing: Firing, redis: Redis) -> None:

@@ -86,7 +86,7 @@ def test_a_task_that_was_stopped_says_so_in_celerys_words(app: Celery, redis: Re
     revoked = '{"e":{"exc_type":"TaskRevokedError","exc_message":["terminated"],"exc_module":"celery.exceptions"}}'
     make_run(redis, state="cancelled", error="terminated: by control.revoke", result=revoked)
 
-    with pytest.raises(TaskRevokedError, match="^terminated$"):
+    with pytest.raises(TaskRevokedError, match=r"^terminated$"):
         app.AsyncResult(RUN).get(timeout=5)
 
 

@@ -8,7 +8,9 @@ from billiard.einfo import ExceptionInfo
 from celery.exceptions import Ignore, Reject, Retry
 from taglane.context import current_run, current_tenant
 from taglane.model.envelope import HEADER
-from taglane.runtime.carry import UNTOLD, Carry, Outcome, current_carry, error_json, execute
+from taglane.runtime import current
+from taglane.runtime.carry import UNTOLD, Carry, Outcome, current_carry, error_json, execute, execute_if_ours
+from taglane.runtime.standing import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,6 +82,23 @@ def test_nothing_is_left_behind_by_an_error() -> None:
 def test_a_foreign_message_has_no_outcome() -> None:
     """What came by another transport is Celery's alone."""
     assert ((0, "3", 0.1), None) == execute(lambda *_: (0, "3", 0.1), "a.task", "one", {"id": "one"})
+
+
+def test_a_child_begins_only_what_is_its_workers() -> None:
+    """What was given to it before a loss, or lay in its pipe for longer than the lease is sure, is not begun."""
+    standing = Standing()
+    given = standing.losses
+    call = (lambda *_: (0, "3", 0.1), "a.task", "one", make_request())
+    assert ((0, "3", 0.1), Outcome("succeeded")) == execute_if_ours(given, *call)
+    current.stand(standing)
+    try:
+        assert ((0, "3", 0.1), Outcome("succeeded")) == execute_if_ours(given, *call)
+        standing.lose()
+        assert execute_if_ours(given, *call) is None
+        standing.renew(0.0)
+        assert execute_if_ours(standing.losses, *call) is None
+    finally:
+        current.stand(None)
 
 
 def test_a_stored_result_is_the_outcome() -> None:

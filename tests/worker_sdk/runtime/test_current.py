@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from taglane.runtime import current
 from taglane.runtime.holdings import Holdings
+from taglane.runtime.standing import Standing
 
 
 def test_a_process_has_one_at_most() -> None:
@@ -16,3 +17,14 @@ def test_a_process_has_one_at_most() -> None:
     finally:
         current.hold(None)
     assert current.holdings() is None
+
+
+def test_a_process_has_one_standing() -> None:
+    """Its children inherit it."""
+    assert current.standing() is None
+    standing = Standing()
+    current.stand(standing)
+    try:
+        assert standing is current.standing()
+    finally:
+        current.stand(None)

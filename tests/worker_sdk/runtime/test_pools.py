@@ -13,9 +13,11 @@ from celery import concurrency
 from eventually import eventually
 from taglane.model.envelope import HEADER, Delivery
 from taglane.runtime import current, pools
-from taglane.runtime.carry import Outcome, raised
+from taglane.runtime.carry import Outcome, execute_if_ours, raised
 from taglane.runtime.holdings import Holdings
+from taglane.runtime.outbox import HAND_BACK_MS
 from taglane.runtime.pools import Prefork, Settling, Solo, Threads
+from taglane.runtime.standing import NEVER, Standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -126,6 +128,44 @@ def test_a_result_settles_its_run(settling: Settling, held: Holdings, request_: 
 
     assert ["success (0, 'repr', 0.5)"] == request_.heard
     assert [("finish", [RUN, 1, "succeeded", '{"r":7}', ""])] == said(held)
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_what_a_child_did_not_begin_is_handed_back(held: Holdings, request_: Request, early: bool) -> None:
+    """Uncounted, also when one death would be its last: it has not begun; and Celery hears of no end."""
+    request_.task.acks_late = not early
+    settling = Settling(held, RUN, request_.options)
+    held.applied(RUN)
+    settling.on_accepted(1, 0.0)
+    request_.heard.clear()
+
+    settling.on_result(None)
+
+    assert [("hand_back", [HAND_BACK_MS, RUN, 1])] == said(held)
+    assert [] == request_.heard
+    assert held.is_idle()
+
+
+def test_what_was_lost_before_a_child_began_it_is_not_spoken_of(settling: Settling, held: Holdings) -> None:
+    """It is another worker's."""
+    held.lose([RUN])
+
+    settling.on_result(None)
+
+    assert [] == said(held)
+
+
+def test_a_child_is_told_how_much_was_lost_before(held: Holdings) -> None:
+    """What was lost on the way to the pool is never begun."""
+    standing = Standing()
+    standing.lose()
+    current.stand(standing)
+    try:
+        assert (execute_if_ours, (1.0,)) == Prefork.call_of(Prefork(1), held, RUN)
+        held.lose([RUN])
+        assert (execute_if_ours, (NEVER,)) == Prefork.call_of(Prefork(1), held, RUN)
+    finally:
+        current.stand(None)
 
 
 def test_an_error_of_celerys_own_settles_too(settling: Settling, held: Holdings, request_: Request) -> None:

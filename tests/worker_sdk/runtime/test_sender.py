@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,8 +14,10 @@ from proxy import Proxy
 from taglane.runtime import sender as module
 from taglane.runtime.carry import Outcome
 from taglane.runtime.holdings import Holdings
+from taglane.runtime.pace import FRESH
 from taglane.runtime.patience import Patience
 from taglane.runtime.sender import BUSY_BEAT, MARK_AFTER, Sender
+from taglane.runtime.standing import Standing
 from taglane.store import keys
 from taglane.store.leases import Leases
 from taglane.store.server import Server
@@ -38,7 +41,8 @@ class Worker:
         self.leases.hello({}, ["acme"], [])
         self.held = Holdings(lease=lease, batch=64)
         self.given_up: list[str] = []
-        self.sender = Sender(self.held, self.leases, Patience(60.0, self.given_up.append))
+        self.standing = Standing()
+        self.sender = Sender(self.held, self.leases, Patience(60.0, self.given_up.append), standing=self.standing)
         self.held.serve(10)
 
     def fetch(self) -> list[str]:
@@ -149,6 +153,50 @@ def test_what_the_server_gave_to_others_is_lost(worker: Worker, store: Server, r
     after = beat_of(redis)
     eventually(lambda: beat_of(redis) > after + 1)
     assert "succeeded" != state_of(redis, first)
+
+
+def test_children_learn_of_renewals_and_losses(worker: Worker, store: Server, redis: Redis) -> None:
+    """What was given to one before a loss is not to begin any more; while nothing is lost, all may."""
+    run_id = enqueue(store)
+    worker.fetch()
+    given = worker.standing.losses
+    worker.sender.start()
+    eventually(lambda: beat_of(redis) > 2)
+    assert worker.standing.is_sure(given)
+
+    redis.hincrby(keys.run("acme", run_id), "token", 1)
+
+    eventually(lambda: worker.standing.losses > given)
+    assert not worker.standing.is_sure(given)
+    eventually(lambda: worker.standing.is_sure(worker.standing.losses))
+
+
+class Noting(Standing):
+    """One that notes how long ago each renewal was asked for when it was heard."""
+
+    def __init__(self) -> None:
+        self.ages: list[float] = []
+        super().__init__()
+
+    def renew(self, until: float) -> None:
+        self.ages.append(time.monotonic() - (until - LEASE * FRESH))
+        super().renew(until)
+
+
+def test_a_renewal_counts_from_when_it_was_asked_for(binary: ServerBinary) -> None:
+    """Its answer may have come late, and says nothing of what the server did since."""
+    with EmbeddedServer(binary=binary) as embedded:
+        store = make_server(embedded.url)
+        worker = Worker(store.url)
+        noting = Noting()
+        worker.sender = Sender(worker.held, worker.leases, Patience(60.0, worker.given_up.append), standing=noting)
+        worker.sender.start()
+        embedded.freeze()
+        Event().wait(LEASE)
+        embedded.thaw()
+        eventually(lambda: max(noting.ages) > LEASE / 2)
+        worker.sender.stop(5)
+        store.close()
 
 
 def test_cancels_come_with_a_heartbeat(worker: Worker, store: Server, redis: Redis) -> None:

@@ -366,13 +366,17 @@ def test_a_killed_worker_stays_on_record(acme: Server) -> None:
     assert first.ended_at <= (second.ended_at or 0)
 
 
-def test_an_attempt_that_never_began_is_none(acme: Server) -> None:
-    """A run that its worker held and did not start lost nothing when that died."""
+def test_an_attempt_that_perhaps_began_is_on_record(acme: Server) -> None:
+    """A worker tells late that a run has started: what it held when it died, it may have executed."""
     run_id = enqueue(acme)
     fetch_one(acme, "w1")
     acme.call("rescue", "acme", "w1", "0")
 
-    assert () == Runs(acme).get(run_id).attempts
+    (attempt,) = Runs(acme).get(run_id).attempts
+
+    assert ("w1", "died", None) == (attempt.worker, attempt.how, attempt.started_at)
+    assert "perhaps not started" in (attempt.error or "")
+
 
 
 def test_a_dead_letter_has_all_its_deaths(letters: DeadLetters, acme: Server) -> None:

@@ -1,4 +1,4 @@
-"""Random interleavings of all moves, held against the plain model of tests/moves: what DESIGN's table of moves promises."""
+"""Random interleavings of all moves, held against the plain model of tests/moves: what the table of moves promises."""
 
 from __future__ import annotations
 
@@ -27,12 +27,13 @@ class Moves(WorkerRules, CallerRules, SchedulerRules):
         """Begin with some of everything: else most rules find nothing to work on."""
         self.lossy = lossy
         self.put("hourly", overlap, after, due="new", tag=2, step=0)
-        self.look_and_fire("", "hourly", ends=False, again=False)
+        self.fire_often("hourly", 2, flush=False)
         self.enqueue(0, 0, "", "+3600000", "", deps=True, two=False)
         self.send_chord(size, 0, 9)
         self.enqueue(1, 3, "+3600000", "+3600000", "k", deps=False, two=True)
         self.enqueue(0, 9, "", "1", "", deps=True, two=False)
         self.fetch("w0", 2, both=False, turned=False)
+        self.fire_often("hourly", 2, flush=False)
 
 
 def test_the_model_has_every_move() -> None:
@@ -46,7 +47,7 @@ def test_moves_agree_with_the_model(url: str) -> None:
     run_state_machine_as_test(
         Moves,
         settings=settings(
-            max_examples=EXAMPLES or 100,
+            max_examples=EXAMPLES or 150,
             stateful_step_count=50,
             derandomize=not EXAMPLES,
             database=None,

@@ -113,7 +113,7 @@ class Backend(CeleryBackend, SyncBackendMixin):
             carry.state, carry.result = (state if kind else ""), text
         elif kind:
             held = current.holdings()
-            noted = "dead" if _is(WorkerLostError, result) else kind  # what the parent process says of a child that died
+            noted = "dead" if _is(WorkerLostError, result) else kind  # what the parent says of a child that died
             if held is None or not held.note(task_id, Outcome(noted, text)):
                 self._record(task_id, kind, text, request)
         elif carry is not None and mine:

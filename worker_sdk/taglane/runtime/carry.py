@@ -17,6 +17,7 @@ from kombu.utils.json import dumps
 
 from taglane.context import CurrentRun, executing
 from taglane.model.envelope import HEADER
+from taglane.runtime import current
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -141,6 +142,15 @@ def execute(target: Callable[..., tuple[int, Any, float]], *args: Any) -> tuple[
     with _carrying(carry):
         returned = target(*args)
     return returned, carry.outcome(returned[0], returned[1])
+
+
+def execute_if_ours(losses: float, *args: Any) -> tuple[tuple[int, Any, float], Outcome | None] | None:
+    """Call `execute` in a child process; None when the run, given to it after so many losses, may be another's by now.
+
+    Then nothing has begun, and the parent hands it back.
+    """
+    standing = current.standing()
+    return execute(*args) if standing is None or standing.is_sure(losses) else None
 
 
 def raised(info: Any) -> Any:

@@ -22,10 +22,11 @@ from celery.worker import state as worker_state
 
 from taglane.model.envelope import HEADER
 from taglane.runtime import current
-from taglane.runtime.carry import Outcome, error_json, execute, raised
+from taglane.runtime.carry import Outcome, error_json, execute, execute_if_ours, raised
 from taglane.runtime.interrupt import listen
 from taglane.runtime.limits import Interrupting, Limits
 from taglane.runtime.retrying import verdict
+from taglane.runtime.standing import NEVER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +71,12 @@ class Carrying:
         options["error_callback"] = settling.on_error
         if options.get("timeout_callback"):
             options["timeout_callback"] = settling.on_timeout
-        return super().apply_async(execute, (target, *args), kwargs, **options)  # type: ignore[misc]
+        call, before = self.call_of(held, header["run"])
+        return super().apply_async(call, (*before, target, *args), kwargs, **options)  # type: ignore[misc]
+
+    def call_of(self, held: Holdings, run: str) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """Return what executes a run, and its arguments before Celery's own."""
+        return execute, ()
 
 
 class Settling:
@@ -104,7 +110,12 @@ class Settling:
         self._accept_callback(pid, accepted_at)
 
     def on_result(self, answer: Any, **kwargs: Any) -> None:
-        """Take what `execute` returned; or the error of a pool that could not call it."""
+        """Take what `execute` returned, None of what did not begin; or the error of a pool that could not call it."""
+        if answer is None:
+            logger.warning("run_not_begun run=%s: it waited in the pool for longer than its lease is sure", self._run)
+            worker_state.task_ready(self._accept_callback.__self__)
+            self._held.refuse(self._run)
+            return
         if not isinstance(answer, tuple):
             self.on_error(answer)
             return
@@ -175,6 +186,12 @@ class Prefork(Carrying, CeleryPrefork):
     """Child processes: for CPU-bound tasks, and for those with time limits."""
 
     Pool = Children
+
+    def call_of(self, held: Holdings, run: str) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """Let the child ask, when it comes to the run, whether it is still ours: what is lost meanwhile is counted."""
+        standing = current.standing()
+        losses = standing.losses if standing is not None else 0.0
+        return execute_if_ours, (losses if held.is_sure_of(run) is not False else NEVER,)
 
     def kill(self) -> None:
         """Kill the children, by their ids."""

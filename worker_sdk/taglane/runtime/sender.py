@@ -10,6 +10,8 @@ from taglane.errors import LibraryMissing, Refused, ServerFull, TaglaneError
 from taglane.model.watch import Watch
 from taglane.runtime.health import Pulse, State
 from taglane.runtime.holdings import logger
+from taglane.runtime.pace import FRESH
+from taglane.runtime.standing import Standing
 from taglane.runtime.unsayable import instead, singly
 
 if TYPE_CHECKING:
@@ -49,11 +51,19 @@ class TenantGone(TaglaneError):
 class Sender:
     """Says what one worker has to say, in order; nothing that was said twice does harm."""
 
-    def __init__(self, holdings: Holdings, leases: Leases, patience: Patience, pulse: Pulse | None = None) -> None:
+    def __init__(
+        self,
+        holdings: Holdings,
+        leases: Leases,
+        patience: Patience,
+        pulse: Pulse | None = None,
+        standing: Standing | None = None,
+    ) -> None:
         self._holdings = holdings
         self._leases = leases
         self._patience = patience
         self._pulse = pulse or Pulse()
+        self._standing = standing or Standing()
         self.on_tenant_gone: Callable[[str], None] = lambda _why: None
         """Called once, with the reason, when the tenant was deleted: the thread has ended then."""
         self._interval = min(holdings.lease / 5, BEAT)
@@ -67,6 +77,7 @@ class Sender:
 
     def start(self) -> None:
         """Begin, with a heartbeat."""
+        self._renewed(self._holdings.renewed_at)
         self._thread.start()
 
     def stop(self, timeout: float) -> None:
@@ -184,17 +195,26 @@ class Sender:
             raise TenantGone(self._leases.worker)
         if answer == 0:
             logger.warning("given_up_for_dead worker=%s", self._leases.worker)
-            self._holdings.lose(self._holdings.all_runs())  # before the server knows us again, and gives us new ones
+            self._lose(self._holdings.all_runs())  # before the server knows us again, and gives us new ones
             self._leases.hello_again()
             cancels = []
         else:
             lost, cancels = ([run.decode() for run in each] for each in answer)
-            self._holdings.lose(lost)
-        self._holdings.renewed_at = time.monotonic()
+            self._lose(lost)
+        self._renewed(self._sent_at)  # not now: we may have stood still before we heard it
         for run in cancels:
             self._holdings.cancel(run)
         self._holdings.wake()
         self._look_after_others()
+
+    def _lose(self, runs: list[str]) -> None:
+        self._holdings.lose(runs)
+        if runs:
+            self._standing.lose()
+
+    def _renewed(self, at: float) -> None:
+        self._holdings.renewed_at = at
+        self._standing.renew(at + self._holdings.lease * FRESH)
 
     def _look_after_others(self) -> None:
         """Take over from workers of this tenant whose counter stands still."""

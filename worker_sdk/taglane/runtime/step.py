@@ -27,6 +27,7 @@ from taglane.runtime.limits import Interrupting
 from taglane.runtime.patience import Patience
 from taglane.runtime.pools import Carrying, Solo
 from taglane.runtime.sender import BEAT, FAREWELL, Sender
+from taglane.runtime.standing import Standing
 from taglane.settings import load_settings
 from taglane.store.leases import Leases
 from taglane.store.server import Server
@@ -79,6 +80,8 @@ class TagStep(bootsteps.StartStopStep):
         self._holdings: holdings.Holdings | None = None
         self._heart: Heart | None = None
         self._supervised = supervised
+        self._standing = Standing()
+        current.stand(self._standing)  # before the pool forks
         guard_tasks(worker.app)
 
     def start(self, worker: Any) -> None:
@@ -105,7 +108,7 @@ class TagStep(bootsteps.StartStopStep):
         current.hold(held)
         self._leases, self._holdings = leases, held
         self._fetcher = Fetcher(held, leases, self.tags, patience)
-        self._sender = Sender(held, leases, patience, self._pulse)
+        self._sender = Sender(held, leases, patience, self._pulse, self._standing)
         self._sender.on_tenant_gone = lambda why: self._give_up(EX_TENANT_GONE, why)
         self._worker = worker
         self._farewell = Farewell(settings.grace / 1000, self._stop_taking, self._give_back)

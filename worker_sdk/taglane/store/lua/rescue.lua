@@ -6,7 +6,8 @@
 -- but those end that somebody has asked to cancel. A worker that holds more than one call may move stays dead, so the
 -- next call moves on.
 --
--- An attempt that had started, or counts a death, stays on the run's record.
+-- Each such attempt stays on the run's record: a worker tells that a run has started a quarter of a second after, so one
+-- that died before that may have executed it.
 --
 -- KEYS  1 the tenant's prefix
 -- ARGV  rescue: 1 worker  2 its counter as seen; died: 1 id  2 token  3 '1' when one death is its last
@@ -18,8 +19,8 @@ local function take_over(P, t, run, child, tally)
     local deaths, who = tonumber(f[4] or '0'), child and 'its child process died' or 'its worker died'
     if child or f[1] or tonumber(f[2] or '0') >= ALONE_AFTER then
         deaths = redis.call('HINCRBY', key, 'deaths', 1)
-        note_try(P, t, run, 'died', who)
     end
+    note_try(P, t, run, 'died', (child or f[1]) and who or who .. ', and had perhaps not started it')
     redis.call('HINCRBY', key, 'rescues', 1)
     release(P, run)
     if not run.cancel and (f[3] or deaths >= MAX_DEATHS) then
