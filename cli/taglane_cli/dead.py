@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from taglane_cli.connection import Connection
 
-_COLUMNS = ["id", "tenant", "job", "task", "finished_at", "attempts", "deaths", "reason"]
+_COLUMNS = ["id", "tenant", "job", "task", "finished_at", "attempt", "deaths", "reason"]
 
 _ids = click.argument("run_ids", metavar="[ID]...", nargs=-1)
 _all = click.option("--all", "all_", is_flag=True, help="All that there are now, of the tenant or of its job.")
@@ -125,7 +125,7 @@ def _row(info: RunInfo) -> dict[str, Any]:
         "job": info.job,
         "task": info.task,
         "finished_at": instant(info.finished_at),
-        "attempts": info.attempt,
+        "attempt": info.attempt,
         "deaths": info.deaths,
         "reason": info.error,
     }

@@ -25,8 +25,8 @@ REFRESH = 0.5  # seconds between two looks at the processes
 def dev(tenants: tuple[str, ...]) -> None:
     """Start a server and a scheduler to develop against.
 
-    Prints the operator's url and each tenant's, and runs until Ctrl-C. The server keeps everything in memory. With
-    TAGLANE_URL set, that server is used instead, and left alone.
+    Prints the operator's url and each tenant's, and runs until Ctrl-C. The server keeps everything in memory. A
+    scheduler that ends is started again. With TAGLANE_URL set, that server is used instead, and left alone.
     """
     from taglane.model.names import check_tenant  # noqa: PLC0415 - not for the help
 
@@ -48,7 +48,9 @@ def _serve(stack: Stack, tenants: Sequence[str]) -> NoReturn:
     stack.start_scheduler()
     _print_urls(stack, tenants)
     while True:
-        stack.check()
+        how = stack.restart_scheduler()
+        if how is not None:
+            click.echo(f"note: the scheduler {how}; another one goes on", err=True)
         time.sleep(REFRESH)
 
 

@@ -205,7 +205,11 @@ def trigger(connection: Connection, name: str, tenant: str | None, params: str |
 @output_option
 @click.pass_obj
 def delete(connection: Connection, name: str, tenant: str | None, output: str) -> None:
-    """Forget a job; its runs stay, but those are cancelled that wait for its last one."""
+    """Forget a job; its runs stay, but those are cancelled that wait for its last one.
+
+    A run of it that goes on is not stopped; a job of that name that is added again waits for its end, as its overlap
+    says.
+    """
     owner = connection.tenant(tenant)
     connection.jobs.delete(owner, name)
     if output == "json":
@@ -225,7 +229,7 @@ def _read_retry(text: str | None) -> int | dict[str, Any] | None:
     if text is None:
         return None
     if "=" not in text and text.isascii() and text.isdigit():
-        return int(text[:9])
+        return {"attempts": _retry_value("attempts", text)}
     fields: dict[str, Any] = {}
     for part in text.split(","):
         name, equals, value = (word.strip() for word in part.partition("="))
@@ -239,8 +243,8 @@ def _read_retry(text: str | None) -> int | dict[str, Any] | None:
 def _retry_value(name: str, text: str) -> Any:
     if name == "on":
         return text.split("+")
-    if name == "attempts" and text.isascii() and text.isdigit():
-        return int(text[:9])
+    if name == "attempts" and text.isascii() and text.isdigit() and len(text) < 20:  # Python won't read just any
+        return int(text)
     return {"true": True, "false": False}.get(text, text) if name == "jitter" else text
 
 

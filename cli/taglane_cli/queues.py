@@ -12,7 +12,7 @@ from taglane_cli.render import instant, output_option, show_json, show_list
 if TYPE_CHECKING:
     from taglane_cli.connection import Connection
 
-_COLUMNS = ["tenant", "tag", "queued", "delayed", "waiting_since", "workers"]
+_COLUMNS = ["tenant", "tag", "queued", "delayed", "parked", "waiting_since", "workers"]
 
 
 @click.group()
@@ -27,7 +27,8 @@ def queue() -> None:
 def list_(connection: Connection, tenant: str | None, output: str) -> None:
     """List the tags for which something waits or a worker is there, of one tenant or of all.
 
-    WAITING SINCE is of the run that is to be served next.
+    DELAYED runs wait for their time, PARKED ones until the run of their job before them has ended. WAITING SINCE is
+    of the run that is to be served next.
     """
     from taglane.model.names import SHARED, owner_of  # noqa: PLC0415 - not for the help
 
@@ -39,6 +40,7 @@ def list_(connection: Connection, tenant: str | None, output: str) -> None:
             "tag": each.tag,
             "queued": each.queued,
             "delayed": each.delayed,
+            "parked": each.parked,
             "waiting_since": instant(each.since),
             "workers": each.workers if output == "json" or each.workers else "none",
         }
@@ -62,13 +64,16 @@ def list_(connection: Connection, tenant: str | None, output: str) -> None:
 def purge(  # noqa: PLR0913 - one for each option
     connection: Connection, tag: str, *, tenant: str | None, delayed: bool, yes: bool, output: str
 ) -> None:
-    """End, as cancelled, all that is queued for a tag. What workers execute goes on."""
+    """End, as cancelled, all that is queued for a tag. What workers execute goes on.
+
+    Runs that are parked behind one that is purged are purged, too; those that are parked behind one that goes on stay.
+    """
     from taglane.model.names import SHARED, check_tag, owner_of, tag_for  # noqa: PLC0415 - not for the help
 
     named = owner_of(check_tag(tag))
     owner = connection.tenant(tenant if tenant or named == SHARED else named)
     tag_for(owner, tag)
-    make_sure(f"this cancels all that is queued for {tag} of {owner}", yes=yes)
+    make_sure(f"this cancels all that is queued for {tag} of {owner}, and what is parked behind it", yes=yes)
     count = connection.queues.purge(owner, tag, delayed=delayed)
     if output == "json":
         show_json({"tenant": owner, "tag": tag, "purged": count})

@@ -103,8 +103,10 @@ def _outcome(answer: str, info: RunInfo) -> tuple[str, str]:
     """Return what came of a cancel, in a word for programs and in words for people."""
     if answer == "asked" and not info.is_ended:
         return "asked", "asked to stop"
-    if answer == "ended" or info.state != "cancelled":
+    if answer == "ended":
         return "ended", f"had ended already: {info.state}"
+    if info.state != "cancelled":
+        return "ended", f"ended before it could be stopped: {info.state}"
     words = (info.error or "cancelled").partition(":")[0]
     return "terminated" if words == "terminated" else "cancelled", words
 
@@ -115,7 +117,10 @@ def _outcome(answer: str, info: RunInfo) -> tuple[str, str]:
 @output_option
 @click.pass_obj
 def retry(connection: Connection, run_id: str, tenant: str | None, output: str) -> None:
-    """Run a run again that failed, died, expired or was cancelled. Prints the new run's id."""
+    """Run a run again that failed, died, expired or was cancelled. Prints the new run's id.
+
+    It goes beside what goes already of its job, whatever the job's overlap says.
+    """
     made = connection.runs.replay(run_id, tenant)
     if output == "json":
         show_json({"id": made, "of": run_id})

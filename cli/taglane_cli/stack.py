@@ -27,11 +27,11 @@ COMMAND = (sys.executable, "-m", "taglane_cli.main")
 
 
 class ProcessEnded(TaglaneError):
-    """A process of the stack ended by itself; carries the last lines of its log."""
+    """A process of the stack ended by itself, by a signal when *code* is below 0; carries what its log says of why."""
 
-    def __init__(self, name: str, log: str) -> None:
-        self.name, self.log = name, log
-        super().__init__(f"the {name} ended by itself; its last words: {log or '(none)'}")
+    def __init__(self, name: str, code: int | None, log: str) -> None:
+        self.name, self.code, self.log = name, code, log
+        super().__init__(f"the {name} {how_it_ended(code)}; its log says: {log or '(nothing of why)'}")
 
 
 class NotReady(TaglaneError):
@@ -39,7 +39,15 @@ class NotReady(TaglaneError):
 
     def __init__(self, name: str, log: str) -> None:
         self.name, self.log = name, log
-        super().__init__(f"the {name} was not ready within {READY_SECONDS:g} s; its last words: {log or '(none)'}")
+        said = log or "(nothing of why)"
+        super().__init__(f"the {name} was not ready within {READY_SECONDS:g} s; its log says: {said}")
+
+
+def how_it_ended(code: int | None) -> str:
+    """Say how a process ended that nobody has stopped."""
+    if code is not None and code < 0:
+        return f"was ended by {signal.Signals(-code).name}"
+    return f"ended by itself, with exit code {code}"
 
 
 class CommandFailed(TaglaneError):
@@ -133,7 +141,22 @@ class Stack:
         """Raise ProcessEnded when a process has ended that nobody has stopped."""
         for name, process in self._processes.items():
             if not process.alive:
-                raise ProcessEnded(name, self._last_words(name))
+                raise ProcessEnded(name, process.exit_code, self._last_words(name))
+
+    def restart_scheduler(self) -> str | None:
+        """Start the scheduler again if it has ended; return how it had ended, None while it goes on.
+
+        Raises:
+            ProcessEnded: the new one ended before it was ready.
+            NotReady: it took too long.
+        """
+        scheduler = self._processes["scheduler"]
+        if scheduler.alive:
+            return None
+        how = how_it_ended(scheduler.exit_code)
+        scheduler.end()
+        self.start_scheduler()
+        return how
 
     def stop_processes(self) -> None:
         """Stop all but the server, the last started first: each finishes what it has begun."""
@@ -150,8 +173,10 @@ class Stack:
         return self._home / f"{name.replace(' ', '-')}.log"
 
     def _last_words(self, name: str) -> str:
+        """What a process says of its end, the last lines: not that all went well before."""
         log = self._log_of(name)
-        return "\n".join(log.read_text(errors="replace").splitlines()[-5:]) if log.is_file() else ""
+        lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
+        return "\n".join([line for line in lines if "level=INFO" not in line and "INFO/" not in line][-5:])
 
 
 @contextmanager

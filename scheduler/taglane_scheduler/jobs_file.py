@@ -32,6 +32,9 @@ _EXAMPLES = {
     "soft_timeout": "4m30s",
     "task": "shop.tasks.report",
     "retry": "5 or {attempts: 5, delay: 10s}",
+    "retry.delay": "10s",
+    "retry.max_delay": "10m",
+    "retry.on": "[ConnectionError]",
 }
 _TEXTS = (
     *("task", "cron", "every", "after", "at", "timezone", "tag", "start", "end", "overlap", "misfire", "expires"),
@@ -44,7 +47,15 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "params": (dict,),
     "retry": (int, dict),
 }
-_WORDS = {str: "a text", bool: "true or false", int: "a whole number", dict: "a mapping"}
+_RETRY_KINDS: dict[str, tuple[type, ...]] = {
+    "attempts": (int,),
+    "delay": (str,),
+    "backoff": (str,),
+    "max_delay": (str,),
+    "jitter": (bool,),
+    "on": (list,),
+}
+_WORDS = {str: "a text", bool: "true or false", int: "a whole number", dict: "a mapping", list: "a list"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +133,21 @@ def _inside(told: str, field: str, value: Value) -> Key | Value:
 
 
 def _typed(field: str, value: Value) -> Any:
-    wanted = _KINDS[field]
     if field == "params" and value.data is None:
         return {}
+    _check_kind(field, value, _KINDS[field])
+    if field == "retry" and isinstance(value.data, dict):
+        for key, inner in value.data.items():
+            if key.name in _RETRY_KINDS:  # of another, make_job says what was perhaps meant
+                _check_kind(f"retry.{key.name}", inner, _RETRY_KINDS[key.name])
+    return value.plain()
+
+
+def _check_kind(field: str, value: Value, wanted: tuple[type, ...]) -> None:
     if type(value.data) not in wanted:
         words = " or ".join(_WORDS[kind] for kind in wanted)
         example = f", like {_EXAMPLES[field]}" if field in _EXAMPLES else ""
         raise BadYaml(value.line, value.column, f"{field} is {words}{example}, not {value.kind}")
-    return value.plain()
 
 
 def _zone(value: Value) -> str:

@@ -7,6 +7,7 @@ import signal
 import threading
 from typing import TYPE_CHECKING
 
+from taglane.errors import OperatorNeeded
 from taglane.runtime.health import listen
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def run_scheduler(
         Refused: the credential is not the operator's.
         BadSetting: its health can't be told at that address.
     """
+    if services.server.tenant is not None:
+        raise OperatorNeeded("a scheduler", services.server.tenant)
     stop = threading.Event() if stopping is None else stopping
     endpoint = listen(services.settings.health if health is None else health, [services.loop.pulse])
     restore = _handle_signals(stop)

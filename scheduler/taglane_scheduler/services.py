@@ -99,7 +99,7 @@ class Services:
         """
         from taglane.store.functions import load
 
-        with self.server.renamed("loading the function library"):
+        with self.server.renamed("loading the function library", operator=True):
             load(self.server.redis)
         self.tenants.apply_all()
 

@@ -13,7 +13,7 @@ from taglane.store.server import Server
 if TYPE_CHECKING:
     from cli.conftest import Cli
 
-FIELDS = "id tenant job task finished_at attempts deaths reason"
+FIELDS = "id tenant job task finished_at attempt deaths reason"
 ERROR = json.dumps({"e": {"exc_type": "ValueError", "exc_message": ["no"]}, "tb": 'File "a.py"\nValueError: no'})
 PARAMS = '{"x": "ä"}'
 
@@ -51,7 +51,7 @@ def test_list_has_exactly_these_fields(taglane: Cli, acme: Cli, letter: str) -> 
     assert [theirs, letter] == [row["id"] for row in rows]
     assert FIELDS.split() == list(rows[0])
     assert ("acme", None, "a.b", 2, 0, "ValueError: no") == tuple(
-        rows[1][name] for name in ("tenant", "job", "task", "attempts", "deaths", "reason")
+        rows[1][name] for name in ("tenant", "job", "task", "attempt", "deaths", "reason")
     )
     assert FIELDS.upper().replace("_", " ").split() == acme.ok("dead", "list").out.splitlines()[0].split()
     assert [letter] == [row["id"] for row in acme.ok("dead", "list", "-o", "json").json]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from redis import Redis
 from redis.exceptions import ConnectionError as LostConnection
+from taglane.store import keys
 from taglane.store.server import Server, tenant_of_url
 
 TAGLANE = Path(sys.executable).parent / "taglane"
@@ -58,6 +59,27 @@ def test_it_prints_urls_that_work_and_stops_the_server_with_ctrl_c() -> None:
         except LostConnection:
             return
     raise AssertionError("the server lives on")
+
+
+def test_it_outlives_its_scheduler() -> None:
+    """The server keeps its data, in memory as it is, and another scheduler fires what is due."""
+    dev = start_dev("--tenant", "acme")
+    assert dev.stderr is not None
+    try:
+        operator, _ = urls_of(dev)
+        with Redis.from_url(operator) as client:
+            client.set("kept", "1")
+            (scheduler,) = client.hkeys(keys.SCHEDULERS)
+            os.kill(int(scheduler.split(b":")[1]), signal.SIGKILL)
+
+            assert "note: the scheduler was ended by SIGKILL; another one goes on\n" == dev.stderr.readline()
+            assert b"1" == client.get("kept")
+            assert set(client.hkeys(keys.SCHEDULERS)) - {scheduler}
+    finally:
+        dev.send_signal(signal.SIGINT)
+        dev.communicate(timeout=30)
+
+    assert 0 == dev.returncode
 
 
 def test_a_name_that_no_tenant_can_have_is_refused_before_anything_starts() -> None:

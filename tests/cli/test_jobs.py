@@ -74,6 +74,8 @@ def test_add_notes_that_nobody_serves_the_tag(taglane: Cli, acme: Cli) -> None:
         (["--manual", "--timeout", "5s", "--soft-timeout", "9s"], 2, "soft_timeout 9s must be shorter"),
         (["--manual", "--retry", "many"], 2, "retry: 'many' is no FIELD=VALUE: write it like 5 or attempts=5,"),
         (["--manual", "--retry", "0"], 2, "retry.attempts: 0 is not a whole number"),
+        (["--manual", "--retry", "99999999999"], 2, "retry.attempts: 99999999999 is not a whole number from 1"),
+        (["--manual", "--retry", "9" * 5_000], 2, "is not a whole number from 1"),
         (["--manual", "--retry", "²"], 2, "is no FIELD=VALUE"),
         (["--manual", "--retry", "attempts=5,delay=x"], 2, "retry.delay: 'x' is not a duration"),
         (["--manual", "--retry", "attempts=5,attempts=6"], 2, "'attempts=6' is there twice"),

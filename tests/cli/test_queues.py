@@ -10,7 +10,7 @@ from taglane.store.server import Server
 if TYPE_CHECKING:
     from cli.conftest import Cli
 
-FIELDS = "tenant tag queued delayed waiting_since workers"
+FIELDS = "tenant tag queued delayed parked waiting_since workers"
 
 
 def test_list_has_exactly_these_fields(taglane: Cli, acme: Cli) -> None:

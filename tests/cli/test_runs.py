@@ -98,7 +98,7 @@ REVOKED = '{"e": {"exc_type": "TaskRevokedError", "exc_message": ["terminated"]}
     [
         ("cancelled", 5, REVOKED, "terminated", "terminated"),
         ("cancelled", "", "", "cancelled", "cancelled before start"),
-        ("succeeded", 5, "", "ended", "had ended already: succeeded"),
+        ("succeeded", 5, "", "ended", "ended before it could be stopped: succeeded"),
     ],
 )
 @pytest.mark.parametrize("output", ["text", "json"])

@@ -1,13 +1,24 @@
 from __future__ import annotations
 
+import os
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
-from taglane_cli.stack import CommandFailed, NotReady, ProcessEnded, Stack, ended_by_sigterm
+from eventually import eventually
+from taglane.store import keys
+from taglane_cli.stack import CommandFailed, NotReady, ProcessEnded, Stack, ended_by_sigterm, how_it_ended
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from redis import Redis
+
+
+def kill_the_scheduler(redis: Redis) -> None:
+    """Kill the one that this server knows, by the process id that is part of its own."""
+    (scheduler,) = cast("list[bytes]", redis.hkeys(keys.SCHEDULERS))
+    os.kill(int(scheduler.split(b":")[1]), signal.SIGKILL)
 
 
 def test_a_scheduler_and_a_worker_on_a_server_that_is_there(tmp_path: Path, url: str) -> None:
@@ -26,6 +37,25 @@ def test_a_process_that_ends_by_itself_is_told_with_its_last_words(tmp_path: Pat
         name = stack.start_worker("acme", url, "no_such_module", concurrency=1, environment={})
         with pytest.raises(ProcessEnded, match="taglane tenant create acme"):
             stack.wait_until(lambda: False, name)
+
+
+def test_a_scheduler_that_was_killed_is_started_again(tmp_path: Path, url: str, redis: Redis) -> None:
+    """And only that one; how it ended is told."""
+    with Stack(tmp_path, url) as stack:
+        stack.start_scheduler()
+        assert stack.restart_scheduler() is None
+        kill_the_scheduler(redis)
+
+        assert "was ended by SIGKILL" == eventually(stack.restart_scheduler)
+        stack.check()
+        assert stack.restart_scheduler() is None
+
+
+@pytest.mark.parametrize(("code", "words"), [(-15, "was ended by SIGTERM"), (69, "ended by itself, with exit code 69")])
+def test_how_a_process_ended(code: int, words: str) -> None:
+    """By a signal or by an exit code; the error does not take its good days for a reason."""
+    assert words == how_it_ended(code)
+    assert f"the scheduler {words}; its log says: (nothing of why)" == str(ProcessEnded("scheduler", code, ""))
 
 
 def test_a_process_that_is_never_ready_is_told(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,9 @@ def test_list_and_show(taglane: Cli, acme: Cli) -> None:
     assert (["report"], []) == (shown["jobs"], shown["workers"])
     assert 3 == missing.code
     assert "did you mean 'acme'" in missing.error
-    assert 4 == acme("tenant", "list").code
+    refused = acme("tenant", "list")
+    assert 4 == refused.code
+    assert "takes the operator's credential, and TAGLANE_URL holds that of tenant 'acme'" in refused.error
 
 
 def test_rotate(taglane: Cli, acme: Cli) -> None:

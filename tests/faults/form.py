@@ -21,11 +21,15 @@ class Form:
     """Runs that go while connections are cut."""
     cutting: float = 10.0
     """Seconds for which they are."""
+    through_restarts: int = 200
+    """Runs that are on their way when the server is killed."""
     silence: float = 5.0
     """Seconds for which the network says nothing."""
     pause: float = 30.0
     """Seconds for which the server stands still."""
     freezes: int = 4
+    long: float = 1.0
+    """Seconds of a run during which its worker is frozen."""
     stops: int = 5
     others: int = 100
     """Runs beside a poison run."""
@@ -48,20 +52,22 @@ def full() -> Form:
 def short() -> Form:
     """One that a suite can afford."""
     return Form(
-        90,
-        3,
+        60,
+        2,
         Random(1),
         workers=2,
         every=0.0,
-        through_cuts=200,
-        cutting=2.0,
+        through_cuts=100,
+        cutting=1.0,
+        through_restarts=100,
         silence=1.0,
         pause=6.0,
         freezes=1,
+        long=0.5,
         stops=1,
         others=20,
         visibility=1.0,
-        scheduling=4.0,
+        scheduling=3.0,
         jobs=20,
         beat_entries=20,
         beats_killed=1,

@@ -82,7 +82,7 @@ def server_restarted(side: Side, form: Form) -> Figures:
     runs: list[str] = []
     back: list[float] = []
     for _ in range(2):
-        runs += side.send(200, seconds=0.02)
+        runs += side.send(form.through_restarts, seconds=0.02)
         Event().wait(form.random.uniform(0.3, 0.8))
         side.server.kill()
         Event().wait(DOWN)

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 WORKING = 3.0
 """Seconds for which we wait until the chosen worker executes something, before it falls anyhow."""
-LONG = 1.0
-"""Seconds of a run during which its worker is frozen."""
 POISON_SECONDS = 10.0
 """For how long a poison run is watched: one that is never given up would be watched for ever."""
 
@@ -39,12 +37,15 @@ class Crew:
     """Of each fall: when, which processes, which runs they held."""
 
     def kill(self, place: int) -> None:
-        """Kill a worker with all its processes, and start another in its place."""
+        """Kill a worker with all its processes."""
         victim = self.members[place]
         pids = set(victim.family())
         at = victim.kill_all()
         self._note(at, pids, victim)
         self.fallen.update(dict.fromkeys(pids, at))
+
+    def replace(self, place: int) -> None:
+        """Start another worker in the place of one that fell."""
         self.members[place] = self.side.member(self.pool)
 
     def freeze(self, place: int) -> list[Entry]:
@@ -58,12 +59,11 @@ class Crew:
         return self.side.diary.executing(pids)
 
     def stop(self, place: int) -> None:
-        """Tell a worker to stop, wait for its end, and start another in its place."""
+        """Tell a worker to stop, and wait for its end."""
         victim = self.members[place]
         pids, held = set(victim.family()), self.side.held_by(victim)
         self.held.append((time.monotonic(), pids, held))
         victim.term()
-        self.members[place] = self.side.member(self.pool)
 
     def _note(self, at: float, pids: set[int], victim: Member) -> None:
         self.held.append((at, pids, self.side.held_by(victim)))
@@ -94,6 +94,8 @@ def workers_killed(side: Side, form: Form, pool: str) -> Figures:
         _wait_until_working(side, crew.members[place], began)
         Event().wait(form.random.uniform(0, 0.1))
         crew.kill(place)
+        if number + 1 < form.kills:
+            crew.replace(place)
         Event().wait(max(0.0, began + form.every - time.monotonic()))
     missing = side.settle(runs)
     return figures(side, form.kills, runs, missing, fallen=crew.fallen, recoveries=crew.recoveries())
@@ -106,6 +108,14 @@ def _wait_until_working(side: Side, member: Member, since: float, slots: int = 1
         if sum(entry.what == "start" and entry.at > since and entry.pid in family for entry in entries) >= slots:
             return
         time.sleep(0.005)
+
+
+def _place_of_first(side: Side, members: list[Member], since: float) -> int:
+    """Which of these workers was the first to start something: one alone may take a small batch."""
+    families = [set(member.family()) for member in members]
+    first = eventually(lambda: side.diary.first_start(since, within=set().union(*families)), 30, "nothing executes")
+    assert first is not None
+    return next(place for place, family in enumerate(families) if first.pid in family)
 
 
 def child_killed(side: Side, form: Form) -> Figures:
@@ -139,17 +149,16 @@ def _to_cut(side: Side, member: Member, cut: list[tuple[str, float]]) -> list[En
 def worker_frozen(side: Side, form: Form) -> Figures:
     """Stop a worker for longer than its lease while it executes, then let it go on, and end what it had begun."""
     crew = Crew(side, "prefork", [side.member("prefork") for _ in range(2)])
-    for member in crew.members:
-        side.ready(member)
     runs: list[str] = []
     overwritten = 0
     for number in range(form.freezes):
-        place = number % 2
-        victim = crew.members[place]
-        side.ready(victim)
+        for member in crew.members:
+            side.ready(member)
         began = time.monotonic()
-        batch = side.send(8, seconds=LONG)
+        batch = side.send(8, seconds=form.long)
         runs += batch
+        place = _place_of_first(side, crew.members, began)
+        victim = crew.members[place]
         _wait_until_working(side, victim, began, slots=2)
         stopped = crew.freeze(place)
         side.settle(batch, patience=3 * side.visibility)
@@ -159,7 +168,8 @@ def worker_frozen(side: Side, form: Form) -> Figures:
         victim.term()  # it says what it has to say, and ends
         after = side.results(batch)
         overwritten += sum(old is not None and old != new for old, new in zip(before, after, strict=True))
-        crew.members[place] = side.member("prefork")
+        if number + 1 < form.freezes:
+            crew.replace(place)
     missing = side.settle(runs)
     return figures(
         side, form.freezes, runs, missing, fallen=crew.fallen, recoveries=crew.recoveries(), overwritten=overwritten
@@ -189,6 +199,8 @@ def worker_stopped(side: Side, form: Form) -> Figures:
         _wait_until_working(side, crew.members[number % 2], began)
         Event().wait(form.random.uniform(0, 0.2))
         crew.stop(number % 2)
+        if number + 1 < form.stops:
+            crew.replace(number % 2)
     missing = side.settle(runs)
     return figures(side, form.stops, runs, missing, fallen=crew.fallen, recoveries=crew.recoveries())
 

@@ -10,6 +10,7 @@ import time
 import uuid
 from abc import ABC, abstractmethod
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -136,6 +137,7 @@ class Side(ABC):
         scheduled: bool = False,
     ) -> None:
         self._stack = ExitStack()
+        self._members: list[Member] = []
         self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="taglane-faults-")))
         self.diary = Diary(self.folder / "diary")
         self.lease, self.visibility, self.scheduled = lease, visibility, scheduled
@@ -152,11 +154,15 @@ class Side(ABC):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stack.close()
+        with self._stack, ThreadPoolExecutor() as pool:  # they take their time: all at once
+            for ending in [pool.submit(member.term) for member in self._members]:
+                ending.result()
 
     def member(self, pool: str = "prefork", concurrency: int = 2, port: int = 0) -> Member:
         """Start a worker, through a proxy at *port* if one is given; it ends with the scene."""
-        return self._stack.enter_context(self._member(pool, concurrency, port or self.server.port))
+        member = self._stack.enter_context(self._member(pool, concurrency, port or self.server.port))
+        self._members.append(member)
+        return member
 
     def ready(self, member: Member) -> None:
         """Wait until a worker serves."""

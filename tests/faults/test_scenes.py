@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,28 +30,44 @@ ELSEWHERE = {
 OF_A_KIND = {"half-open while busy", "server killed twice, appendfsync everysec"}
 """Scenes of which there is another with the same play."""
 
-IN_SUITE = [scene for scene in SCENES if scene.name not in ELSEWHERE | OF_A_KIND]
+BESIDE = {"half-open while idle": ("connections cut", "poison run", "child killed (out of memory)")}
+"""Scenes that are played while another one waits, for most of its time, for a connection that says nothing."""
+
+BY_NAME = {scene.name: scene for scene in SCENES}
+ALONE = BY_NAME.keys() - ELSEWHERE - OF_A_KIND - {name for names in BESIDE.values() for name in names}
+IN_SUITE = [(scene, *(BY_NAME[name] for name in BESIDE.get(scene.name, ()))) for scene in SCENES if scene.name in ALONE]
 
 
 def test_the_suite_leaves_out_scenes_that_there_are() -> None:
-    assert {scene.name for scene in SCENES} >= ELSEWHERE | OF_A_KIND
+    assert BY_NAME.keys() >= ELSEWHERE | OF_A_KIND
+    assert {name for scenes in IN_SUITE for name in names_of(scenes)} == BY_NAME.keys() - ELSEWHERE - OF_A_KIND
+
+
+def names_of(scenes: tuple[Scene, ...]) -> list[str]:
+    return [scene.name for scene in scenes]
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("scene", IN_SUITE, ids=lambda scene: scene.name)
-def test_nothing_is_lost_and_nothing_is_executed_twice_without_need(scene: Scene) -> None:
+@pytest.mark.parametrize("scenes", IN_SUITE, ids=lambda scenes: "; ".join(names_of(scenes)))
+def test_nothing_is_lost_and_nothing_is_executed_twice_without_need(scenes: tuple[Scene, ...]) -> None:
     """Whatever falls: each run gets its result, and only what a fallen process was in is executed again."""
-    came_to = play(scene.ours, short())
+    with ThreadPoolExecutor(2) as pool:  # each scene has a server of its own
+        played = list(pool.map(lambda scene: play(scene.ours, short()), scenes))
 
-    assert isinstance(came_to, Figures), came_to
-    assert 0 == came_to.lost
-    assert 0 == came_to.repeats.excess
-    assert 0 == came_to.overwritten
-    assert 0 == came_to.unaccounted
-    assert came_to.repeats.cut_off <= came_to.faults * BEGUN
-    assert came_to.repeats.unsaid <= came_to.faults * BEGUN
-    assert came_to.faults > 0
-    assert came_to.seconds > 0
+    for scene, came_to in zip(scenes, played, strict=True):
+        check(scene.name, came_to)
+
+
+def check(name: str, came_to: Figures | str) -> None:
+    assert isinstance(came_to, Figures), f"{name}: {came_to}"
+    assert 0 == came_to.lost, name
+    assert 0 == came_to.repeats.excess, name
+    assert 0 == came_to.overwritten, name
+    assert 0 == came_to.unaccounted, name
+    assert came_to.repeats.cut_off <= came_to.faults * BEGUN, name
+    assert came_to.repeats.unsaid <= came_to.faults * BEGUN, name
+    assert came_to.faults > 0, name
+    assert came_to.seconds > 0, name
 
 
 @pytest.mark.timeout(180)

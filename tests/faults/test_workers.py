@@ -191,7 +191,7 @@ def test_a_poison_run_is_given_up_and_takes_no_neighbours(scene: Scene) -> None:
         assert list(range(30)) == [run.wait(timeout=30).result for run in others]
     info = poison.info
     assert "dead" == info.state
-    assert "died in it" in (info.error or "")
+    assert "died; deaths: 3" in (info.error or "")
     assert scene.starts()[poison.id] <= 6
 
 

@@ -82,16 +82,7 @@ class ByCallers(Lives):
         return 1
 
     def purge(self, tag: str, delayed: str) -> list[int]:
-        ended = 0
-        for step in keys.STEPS:
-            queue = self.queues[tag, step]
-            while queue:
-                run = self.runs[queue.pop(0)]
-                if run.ended:
-                    self.delay(run, next(self.past))
-                    self.clocked.append(("delayed", run.id, run.at))
-                else:
-                    ended += self.purge_one(run)
+        ended = self.purge_queues(tag)
         if delayed:
             waiting = [run for run in self.at("delayed") if run.tag == tag]
             for run in sorted(waiting, key=lambda run: (run.at, run.id)):
@@ -99,8 +90,25 @@ class ByCallers(Lives):
                     run.state = "scheduled"
                 else:
                     ended += self.purge_one(run)
+            ended += self.purge_queues(tag)
         self.trim()
         return [ended, 0]
+
+    def purge_queues(self, tag: str) -> int:
+        """End what the tag's queues hold, and what these ends release into them."""
+        ended, before = 0, -1
+        while ended != before:
+            before = ended
+            for step in keys.STEPS:
+                queue = self.queues[tag, step]
+                while queue:
+                    run = self.runs[queue.pop(0)]
+                    if run.ended:
+                        self.delay(run, next(self.past))
+                        self.clocked.append(("delayed", run.id, run.at))
+                    else:
+                        ended += self.purge_one(run)
+        return ended
 
     def purge_one(self, run: Run) -> int:
         self.end(run, "cancelled", "purged")

@@ -18,10 +18,13 @@ class BySchedulers(Lives):
     def put(
         self, name: str, _: str, __: str, tag: str, step: int, ___: str, after: str, overlap: str, *rest: Any
     ) -> int:
-        expires, due, *_more = rest
+        expires, due, _schedule, _misfire, seen = rest
+        if not self.is_as_seen(name, seen):
+            return -1
         if name not in self.jobs:
             self.jobs_made += 1
             self.jobs[name] = Job(self.jobs_made, tag, step)
+            self.take_on(name)
         job = self.jobs[name]
         job.tag, job.step, job.overlap, job.after, job.expires = tag, step, overlap, after != "", expires != ""
         self.plan(job, "" if job.paused else due)
@@ -32,6 +35,16 @@ class BySchedulers(Lives):
         job.revision += 1
         return job.revision
 
+    def is_as_seen(self, name: str, seen: str) -> bool:
+        job = self.jobs.get(name)
+        return seen in {"", f"{job.revision}-{job.stamp}" if job else "0"}
+
+    def take_on(self, name: str) -> None:
+        """A new job waits for the run that went when the one before it was deleted."""
+        last, loose = self.removed.pop(name, ("", False))
+        if self.goes(last):
+            self.jobs[name].last, self.runs[last].loose = last, loose
+
     def plan(self, job: Job, due: Any) -> None:
         if due != "keep":
             job.due = None if due == "" else int(due)
@@ -40,16 +53,24 @@ class BySchedulers(Lives):
     def remove(self, name: str) -> int:
         self.cancel_parked(name, "deleted")
         self.waiting.discard(name)
+        job = self.jobs.get(name)
+        if job and self.goes(job.last):
+            self.removed[name] = (job.last, self.runs[job.last].loose)
         self.loosen(name)
         return int(self.jobs.pop(name, None) is not None)
 
-    def pause(self, name: str, paused: str, due: Any) -> int:
+    def pause(self, name: str, paused: str, due: Any, seen: str) -> int:
         job = self.jobs.get(name)
         if job is None:
             return 0
+        if not self.is_as_seen(name, seen):
+            return -1
         job.paused = paused != ""
         job.revision += 1
         self.plan(job, "" if job.paused else due)
+        if job.after and not job.paused and self.goes(job.last):
+            job.due, job.asked = None, True
+            self.waiting.add(name)
         return 1
 
     def trigger(self, name: str, run_id: str, _: str) -> int:
@@ -142,7 +163,7 @@ class BySchedulers(Lives):
         if job and self.goes(job.last):
             return False
         if job is None:
-            self.cancel_parked(name, "gone", counted=False)
+            self.cancel_parked(name, "gone")
         elif self.let_next_go(name):
             return False
         elif job.after and not job.paused and job.due is None:

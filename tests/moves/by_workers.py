@@ -101,7 +101,7 @@ class ByWorkers(Lives):
             if run is None:
                 continue
             if state == "replaced":
-                self.release(run)
+                self.release(run, begun=True)
                 if self.may_wait(run):
                     run.place = run.state = "replaced"
                 continue
@@ -118,7 +118,7 @@ class ByWorkers(Lives):
         if run is None:
             return 0
         self.note_try(run, "retry")
-        self.release(run)
+        self.release(run, begun=True)
         if self.may_wait(run):
             run.tag, run.step = tag, run.step if step == "" else int(step)
             if at:

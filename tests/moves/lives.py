@@ -26,6 +26,8 @@ class Lives:
         self.parked: dict[str, list[str]] = defaultdict(list)
         self.waiting: set[str] = set()
         self.jobs: dict[str, Job] = {}
+        self.removed: dict[str, tuple[str, bool]] = {}
+        """The last run of a job that was deleted while it went, and whether that may go beside others."""
         self.workers: dict[str, Worker] = {}
         self.chords: dict[str, Chord] = {}
         self.keys: dict[str, str] = {}
@@ -144,7 +146,10 @@ class Lives:
 
     # -- leases ----------------------------------------------------------------------------------------------------
 
-    def release(self, run: Run) -> None:
+    def release(self, run: Run, *, begun: bool = False) -> None:
+        """End a worker's hold. What has begun does not expire any more: not between its attempts either."""
+        if begun or run.started:
+            run.expires, run.expiring = 0, False
         run.token += 1
         run.started = run.last = run.replacing = False
         run.place = ""
@@ -171,14 +176,14 @@ class Lives:
 
     def take_over(self, run: Run, *, child: bool) -> tuple[int, int]:
         """The worker of a run died, or its child did: 1 for a run that waits again, 1 for a dead letter."""
-        if child or run.started or run.rescues >= ALONE_AFTER:
-            run.deaths += 1
+        counts = child or run.started or run.rescues >= ALONE_AFTER
+        run.deaths += counts
         self.note_try(run, "died")
         run.rescues += 1
         last = run.last
-        self.release(run)
+        self.release(run, begun=counts)
         if not run.cancel and (last or run.deaths >= MAX_DEATHS):
-            self.end(run, "dead", run.holder)
+            self.end(run, "dead", "its child process" if child else f"its worker {run.holder} died")
             self.count(run, "dead")
             return 0, 1
         return int(self.wait_again(run)), 0
@@ -204,11 +209,10 @@ class Lives:
         if job and job.last == run.id and not self.let_next_go(run.job) and job.after and not job.paused:
             self.begin_delay(run.job)
 
-    def cancel_parked(self, name: str, why: str, *, counted: bool = True) -> None:
+    def cancel_parked(self, name: str, why: str) -> None:
         for run_id in self.parked.pop(name, []):
             self.end(self.runs[run_id], "cancelled", why)
-            if counted:
-                self.count(self.runs[run_id], "cancelled")
+            self.count(self.runs[run_id], "cancelled")
 
     def loosen(self, name: str) -> None:
         """What goes of a job may go beside what comes: its definition changed under it."""

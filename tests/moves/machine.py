@@ -77,6 +77,8 @@ class Machine(RuleBasedStateMachine):
         self.beats: list[tuple[str, int]] = []
         self.views: list[tuple[str, int, int]] = []
         """What schedulers saw due, however long ago: job, due, revision."""
+        self.sights: list[tuple[str, str]] = []
+        """What callers saw of jobs: the job, its revision and when it was made."""
         self.won: set[tuple[str, str]] = set()
 
     def fresh(self, kind: str = "r") -> str:

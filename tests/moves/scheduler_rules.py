@@ -19,16 +19,37 @@ class SchedulerRules(Machine):
     """Any number of schedulers: each is a view that it took once, and may fire by again."""
 
     @rule(
-        name=jobs, overlap=overlaps, after=flags, due=st.sampled_from(["new", "new", "keep", ""]), tag=picks, step=steps
+        name=jobs,
+        overlap=overlaps,
+        after=flags,
+        due=st.sampled_from(["new", "new", "keep", ""]),
+        tag=picks,
+        step=steps,
+        old=seldom,
     )
-    def put(self, name: str, overlap: str, after: bool, due: str, tag: int, step: int) -> None:
-        """With the due it has when its schedule stays the same: whoever changes that says when it is due."""
+    def put(self, name: str, overlap: str, after: bool, due: str, tag: int, step: int, old: bool = False) -> None:
+        """With the due it has when its schedule stays the same: whoever changes that says when it is due.
+
+        Some have seen an older job, or the one that is there, and say so; others put over whatever there is.
+        """
         known = self.model.jobs.get(name)
         instant: Any = next(self.numbers) if due == "new" or (due == "keep" and not known) else due
         delay = 3_600_000 if (known.after if known and due == "keep" else after) else ""
         expires = 3_600_000 if tag % 3 else ""
         definition = (name, "{}", TASK, self.tags[tag % 2], step, ENVELOPE, delay, overlap, expires, instant, "{}")
-        self.make("put", *definition, *(("all",) if tag % 2 else ()))
+        seen = "" if tag % 3 == 1 else self.seen_of(name, old=old)
+        revision = self.make("put", *definition, "all" if tag % 2 else "", seen)
+        if revision > 0:
+            stamp = self.redis.hget(keys.job(self.tenant, name), "created")
+            self.model.jobs[name].stamp = stamp.decode()
+            self.sights.append((name, f"{revision}-{stamp.decode()}"))
+
+    def seen_of(self, name: str, *, old: bool) -> str:
+        """What a caller may have seen of a job: what there is, or long ago."""
+        if old:
+            return next((seen for of, seen in self.sights if of == name), "0")
+        job = self.model.jobs.get(name)
+        return f"{job.revision}-{job.stamp}" if job else "0"
 
     @rule(name=jobs, often=seldom)
     def remove(self, name: str, often: bool) -> None:
@@ -46,9 +67,11 @@ class SchedulerRules(Machine):
             self.model.loosen(name)
             del self.model.jobs[name]
 
-    @rule(name=jobs, paused=flags)
-    def pause(self, name: str, paused: bool) -> None:
-        self.make("pause", name, "1" if paused else "", "" if paused else next(self.numbers))
+    @rule(name=jobs, paused=flags, old=seldom)
+    def pause(self, name: str, paused: bool, old: bool) -> None:
+        """Who resumes a job says what he planned its due by."""
+        seen = "" if paused else self.seen_of(name, old=old)
+        self.make("pause", name, "1" if paused else "", "" if paused else next(self.numbers), seen)
 
     @rule(name=jobs)
     def trigger(self, name: str) -> None:

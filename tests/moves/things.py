@@ -72,6 +72,8 @@ class Job:
     created: int
     tag: str
     step: int
+    stamp: str = ""
+    """When it was made, as the server says it."""
     revision: int = 0
     overlap: str = "skip"
     after: bool = False

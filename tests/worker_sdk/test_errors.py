@@ -24,6 +24,7 @@ from taglane.errors import (
     NotFound,
     NotReplayable,
     NotReplicated,
+    OperatorNeeded,
     Refused,
     RunFailed,
     RunNotFound,
@@ -56,6 +57,7 @@ EXAMPLES = [
     TenantExists("acme"),
     JobTooNew("acme", "report", "the field 'quota'"),
     Refused("fetch"),
+    OperatorNeeded("a scheduler", "acme"),
     ServerUnavailable("no server at h:1"),
     ServerFull(),
     NotReplicated(0, 1),
@@ -145,6 +147,7 @@ def test_each_carries_its_values() -> None:
         failed.traceback,
     )
     assert "run acme.1 failed: ValueError: no" == str(failed)
+    assert "run acme.1 was given up: no" == str(RunFailed("acme.1", "dead", "no"))
     assert "run acme.1 cancelled" == str(RunFailed("acme.1", "cancelled"))
     assert "run acme.1 is still queued after 2 s: see  taglane run show acme.1" == str(
         RunTimeout("acme.1", "queued", 2.0)

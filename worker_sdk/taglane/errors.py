@@ -19,6 +19,7 @@ TaglaneError
 │   ├── JobTooNew            a newer Taglane wrote the job
 │   └── NotReplayable        a run that goes on, or of which too little is kept
 ├── Refused                  the credential does not reach that far
+│   └── OperatorNeeded       it is a tenant's, and takes the operator's
 ├── ServerUnavailable        no answer, or no answer that we can use
 │   ├── ServerFull           maxmemory is reached: nothing was written
 │   ├── NotReplicated        written on the primary, and on too few replicas yet
@@ -186,12 +187,22 @@ class NotReplayable(Conflict):
 
 
 class Refused(TaglaneError):
-    """The credential does not reach that far."""
+    """The credential does not reach that far; *operator* says that it is the operator's which would."""
 
-    def __init__(self, what: str, why: str = "") -> None:
+    def __init__(self, what: str, why: str = "", *, operator: bool = False) -> None:
         self.what = what
         reason = f": {why}" if why else ""
-        super().__init__(f"the server refused {what}{reason}: is TAGLANE_URL this tenant's (taglane tenant create)?")
+        asked = "the operator's, with its password" if operator else "this tenant's (taglane tenant create)"
+        super().__init__(f"the server refused {what}{reason}: is TAGLANE_URL {asked}?")
+
+
+class OperatorNeeded(Refused):
+    """A tenant's credential, where it takes the operator's."""
+
+    def __init__(self, what: str, tenant: str) -> None:
+        self.what, self.tenant = what, tenant
+        told = f"{what} takes the operator's credential, and TAGLANE_URL holds that of tenant {tenant!r}"
+        TaglaneError.__init__(self, told)
 
 
 class ServerUnavailable(TaglaneError):
@@ -232,7 +243,8 @@ class RunFailed(TaglaneError):
 
     def __init__(self, run_id: str, state: str, error: Any = None, traceback: str | None = None) -> None:
         self.run_id, self.state, self.error, self.traceback = run_id, state, error, traceback
-        super().__init__(f"run {run_id} {state}{': ' + str(error) if error else ''}")
+        came = "was given up" if state == "dead" else state
+        super().__init__(f"run {run_id} {came}{': ' + str(error) if error else ''}")
 
 
 class RunTimeout(TaglaneError):

@@ -23,6 +23,7 @@ from taglane_scheduler.tenancy.users import Record, Users
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from contextlib import AbstractContextManager
 
     from taglane.store.server import Server
 
@@ -78,7 +79,7 @@ class Tenants:
             TenantExists: one is; its password stays what it was.
         """
         check_tenant(name)
-        with self._server.renamed(f"creating tenant {name}"):
+        with self._renamed(f"creating tenant {name}"):
             password, digest = _new_password()
             seconds, micros = self._redis.time()
             record = Record(created=seconds * 1000 + micros // 1000, password_hashes=(digest,))
@@ -90,6 +91,7 @@ class Tenants:
             except BaseException:
                 self._redis.hdel(keys.TENANTS, name)
                 raise
+            self._users.disconnect(name)  # of a server that was emptied: who is still logged in has an older password
             self._wake(name)
         return self._with_url(name, password)
 
@@ -111,7 +113,7 @@ class Tenants:
             pipeline.multi()
             pipeline.hset(keys.TENANTS, name, replace(old, password_hashes=(*kept, digest)).to_json())
 
-        with self._server.renamed(f"rotating the password of {name}"):
+        with self._renamed(f"rotating the password of {name}"):
             self._redis.transaction(write, keys.TENANTS)
             self._users.apply(name)
             if not keep_old:
@@ -120,7 +122,7 @@ class Tenants:
 
     def names(self) -> list[str]:
         """Return the names of all tenants, sorted."""
-        with self._server.renamed("the list of tenants"):
+        with self._renamed("the list of tenants"):
             return sorted(name.decode() for name in self._redis.hkeys(keys.TENANTS))
 
     def list(self) -> list[TenantInfo]:
@@ -133,7 +135,7 @@ class Tenants:
         Raises:
             TenantNotFound: there is none; names the one that was perhaps meant.
         """
-        with self._server.renamed(f"tenant {name}"):
+        with self._renamed(f"tenant {name}"):
             text = self._redis.hget(keys.TENANTS, name)
         if text is None:
             raise self._not_found(name)
@@ -160,7 +162,7 @@ class Tenants:
             TenantNotFound: there is none.
         """
         info = self.get(name)
-        with self._server.renamed(f"deleting tenant {name}"):
+        with self._renamed(f"deleting tenant {name}"):
             # First a record that opens to no password: a scheduler that applies the users now can't let it in again.
             shut = Record(created=info.created, password_hashes=())
             self._redis.hset(keys.TENANTS, name, shut.to_json())
@@ -177,18 +179,21 @@ class Tenants:
 
         For each (re)connect of a scheduler, and so for each failover. It interrupts no connection of a tenant.
         """
-        with self._server.renamed("applying the tenants' users"):
+        with self._renamed("applying the tenants' users"):
             return self._users.apply_all()
 
     def users_amiss(self) -> Sequence[str]:
         """Return the tenants whose user the server has not, or has otherwise than the record asks for."""
-        with self._server.renamed("comparing the tenants' users"):
+        with self._renamed("comparing the tenants' users"):
             return self._users.amiss()
 
     def apply_to_replicas(self) -> None:
         """Let each replica have the users that the record asks for, as far as it lacks them: for each sweep."""
-        with self._server.renamed("applying the tenants' users to the replicas"):
+        with self._renamed("applying the tenants' users to the replicas"):
             self._users.apply_to_replicas()
+
+    def _renamed(self, what: str) -> AbstractContextManager[None]:
+        return self._server.renamed(what, operator=True)
 
     def _unlink(self, prefix: str) -> int:
         count, cursor = 0, 0
@@ -200,7 +205,7 @@ class Tenants:
                 return count
 
     def _records(self) -> dict[str, Record]:
-        with self._server.renamed("the list of tenants"):
+        with self._renamed("the list of tenants"):
             fields = self._redis.hgetall(keys.TENANTS)
         return {name.decode(): Record.from_json(text) for name, text in fields.items()}
 

@@ -75,6 +75,20 @@ def test_creating_wakes_the_schedulers(tenants: Tenants, redis: Redis) -> None:
     assert (keys.wake("acme").encode(), b"0") == (message["channel"], message["data"])
 
 
+def test_creating_ends_the_connections_of_a_tenant_that_was_called_the_same(tenants: Tenants, redis: Redis) -> None:
+    """The server was emptied of tenants, not of connections: whoever has the old password is out, and finds out."""
+    old = tenants.create("acme")
+    with connect(old.url) as client:
+        assert client.ping()
+        redis.hdel(keys.TENANTS, "acme")
+
+        new = tenants.create("acme")
+
+        with pytest.raises(exceptions.AuthenticationError):
+            eventually(lambda: not client.ping())
+    assert (False, True) == (can_log_in(old.url), can_log_in(new.url))
+
+
 def test_a_name_is_taken_once(tenants: Tenants, url: str) -> None:
     """Of many who create the same tenant at once one does, and its password is the one that opens."""
     made = []

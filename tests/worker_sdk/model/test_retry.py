@@ -119,6 +119,7 @@ def test_all_fields() -> None:
             {"attempts": 5, "on": ["no name"]},
             "retry.on: 'no name' is not the name of an exception, like ConnectionError or shop.Busy",
         ),
+        ({"attempts": 5, "on": []}, "retry.on: it names no exception: leave it out, and it is any"),
         ({"attempts": 5, "on": ["A"] * 101}, "retry.on: 101 names are too many: it takes at most 100"),
     ],
 )

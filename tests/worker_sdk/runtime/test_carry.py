@@ -5,11 +5,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from billiard.einfo import ExceptionInfo
+from billiard.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded
 from celery.exceptions import Ignore, Reject, Retry
 from taglane.context import current_run, current_tenant
 from taglane.model.envelope import HEADER
 from taglane.runtime import current
-from taglane.runtime.carry import UNTOLD, Carry, Outcome, current_carry, error_json, execute, execute_if_ours
+from taglane.runtime.carry import (
+    UNTOLD,
+    Carry,
+    Outcome,
+    current_carry,
+    error_fields,
+    error_json,
+    execute,
+    execute_if_ours,
+    last_of,
+)
 from taglane.runtime.standing import Standing
 
 if TYPE_CHECKING:
@@ -159,6 +170,23 @@ def test_a_rejected_task_goes_back_or_fails() -> None:
     assert Outcome("requeue") == executed(error=Reject("later", requeue=True))
     rejected = executed(error=Reject("never"))
     assert ("failed", UNTOLD) == (rejected.kind, rejected.part)
+
+
+@pytest.mark.parametrize("kind", [TimeLimitExceeded, SoftTimeLimitExceeded])
+def test_a_time_limit_has_its_unit(kind: type) -> None:
+    """The same, whichever pool says it as a whole number or not; what an application says of one is its own."""
+    assert [["2s"], ["2s"], ["0.3s"]] == [error_fields(kind, [limit])["exc_message"] for limit in (2, 2.0, 0.3)]
+    assert [[], ["mine"]] == [error_fields(kind, said)["exc_message"] for said in ([], ["mine"])]
+    assert [2] == error_fields(ValueError, [2])["exc_message"]
+
+
+def test_a_traceback_is_the_tasks() -> None:
+    """Our own frames, between Celery's and the task's, are left out."""
+    ours = '  File "/x/taglane/runtime/guard.py", line 70, in guarded\n    return call(\n           ^^^^^\n'
+    before = 'Traceback (most recent call last):\n  File "/x/celery/app/trace.py", line 1, in trace\n    R = fun()\n'
+    after = '  File "/x/shop/runtime/tasks.py", line 2, in report\n    raise ValueError\nValueError'
+
+    assert before + after == last_of(before + ours + ours + after)
 
 
 def test_an_error_as_celerys_backends_store_it() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
+from billiard.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded
 from celery import Celery, Task
 from celery.app.trace import build_tracer
 from celery.exceptions import Ignore, Reject
@@ -57,7 +58,9 @@ def app(monkeypatch: pytest.MonkeyPatch) -> Celery:
     return install(Celery("guarded", set_as_current=False), URL)
 
 
-def trace(task: Any, *args: Any, policy: Retry | None = POLICY, attempt: int = 1, **header: Any) -> Outcome:
+def trace(
+    task: Any, *args: Any, policy: Retry | None = POLICY, attempt: int = 1, timelimit: Any = None, **header: Any
+) -> Outcome:
     """One try of a run of *task*."""
     guard(task)
     tracer = build_tracer(task.name, task, app=task.app)
@@ -67,6 +70,7 @@ def trace(task: Any, *args: Any, policy: Retry | None = POLICY, attempt: int = 1
     request = {
         "id": "acme.1",
         "retries": attempt - 1,
+        "timelimit": timelimit,
         "delivery_info": {"exchange": "", "routing_key": "acme", "priority": 0},
         HEADER: {**known, **header},
     }
@@ -103,6 +107,24 @@ def test_an_error_that_the_policy_covers(app: Celery, attempt: int, kind: str, w
     assert (kind, wait) == (outcome.kind, outcome.wait)
     assert "ValueError: ['no']" == error_of(outcome)
     assert "raise error()" in json.loads(outcome.result)["tb"]
+
+
+@pytest.mark.parametrize("ignore_result", [False, True])
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (SoftTimeLimitExceeded(), "SoftTimeLimitExceeded: ['0.5s']"),
+        (TimeLimitExceeded(), "TimeLimitExceeded: ['2s']"),
+        (TimeLimitExceeded("mine"), "TimeLimitExceeded: ['mine']"),
+    ],
+)
+def test_a_time_limit_says_how_long_it_is(app: Celery, error: Exception, said: str, ignore_result: bool) -> None:
+    """The run's own or else the task's, whoever raised it in the task; the task's own words stay."""
+    task = raising(app, lambda: error, ignore_result=ignore_result, time_limit=2, soft_time_limit=1)
+
+    outcome = trace(task, timelimit=[None, 0.5])
+
+    assert said == error_of(outcome)
 
 
 @pytest.mark.parametrize("policy", [None, POLICY])

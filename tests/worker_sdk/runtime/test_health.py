@@ -197,7 +197,7 @@ def test_a_taken_port_is_a_bad_setting() -> None:
     """The error says which."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(BadSetting, match=f"{address}.*can't listen there: .*in use"):
+        with pytest.raises(BadSetting, match=f"{address}.*can't listen there: .*in use.*another port.*--health"):
             listen(address, [Pulse()])
 
 

@@ -73,6 +73,25 @@ def test_one_line_when_it_goes_and_one_when_it_is_back(clock: Clock, caplog: pyt
     assert 1_001.0 == pytest.approx(clock.now)
 
 
+def test_the_answer_to_one_thread_is_none_to_another(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    """Its old connection may go on where a new one is refused: the time of that one counts on."""
+    given_up: list[str] = []
+    patience = Patience(60.0, given_up.append)
+    refused = Refused("the login")
+
+    with ThreadPoolExecutor(1) as other:
+        while clock.now < 1_060.0:
+            other.submit(patience.bear, refused).result(5)
+            assert [] == given_up
+            assert not patience.restore()
+        for _ in range(2):
+            other.submit(patience.bear, refused).result(5)
+        assert [str(refused)] == given_up
+        assert other.submit(patience.restore).result(5)
+
+    assert [f"server_gone error={refused}", "server_back after=62.0"] == caplog.messages
+
+
 @pytest.mark.parametrize(("error", "pause"), [(GONE, 0.2), (Refused("fetch"), 1.0), (LibraryMissing(), 1.0)])
 def test_it_pauses(clock: Clock, error: TaglaneError, pause: float) -> None:
     """Shortly for a server that may be back at once; longer for what an operator has to mend."""

@@ -11,8 +11,10 @@ import pytest
 from eventually import eventually
 from factories import HandWorker, enqueue, make_server, run_field
 from proxy import Proxy
+from taglane.errors import Refused
 from taglane.runtime import sender as module
 from taglane.runtime.carry import Outcome
+from taglane.runtime.health import Pulse, State
 from taglane.runtime.holdings import Holdings
 from taglane.runtime.pace import FRESH
 from taglane.runtime.patience import Patience
@@ -96,6 +98,20 @@ def test_it_begins_with_a_heartbeat_and_goes_on(worker: Worker, redis: Redis) ->
     eventually(lambda: beat_of(redis) == 1, LEASE / 2)
     eventually(lambda: beat_of(redis) == 5)
     assert 0.7 * LEASE < time.monotonic() - start
+
+
+def test_a_worker_that_can_say_and_not_fetch_takes_no_work(store: Server) -> None:
+    """Its heartbeat may use a connection from before its password was changed: it is not ready for all that."""
+    worker, pulse, patience = Worker(store.url), Pulse(), Patience(60.0, lambda _: None)
+    worker.sender = Sender(worker.held, worker.leases, patience, pulse)
+    patience.bear(Refused("the login"))  # as the thread that fetches does: here it is this one
+    worker.sender.start()
+    try:
+        eventually(lambda: pulse.state is State.TAKES_NO_WORK)
+        assert patience.restore()
+        eventually(lambda: pulse.state is State.SERVING)
+    finally:
+        worker.sender.stop(5)
 
 
 def test_an_end_is_said_at_once(worker: Worker, store: Server, redis: Redis) -> None:
@@ -190,8 +206,8 @@ def test_a_renewal_counts_from_when_it_was_asked_for(binary: ServerBinary) -> No
         worker = Worker(store.url)
         noting = Noting()
         worker.sender = Sender(worker.held, worker.leases, Patience(60.0, worker.given_up.append), standing=noting)
-        worker.sender.start()
         embedded.freeze()
+        worker.sender.start()  # with a heartbeat, which is answered when the server goes on
         Event().wait(LEASE)
         embedded.thaw()
         eventually(lambda: max(noting.ages) > LEASE / 2)

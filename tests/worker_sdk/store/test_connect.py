@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from taglane.errors import BadSetting, ServerUnavailable
-from taglane.store.connect import address_of, connect, connect_node, tenant_of_url
+from taglane.store.connect import _OPTIONS, _TLS_OPTIONS, address_of, connect, connect_node, tenant_of_url
 from taglane.store.server import Server
 from taglane_scheduler.embedded import EmbeddedServer, free_port
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SECRET = "s3cret"
 URL = f"redis://taglane-acme:{SECRET}@h.example:7000/0"
@@ -43,6 +46,7 @@ def test_the_tenant_of_a_url(url: str, tenant: str | None) -> None:
         ("redis://h", "h:6379"),
         ("redis:///0", "localhost:6379"),
         (SENTINELS, "h1:7001,h2:26379,::1:7003"),
+        (f"unix://:{SECRET}@/run/valkey.sock?db=1", "/run/valkey.sock"),
     ],
 )
 def test_the_address_of_a_url(url: str, address: str) -> None:
@@ -59,6 +63,18 @@ BAD = [
     "sentinel://h1:port/0?master=main",
     "sentinel:///0?master=main",
     "sentinel://h1,,h2/0?master=main",
+    "REDIS://h/0",
+    "redis://h/abc",
+    "redis://h/0/1",
+    "redis://h/²",
+    "sentinel://h/abc?master=main",
+    "sentinel://h/0?master=main&master=other",
+    "redis://h/0?db=1&db=2",
+    "redis://h/0?foo=1",
+    "unix:///run/s?socket_keepalive=1",
+    "redis://h/0?decode_responses=1",
+    "redis://h/0?ssl_cert_reqs=none",
+    "redis://h/0?master=main",
 ]
 
 
@@ -70,9 +86,55 @@ def test_a_url_that_is_none(url: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        (
+            "127.0.0.1:x/0",
+            "TAGLANE_URL='127.0.0.1:x/0': its scheme is none of redis, rediss, unix, sentinel, sentinels",
+        ),
+        ("http://h/0", "TAGLANE_URL='http://h/0': its scheme is none of redis, rediss, unix, sentinel, sentinels"),
+        ("redis://u:p@h:x/0", "TAGLANE_URL='redis://...@h:x/0': Port could not be cast to integer value as 'x'"),
+        ("redis://h/abc", "TAGLANE_URL='redis://h/abc': 'abc' is not the number of a database"),
+        ("redis://h/0?user=x", "TAGLANE_URL='redis://h/0': it has no option 'user': did you mean 'username'?"),
+        ("redis://h/0?foo=1", "it has no option 'foo': there are username, password, db, client_name"),
+        ("sentinel://h/0?master=m&foo=1", "it has no option 'foo': there are username"),
+        ("sentinel://h/0?master=m&master=n", "the option 'master' is there twice"),
+        ("redis://h/0?db=x", "Invalid value for 'db' in connection URL."),
+    ],
+)
+def test_what_is_wrong_with_a_url(url: str, text: str) -> None:
+    """Is said with the url's scheme and host, with what is wrong in it, and with what would be right."""
+    with pytest.raises(BadSetting) as caught:
+        connect(url)
+
+    assert text in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["redis", "rediss", "unix", "sentinel", "sentinels"])
+def test_every_option_that_a_url_takes_is_known_to_the_connection(scheme: str) -> None:
+    """None is passed over, or stumbled on when it connects."""
+    options = [*_OPTIONS, *(_TLS_OPTIONS if scheme in ("rediss", "sentinels") else ())]
+    if scheme == "unix":
+        options.remove("socket_keepalive")
+    spelled = "&".join(f"{name}={_VALUES.get(name, '1')}" for name in options)
+    master = "master=main&" if scheme.startswith("sentinel") else ""
+
+    client = connect(f"{scheme}://{'/run/s' if scheme == 'unix' else 'h/3'}?{master}{spelled}")
+    made: Any = client.connection_pool.make_connection()
+
+    assert (1, "1") == (made.db, made.username)
+
+
+_VALUES = {"ssl_cert_reqs": "none", "ssl_check_hostname": "false", "ssl_min_version": "771"}
+
+
+@pytest.mark.parametrize(
     "url",
     [
         f"http://user:{SECRET}@h/0",
+        f"redis://user:{SECRET}@h/0?foo={SECRET}",
+        f"redis://user:{SECRET}@h/abc",
+        f"user:{SECRET}@h/0",
         f"http://h/0?password={SECRET}",
         f"sentinel://user:{SECRET}@h/0",
         f"sentinel://h:port/0?master=main&sentinel_password={SECRET}",
@@ -121,6 +183,8 @@ def test_sentinels_that_are_gone() -> None:
         server.call("beat", "acme", "w")
 
     assert SECRET not in str(caught.value)
+    assert "No master found for 'main': " in str(caught.value)
+    assert "redis.client" not in str(caught.value)
     server.close()
 
 
@@ -130,3 +194,15 @@ def test_one_node_is_spoken_to_under_the_same_credential(server: EmbeddedServer)
 
     with connect_node(url, "127.0.0.1", server.port, timeout=1.0) as client:
         assert client.ping()
+
+
+def test_a_unix_socket(tmp_path: Path) -> None:
+    """A url may name one, with the credential that the server asks for."""
+    socket = tmp_path / "s"
+    with EmbeddedServer(options={"unixsocket": str(socket)}) as server:
+        url = f"unix://:{server.password}@{socket}?db=1"
+        client = connect(url)
+
+        assert client.ping()
+        assert 1 == client.client_info()["db"]
+        client.close()

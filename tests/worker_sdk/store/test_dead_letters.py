@@ -256,6 +256,33 @@ def test_a_replayed_letter_can_not_be_dropped(letters: DeadLetters, acme: Server
     assert "dead" == Runs(acme).get(run_id).state
 
 
+@pytest.mark.parametrize("all_of_them", [False, True])
+@pytest.mark.parametrize("way", ["gone", "something else", "spoiled"])
+def test_a_letter_that_can_not_be_read_is_dropped(
+    letters: DeadLetters, acme: Server, redis: Redis, way: str, *, all_of_them: bool
+) -> None:
+    """By its id, or with all of its tenant: no list shows it, and it must not stand there for thirty days."""
+    run_id, other = make_dead(acme), enqueue(acme)
+    key = keys.run("acme", run_id)
+    if way == "spoiled":
+        redis.hset(key, "attempts", "many")
+    else:
+        redis.delete(key)
+    if way == "something else":
+        redis.set(key, "spoiled")
+    assert [] == letters.list()
+
+    if all_of_them:
+        assert 1 == letters.drop_all("acme")
+    else:
+        letters.drop(run_id)
+
+    assert 0 == redis.exists(key, keys.dead("acme"))
+    assert [other] == run_ids(redis)
+    with pytest.raises(DeadLetterNotFound):
+        letters.drop(run_id)
+
+
 def test_drop_takes_dead_letters_alone(acme: Server) -> None:
     """Whatever else it is asked for stays."""
     waiting = enqueue(acme)
@@ -376,7 +403,6 @@ def test_an_attempt_that_perhaps_began_is_on_record(acme: Server) -> None:
 
     assert ("w1", "died", None) == (attempt.worker, attempt.how, attempt.started_at)
     assert "perhaps not started" in (attempt.error or "")
-
 
 
 def test_a_dead_letter_has_all_its_deaths(letters: DeadLetters, acme: Server) -> None:

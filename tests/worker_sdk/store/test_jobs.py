@@ -1,22 +1,23 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from factories import HandWorker, make_job, make_server, run_field, run_ids, server_time, set_due
 from snapshot import snapshot
-from taglane.errors import BadParams, BadSchedule, JobNotFound, JobTooNew, ServerUnavailable
+from taglane.errors import BadParams, BadSchedule, Conflict, JobNotFound, JobTooNew, ServerUnavailable
+from taglane.model.job import Job
 from taglane.model.schedule import Every
 from taglane.store import keys
 from taglane.store.jobs import Jobs, Put, UnreadJob
+from taglane.store.server import Server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from redis import Redis
-    from taglane.model.job import Job
-    from taglane.store.server import Server
 
 LIMIT = 1_024
 
@@ -319,6 +320,97 @@ def test_recreated_job_starts_over(jobs: Jobs) -> None:
 
     stored = jobs.get("acme", "report")
     assert (1, False, None) == (stored.revision, stored.paused, stored.last_run)
+
+
+# -- many callers at once ----------------------------------------------------------------------------------------------
+
+WEEK = 604_800
+
+
+def is_due_as_it_says(redis: Redis) -> bool:
+    """Whether the job is due at an instant of the schedule that it has: never, when it is paused or not there."""
+    with redis.pipeline(transaction=True) as pipeline:
+        pipeline.hmget(keys.job("acme", "report"), "definition", "paused")
+        pipeline.zscore(keys.due("acme"), "report")
+        (definition, paused), due = pipeline.execute()
+    if definition is None or paused:
+        return due is None
+    schedule = Job.from_definition("acme", "report", definition).schedule
+    assert isinstance(schedule, Every)
+    return due is not None and 0 == int(due) % schedule.interval
+
+
+@pytest.mark.parametrize("others", [("delete",), ("other schedule",), ("pause", "resume", "other schedule", "delete")])
+def test_callers_at_once_never_part_a_job_from_its_due(jobs: Jobs, redis: Redis, others: tuple[str, ...]) -> None:
+    """Who changes the params leaves the due of the schedule that he saw alone: if it is another by then, or the job is
+    gone, he looks again."""
+
+    def change(what: str) -> list[bool]:
+        agreed = []
+        for number in range(150):
+            try:
+                match what:
+                    case "delete":
+                        jobs.delete("acme", "report")
+                    case "pause":
+                        jobs.pause("acme", "report")
+                    case "resume":
+                        jobs.resume("acme", "report")
+                    case "other schedule":
+                        every = f"{WEEK + number}s"  # so far away that none is due here, and no two share an instant
+                        jobs.put(make_job(every=every, start=0))
+                    case _:
+                        jobs.put(make_job(every=f"{WEEK}s", start=0, params={what: number}))
+            except JobNotFound:
+                assert what in {"delete", "pause", "resume"}
+            except Conflict:
+                pass  # the others were always faster
+            agreed.append(is_due_as_it_says(redis))
+        return agreed
+
+    with ThreadPoolExecutor(5) as pool:
+        agreed = list(pool.map(change, ["params", "too", *others]))
+
+    assert {True} == {each for found in agreed for each in found}
+
+
+def test_a_job_that_is_named_twice_is_put_twice(jobs: Jobs) -> None:
+    """The second of them follows the first."""
+    puts = jobs.put_many([make_job(every="1h"), make_job(every="1h", params={"a": 1})])
+
+    assert [("created", 1), ("updated", 2)] == [(put.change, put.revision) for put in puts]
+    assert puts[0].next_due == puts[1].next_due == jobs.get("acme", "report").next_due
+
+
+class Late(Server):
+    """Before whatever this one asks, somebody else has changed the job."""
+
+    def call(self, move: str, tenant: str, *args: str | bytes | float) -> Any:
+        super().call("pause", tenant, "report", "1", "")
+        return super().call(move, tenant, *args)
+
+    def calls(self, moves: Iterable[tuple[str, str, Sequence[Any]]]) -> list[Any]:
+        super().call("pause", "acme", "report", "1", "")
+        return super().calls(moves)
+
+
+def test_a_job_that_others_change_all_the_time(jobs: Jobs, redis: Redis, url: str) -> None:
+    """It stays as they have it, and the error names it."""
+    jobs.put(make_job(every="1h"))
+    jobs.pause("acme", "report")
+    late = Late(url)
+    definition = redis.hget(keys.job("acme", "report"), "definition")
+
+    for ask in (
+        lambda: Jobs(late, LIMIT).put(make_job(every="2h")),
+        lambda: Jobs(late, LIMIT).resume("acme", "report"),
+    ):
+        with pytest.raises(Conflict, match="'report' of tenant 'acme' is changed by others all the time"):
+            ask()
+    late.close()
+
+    assert jobs.get("acme", "report").paused
+    assert definition == redis.hget(keys.job("acme", "report"), "definition")
 
 
 def test_unknown_jobs(jobs: Jobs) -> None:

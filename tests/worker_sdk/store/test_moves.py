@@ -545,25 +545,50 @@ def test_a_cancel_outlives_the_lease(acme: Acme, back: str) -> None:
     assert 0 == acme.redis.exists(keys.cancels(TENANT, WORKER))
 
 
-@pytest.mark.parametrize("back", ["hand_back", "leave", "retry", "rescue"])
-def test_what_goes_back_can_still_expire(acme: Acme, back: str) -> None:
-    """An expiry that passed while a worker held the run ends it when no worker takes it again."""
-    token = acme.take("acme.1", expires=HOUR)
-    acme.let_expire("acme.1")
-    assert 0 == acme.call("expire")
-
+def give_back(acme: Acme, back: str, token: int) -> None:
+    """Let a worker's hold on a run end so that it waits again."""
     match back:
         case "hand_back":
             acme.call("hand_back", "", "acme.1", token)
         case "leave":
             acme.call("leave", WORKER)
         case "retry":
-            acme.retry("acme.1", token)
+            acme.retry("acme.1", token, at="")
+        case "died":
+            acme.call("died", "acme.1", token)
         case _:
             acme.rescue()
 
+
+@pytest.mark.parametrize("back", ["hand_back", "leave", "rescue"])
+def test_what_goes_back_unstarted_can_still_expire(acme: Acme, back: str) -> None:
+    """An expiry that passed while a worker held the run ends it when no worker takes it again."""
+    token = acme.take("acme.1", expires=HOUR)
+    acme.let_expire("acme.1")
+    assert 0 == acme.call("expire")
+
+    give_back(acme, back, token)
+
     assert 1 == acme.call("expire")
     assert "expired" == acme.state("acme.1")
+
+
+@pytest.mark.parametrize("back", ["hand_back", "leave", "rescue", "retry", "died"])
+def test_what_has_begun_does_not_expire(acme: Acme, back: str) -> None:
+    """It was in time: neither the clock nor a late fetch ends it between its attempts, or the ones after."""
+    token = acme.take("acme.1", expires=HOUR)
+    if back not in {"retry", "died"}:  # these tell it themselves
+        acme.start("acme.1", token)
+    acme.let_expire("acme.1")
+
+    give_back(acme, back, token)
+
+    assert 0 == acme.call("expire")
+    assert ({}, None) == (acme.scores(keys.expiring(TENANT)), acme.field("acme.1", "expires"))
+    ((_, token),) = acme.fetch("w2")
+    acme.call("hand_back", "", "acme.1", token)
+    assert 0 == acme.call("expire")
+    assert "queued" == acme.state("acme.1")
 
 
 # -- finish ----------------------------------------------------------------------------------------------------------
@@ -658,9 +683,46 @@ def test_three_deaths_make_a_dead_letter(acme: Acme) -> None:
         acme.start(run, token, worker=f"w{number}")
         acme.rescue(f"w{number}")
 
-    assert ("dead", "worker w2 died in it; deaths: 3") == (acme.state("acme.1"), acme.field("acme.1", "error"))
+    assert ("dead", "its worker w2 died; deaths: 3") == (acme.state("acme.1"), acme.field("acme.1", "error"))
     assert (["acme.1"], {}) == (list(acme.scores(keys.dead(TENANT))), acme.scores(keys.ended(TENANT)))
     assert ["acme.1~end"] == acme.waiting()
+
+
+def test_a_dead_letter_says_that_a_child_process_died(acme: Acme) -> None:
+    """The worker lives: nobody need look for it."""
+    token = acme.take("acme.1")
+
+    assert [0, 1] == acme.call("died", "acme.1", token, "1")
+
+    assert "its child process died; deaths: 1" == acme.field("acme.1", "error")
+
+
+def test_what_a_worker_is_said_to_hold_is_read_in_parts(acme: Acme) -> None:
+    """A tenant that fills its worker's books gets a bounded number a call: of runs, and of what is to be stopped."""
+    acme.take("acme.1")
+    acme.redis.sadd(keys.held(TENANT, WORKER), *(f"acme.x{number}" for number in range(2_500)))
+    acme.redis.sadd(keys.cancels(TENANT, WORKER), *(f"acme.x{number}" for number in range(2_500)))
+
+    assert 1_000 == len(acme.call("renew", WORKER, 0, 0)[1])
+    left: list[int] = []
+    queued = 0
+    while acme.redis.exists(keys.worker(TENANT, WORKER)) and len(left) < 9:
+        queued += acme.rescue()[0]
+        left.append(acme.redis.scard(keys.held(TENANT, WORKER)))
+
+    assert ([1_501, 501, 0], 1) == (left, queued)
+    assert 0 == acme.redis.exists(keys.held(TENANT, WORKER), keys.cancels(TENANT, WORKER))
+
+
+def test_a_leave_gives_back_a_bounded_number(acme: Acme) -> None:
+    """The rest goes back when the worker is found dead."""
+    acme.take("acme.1")
+    acme.redis.sadd(keys.held(TENANT, WORKER), *(f"acme.x{number}" for number in range(2_500)))
+
+    acme.call("leave", WORKER)
+
+    assert 1_501 == acme.redis.scard(keys.held(TENANT, WORKER))
+    assert 1 == acme.redis.exists(keys.worker(TENANT, WORKER))
 
 
 def test_an_unstarted_run_counts_no_death_until_it_is_served_alone(acme: Acme) -> None:
@@ -973,6 +1035,138 @@ def test_pause_and_remove_take_the_due_away(acme: Acme) -> None:
 
     assert [1, 0] == [acme.call("remove", "report") for _ in range(2)]
     assert 0 == acme.redis.exists(keys.due(TENANT), keys.jobs(TENANT), keys.job(TENANT, "report"))
+
+
+def put_as_seen(acme: Acme, seen: str, due: int | str) -> int:
+    answer: int = acme.call("put", "report", "{}", TASK, TENANT, 0, ENVELOPE, "", "skip", "", due, "{}", "", seen)
+    return answer
+
+
+def test_a_put_or_a_resume_by_an_old_view_changes_nothing(acme: Acme) -> None:
+    """Whoever planned by what is not there any more is told; a job that was made anew is another one."""
+    assert 1 == put_as_seen(acme, "0", 1_000)
+    stamp = acme.redis.hget(keys.job(TENANT, "report"), "created").decode()
+    assert 2 == put_as_seen(acme, f"1-{stamp}", "keep")
+    before = acme.snapshot()
+
+    assert [-1, -1, -1] == [put_as_seen(acme, seen, "keep") for seen in ("0", f"1-{stamp}", "2-1")]
+    assert [-1, -1] == [acme.call("pause", "report", "", 2_000, seen) for seen in (f"1-{stamp}", "2-1")]
+    assert before == acme.snapshot()
+
+    acme.call("remove", "report")
+    assert -1 == put_as_seen(acme, f"2-{stamp}", "keep")
+    assert 0 == acme.redis.exists(keys.job(TENANT, "report"), keys.jobs(TENANT))
+
+
+def test_a_resumed_fixed_delay_waits_for_the_run_that_goes(acme: Acme) -> None:
+    """It begins with the end of that, as if there had been no pause: a due before it would only be skipped."""
+    acme.put(after=60_000)
+    acme.call("trigger", "report", "acme.1", "")
+    acme.call("pause", "report", "1", "")
+
+    acme.call("pause", "report", "", 5_000)
+    assert {} == acme.scores(keys.due(TENANT))
+
+    acme.finish(*acme.fetch()[0])
+    assert 60_000 - 2_000 < acme.scores(keys.due(TENANT))["report"] - server_time(acme.redis) <= 60_000
+
+
+def test_a_job_that_is_made_anew_waits_for_the_run_of_the_old_one(acme: Acme) -> None:
+    """A deletion ends no run that goes: what comes after it under the same name does not go beside that."""
+    acme.put()
+    acme.call("trigger", "report", "acme.1", "")
+    ((_, token),) = acme.fetch()
+    acme.call("remove", "report")
+    acme.put(due=1_000)
+
+    assert [2] == acme.call("fire", "report", 1_000, "1", 2_000, "acme.2")
+    acme.finish("acme.1", token)
+    assert [1] == acme.call("fire", "report", 2_000, "1", 3_000, "acme.3")
+
+    acme.call("remove", "report")
+    assert acme.redis.pttl(keys.removed(TENANT, "report")) > 0
+    acme.finish(*acme.fetch()[0])
+    acme.put(due=1_000)
+    assert 0 == acme.redis.exists(keys.removed(TENANT, "report"))
+    assert None is acme.redis.hget(keys.job(TENANT, "report"), "last")
+
+
+# -- many that are parked ----------------------------------------------------------------------------------------------
+
+
+def park(acme: Acme, count: int, job: str = "report", start: int = 0) -> list[str]:
+    """Let that many runs wait behind the last one of a job, more than ever do by themselves."""
+    runs = [f"acme.{job}{number}" for number in range(start, start + count)]
+    acme.enqueue(*runs, step=9)
+    pipeline = acme.redis.pipeline()
+    for run in runs:
+        pipeline.hset(keys.run(TENANT, run), mapping={"state": "scheduled", "parked": "1", "job": job})
+    pipeline.delete(keys.queue(TENANT, TENANT, 9))
+    pipeline.rpush(keys.parked(TENANT, job), *runs)
+    pipeline.sadd(keys.waiting(TENANT), job)
+    pipeline.execute()
+    return runs
+
+
+def test_a_removed_jobs_parked_runs_end_a_bounded_number_at_a_time(acme: Acme) -> None:
+    """The rest when a scheduler comes by, soon and again, of all jobs together no more; and all are counted."""
+    for name in ("report", "other"):
+        acme.put(name)
+        park(acme, 1_600, name)
+    for name in ("report", "other"):
+        acme.call("remove", name)
+
+    def left() -> int:
+        return sum(acme.redis.llen(keys.parked(TENANT, name)) for name in ("report", "other"))
+
+    looks = [left()]
+    while looks[-1] and len(looks) < 9:
+        now, earliest, *_ = acme.call("look", 16)
+        assert not left() or earliest - now <= 1_000
+        looks.append(left())
+
+    assert [1_200, 200, 0] == looks
+    acme.call("look", 16)
+    assert 0 == acme.redis.exists(keys.waiting(TENANT))
+    (ledger,) = acme.redis.keys(keys.ledger(TENANT, "*"))
+    assert {b"report|cancelled": b"1600", b"other|cancelled": b"1600"} == acme.redis.hgetall(ledger)
+    assert "cancelled before start: its job is gone" in {
+        acme.field(f"acme.report{number}", "error") for number in (1_000, 1_599)
+    }
+
+
+def test_a_fire_that_cancels_the_running_one_ends_a_bounded_number(acme: Acme) -> None:
+    """Of all its jobs together: what it leaves still waits, and the next fire goes on."""
+    for name in ("a", "b"):
+        acme.put(name, due=1_000, overlap="cancel_running")
+        acme.call("trigger", name, f"acme.{name}", "")
+        park(acme, 700, name, start=1)
+
+    assert [1, 1] == acme.call("fire", "a", 1_000, 1, 2_000, "acme.next-a", "b", 1_000, 1, 2_000, "acme.next-b")
+
+    assert [0, 400] == [acme.redis.llen(keys.parked(TENANT, name)) for name in ("a", "b")]
+    assert ["queued", "scheduled"] == [acme.state(run) for run in ("acme.next-a", "acme.next-b")]
+    assert "queued" == acme.state("acme.b301")
+
+
+def test_entries_that_are_no_runs_are_dropped_a_few_at_a_time(acme: Acme) -> None:
+    """Where a run ends some are; the sweep goes on behind them, until the run that waits is found."""
+    acme.put(overlap="queue")
+    acme.call("trigger", "report", "acme.1", "")
+    acme.redis.rpush(keys.parked(TENANT, "report"), *(f"acme.gone{number}" for number in range(2_500)))
+    acme.redis.delete(keys.waiting(TENANT))
+    (last,) = park(acme, 1)
+    acme.redis.delete(keys.waiting(TENANT))
+
+    acme.finish(*acme.fetch()[0])
+    assert 2_501 - 16 == acme.redis.llen(keys.parked(TENANT, "report"))
+    sizes: list[int] = []
+    while acme.state(last) == "scheduled" and len(sizes) < 9:
+        acme.call("look", 16)
+        sizes.append(acme.redis.llen(keys.parked(TENANT, "report")))
+
+    assert [1_485, 485, 0] == sizes
+    assert "queued" == acme.state(last)
 
 
 # -- look ------------------------------------------------------------------------------------------------------------

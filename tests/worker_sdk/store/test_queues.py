@@ -76,8 +76,27 @@ def test_list_counts_what_waits(queues: Queues, acme: Server, redis: Redis) -> N
 
     own, gpu = queues.list("acme")
 
-    assert QueueInfo("acme", "acme.gpu", queued=0, delayed=1, since=None, workers=0) == gpu
-    assert QueueInfo("acme", "acme", queued=5, delayed=4, since=5_000, workers=1) == own
+    assert QueueInfo("acme", "acme.gpu", queued=0, delayed=1, parked=0, since=None, workers=0) == gpu
+    assert QueueInfo("acme", "acme", queued=5, delayed=4, parked=0, since=5_000, workers=1) == own
+
+
+def test_list_counts_what_is_parked(queues: Queues, acme: Server, redis: Redis) -> None:
+    """Of all jobs of the tag, also while nothing else of it waits; a spoiled list counts nothing."""
+    for job, parked in (("report", 2), ("sync", 1)):
+        for run in make(acme, parked, tag="acme.gpu", at="+60000"):
+            redis.rpush(keys.parked("acme", job), run)
+        redis.sadd(keys.waiting("acme"), job, "delayed")
+    redis.delete(keys.delayed("acme", "acme.gpu"))
+
+    (gpu,) = queues.list("acme")
+    assert ("acme.gpu", 0, 0, 3) == (gpu.tag, gpu.queued, gpu.delayed, gpu.parked)
+
+    redis.delete(keys.parked("acme", "sync"))
+    redis.set(keys.parked("acme", "sync"), "spoiled")
+    assert [2] == [each.parked for each in queues.list("acme")]
+    redis.delete(keys.waiting("acme"))
+    redis.set(keys.waiting("acme"), "spoiled")
+    assert [] == queues.list("acme")
 
 
 def test_list_names_a_tag_with_a_worker_and_nothing_to_do(queues: Queues, acme: Server, redis: Redis) -> None:
@@ -90,7 +109,9 @@ def test_list_names_a_tag_with_a_worker_and_nothing_to_do(queues: Queues, acme: 
     assert [] == queues.list()
 
 
-def test_list_is_of_those_in_reach(queues: Queues, acme: Server, store: Server) -> None:
+def test_list_is_of_those_in_reach(
+    queues: Queues, acme: Server, store: Server, caplog: pytest.LogCaptureFixture
+) -> None:
     """A tenant's own, or for the operator all; what one has spoiled hides nothing of another."""
     make(acme)
     make(store, tenant="globex")
@@ -105,6 +126,8 @@ def test_list_is_of_those_in_reach(queues: Queues, acme: Server, store: Server) 
     store.redis.set(keys.tags("acme"), "spoiled")
 
     assert [("globex", 1, 0)] == [(each.tag, each.queued, each.delayed) for each in Queues(store, LEASE).list()]
+    spoiled = [keys.tags("acme"), keys.delayed("globex", "globex"), keys.queue("globex", "globex", 3)]
+    assert {f"key_unreadable key={key}" for key in spoiled} == set(caplog.messages)
 
 
 # -- purging -----------------------------------------------------------------------------------------------------------
@@ -192,6 +215,55 @@ def test_purge_ends_what_was_parked_behind(queues: Queues, acme: Server, redis: 
 
     assert PURGED == states(acme, made)
     assert 0 == redis.exists(keys.parked("acme", "report"), keys.queue("acme", "acme", 0))
+
+
+def fire_thrice(store: Server, redis: Redis, *, priorities: tuple[int, int, int] = (0, 0, 0)) -> list[str]:
+    """Let a job whose runs queue up make three, each by a definition with another priority."""
+    runs = [f"acme.{number}" for number in range(3)]
+    for number, (run, priority) in enumerate(zip(runs, priorities, strict=True)):
+        put = Jobs(store, 10_000).put(make_job("report", every="1h", overlap="queue", priority=priority))
+        redis.zadd(keys.due("acme"), {"report": 1_000 + number})
+        assert [1] == store.call("fire", "acme", "report", 1_000 + number, put.revision, 2_000, run)
+    return runs
+
+
+@pytest.mark.parametrize("priorities", [(0, 0, 0), (9, 3, 0), (0, 3, 9)])
+def test_purge_ends_what_is_parked_behind_it_whatever_its_priority(
+    queues: Queues, store: Server, acme: Server, redis: Redis, priorities: tuple[int, int, int]
+) -> None:
+    """In one call: no worker gets one of them in between."""
+    runs = fire_thrice(store, redis, priorities=priorities)
+
+    assert [3, 0] == acme.call("purge", "acme", "acme", "")
+
+    assert PURGED == states(acme, runs)
+    assert 0 == queues.purge("acme", "acme")
+
+
+def test_purge_of_what_is_delayed_ends_what_is_parked_behind_it(acme: Server, store: Server, redis: Redis) -> None:
+    """A run that waits for its next attempt holds up those of its job: while that stays, they stay."""
+    runs = fire_thrice(store, redis)
+    ((first, token),) = HandWorker(acme).hello().fetch()
+    acme.call("retry", "acme", first, token, "+60000", of_call({}), "", "a.b", "acme", 0)
+    assert [0, 0] == acme.call("purge", "acme", "acme", "")
+    assert {("retrying", None), ("scheduled", None)} == states(acme, runs)
+
+    assert [3, 0] == acme.call("purge", "acme", "acme", "1")
+
+    assert PURGED == states(acme, runs)
+
+
+def test_purge_leaves_what_is_parked_behind_a_run_that_goes_on(acme: Server, store: Server, redis: Redis) -> None:
+    """They wait for that run, not for the tag; its end lets them go."""
+    runs = fire_thrice(store, redis)
+    worker = HandWorker(acme).hello()
+    held = worker.fetch()
+
+    assert [0, 0] == acme.call("purge", "acme", "acme", "1")
+
+    assert {("scheduled", None)} == states(acme, runs[1:])
+    worker.finish(held)
+    assert [runs[1]] == [run for run, _ in worker.fetch()]
 
 
 def test_purge_passes_over_what_is_no_run(queues: Queues, acme: Server, redis: Redis) -> None:

@@ -139,6 +139,19 @@ def test_a_wrong_password_is_refused(server: EmbeddedServer, store: Server, cred
     stranger.close()
 
 
+@pytest.mark.parametrize("error", [exceptions.AuthenticationError("no"), exceptions.NoPermissionError("no")])
+def test_a_refusal_asks_for_the_right_credential(error: exceptions.RedisError) -> None:
+    """The tenant's own where the url is a tenant's, unless it was the operator's that was needed."""
+    operators = "is TAGLANE_URL the operator's, with its password?"
+    tenants = "is TAGLANE_URL this tenant's (taglane tenant create)?"
+
+    assert str(rename(error, "x", URL)).endswith(tenants)
+    assert str(rename(error, "x", f"redis://:{SECRET}@h/0")).endswith(operators)
+    assert "x takes the operator's credential, and TAGLANE_URL holds that of tenant 'acme'" == str(
+        rename(exceptions.NoPermissionError("no"), "x", URL, operator=True)
+    )
+
+
 def test_what_a_credential_does_not_reach_is_refused(store: Server) -> None:
     """By call, in a pipeline, where the others go through, and in reading; the error names what was asked."""
     acme = Server(Tenants(store).create("acme").url)

@@ -139,6 +139,8 @@ def _check_jitter(place: str, value: Any) -> bool:
 def _check_errors(place: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, (list, tuple)):
         raise BadSchedule(f"{place}: {value!r} is not a list of names of exceptions, like [ConnectionError]")
+    if not value:
+        raise BadSchedule(f"{place}: it names no exception: leave it out, and it is any")
     if len(value) > MOST_ERRORS:
         raise BadSchedule(f"{place}: {len(value)} names are too many: it takes at most {MOST_ERRORS}")
     for name in value:

@@ -23,7 +23,7 @@ from taglane.errors import TenantMissing
 from taglane.model import envelope
 from taglane.model.names import tag_of_queue, tenant_of_run
 from taglane.runtime import current
-from taglane.runtime.carry import KINDS, Outcome, current_carry, error_fields, last_of, shortened
+from taglane.runtime.carry import KINDS, Outcome, current_carry, error_fields, last_of, shortened, told
 from taglane.runtime.publisher import JOIN, reachable_tenant, server_for
 from taglane.settings import load_settings
 from taglane.store import keys
@@ -141,7 +141,7 @@ class Backend(CeleryBackend, SyncBackendMixin):
 
     def _outcome_text(self, result: Any, state: str, traceback: Any, request: Any) -> str:
         failed = state in self.EXCEPTION_STATES
-        outcome: dict[str, Any] = {"e" if failed else "r": result}
+        outcome: dict[str, Any] = {"e": told(result)} if failed else {"r": result}
         if failed and traceback:
             outcome["tb"] = last_of(str(traceback))
         children = self.current_task_children(request)

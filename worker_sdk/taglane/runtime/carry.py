@@ -6,6 +6,7 @@ Here the child only notes what is to be written; the parent writes it, with the 
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -30,6 +31,9 @@ MOST_TRACEBACK = 65_536
 UNTOLD = "-"
 """Stands for a part when nobody has told those who depend on the run (its chain, chord, errbacks) how it ended."""
 
+
+_OUR_FRAMES = re.compile(r'^  File "[^"\n]*/taglane/runtime/\w+\.py", line \d+, in .*\n(?:    .*\n)*', re.MULTILINE)
+"""They stand around each task's code, and say nothing of it."""
 
 Again = tuple[str, str, str, str, int | str]
 """The next try of a run: at, envelope, task, tag, step ('' for the one that it has)."""
@@ -173,7 +177,15 @@ def _plain(argument: Any) -> Any:
 
 def error_fields(kind: type, arguments: list[Any]) -> dict[str, Any]:
     """Return an error as Celery's JSON backends store it."""
-    return {"exc_type": kind.__qualname__, "exc_message": arguments, "exc_module": kind.__module__}
+    return told({"exc_type": kind.__qualname__, "exc_message": arguments, "exc_module": kind.__module__})
+
+
+def told(error: dict[str, Any]) -> dict[str, Any]:
+    """Return an error as it is stored, of a time limit with its unit: pools say 2 or 2.0."""
+    match error:
+        case {"exc_type": "TimeLimitExceeded" | "SoftTimeLimitExceeded", "exc_message": [int() | float() as limit]}:
+            return {**error, "exc_message": [f"{limit:g}s"]}
+    return error
 
 
 def error_json(kind: type, arguments: list[Any], traceback: str | None = None) -> str:
@@ -188,6 +200,7 @@ def shortened(message: str) -> str:
 
 
 def last_of(traceback: str) -> str:
-    """Return a traceback, or the end of a long one: where the error was raised."""
+    """Return a traceback without our own frames; of a long one the end: where the error was raised."""
+    traceback = _OUR_FRAMES.sub("", traceback)
     over = len(traceback) - MOST_TRACEBACK
     return traceback if over <= 0 else f"... ({over} characters before)\n{traceback[over:]}"

@@ -10,6 +10,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from billiard.common import terminate_handler_fired
+from billiard.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded
 from celery import signals, states
 from celery.app.trace import get_actual_ignore_result, task_has_custom
 from celery.exceptions import Ignore, Reject, Retry, WorkerShutdown, WorkerTerminate
@@ -71,6 +72,7 @@ def _guarded(function: Callable[..., Any], task_of: Callable[[tuple[Any, ...]], 
             _judge(task_of(args), carry, failure)
             raise failure from error
         except Exception as error:
+            _name_limit(task_of(args), error)
             _judge(task_of(args), carry, error)
             raise
 
@@ -87,6 +89,19 @@ def _interruptible(function: Callable[..., Any], args: tuple[Any, ...], kwargs: 
         return function(*args, **kwargs)
     finally:
         execution.leave()
+
+
+def _name_limit(task: Any, error: Exception) -> None:
+    """Let a time limit that was raised in a task say how long it is: who raises it there can't."""
+    if error.args or not isinstance(error, (SoftTimeLimitExceeded, TimeLimitExceeded)):
+        return
+    hard, soft = task.request.timelimit or (None, None)
+    if isinstance(error, SoftTimeLimitExceeded):
+        limit = soft or task.soft_time_limit or task.app.conf.task_soft_time_limit
+    else:
+        limit = hard or task.time_limit or task.app.conf.task_time_limit
+    if limit:
+        error.args = (f"{limit:g}s",)
 
 
 def _judge(task: Any, carry: Carry, error: Exception) -> None:

@@ -114,7 +114,8 @@ class Health:
             self._server = _Server((host, port), pulses)
         except (OSError, OverflowError) as error:
             why = getattr(error, "strerror", None) or error
-            raise BadSetting("TAGLANE_HEALTH", address, f"can't listen there: {why}") from error
+            other = f"can't listen there: {why}: give another port, by TAGLANE_HEALTH or --health"
+            raise BadSetting("TAGLANE_HEALTH", address, other) from error
         self._thread = threading.Thread(target=self._server.serve_forever, name="taglane-health", daemon=True)
 
     @property

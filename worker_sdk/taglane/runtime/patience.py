@@ -20,6 +20,9 @@ logger = logging.getLogger("taglane.worker")
 class Patience:
     """Shared by a worker's threads: one log line when the server goes, one when it is back, an end after *seconds*.
 
+    The server is back for a thread that had no answer when that one has: a connection that was opened before goes on
+    under a password that is refused by now, and one thread's answer says nothing of another's.
+
     Args:
         seconds: how long to bear it.
         give_up: called once, with the reason, when that has passed.
@@ -29,17 +32,17 @@ class Patience:
         self._seconds = seconds
         self._give_up = give_up
         self._lock = threading.Lock()
-        self._gone_since: float | None = None
+        self._gone_since: dict[int, float] = {}
         self._spent = False
 
     def bear(self, error: TaglaneError) -> None:
         """Wait a little after a failure."""
         with self._lock:
             now = time.monotonic()
-            if self._gone_since is None:
-                self._gone_since = now
+            if not self._gone_since:
                 logger.warning("server_gone error=%s", error)
-            spent = not self._spent and now - self._gone_since > self._seconds
+            since = self._gone_since.setdefault(threading.get_ident(), now)
+            spent = not self._spent and now - since > self._seconds
             self._spent = self._spent or spent
         if spent:
             self._give_up(str(error))
@@ -50,11 +53,12 @@ class Patience:
         logger.error("thread_failed", exc_info=error)
         self._give_up(repr(error))
 
-    def restore(self) -> None:
-        """Take note of an answer."""
-        if self._gone_since is None:
-            return
+    def restore(self) -> bool:
+        """Take note of an answer to this thread; answers whether none of them waits for one."""
+        if not self._gone_since:
+            return True
         with self._lock:
-            if self._gone_since is not None:
-                logger.warning("server_back after=%.1f", time.monotonic() - self._gone_since)
-                self._gone_since = None
+            since = self._gone_since.pop(threading.get_ident(), None)
+            if since is not None and not self._gone_since:
+                logger.warning("server_back after=%.1f", time.monotonic() - since)
+            return not self._gone_since

@@ -98,8 +98,8 @@ class Sender:
             try:
                 self._leases.say(unsaid, self._hear)
                 unsaid, self._failures = [], 0
-                self._pulse.answer(State.SERVING if self._holdings.serving else State.TAKES_NO_WORK)
-                self._patience.restore()
+                serves = self._patience.restore() and self._holdings.serving
+                self._pulse.answer(State.SERVING if serves else State.TAKES_NO_WORK)
             except TenantGone as error:
                 self.on_tenant_gone(str(error))
                 return

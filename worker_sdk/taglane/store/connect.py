@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
@@ -31,6 +33,22 @@ SENTINEL_TIMEOUT = 1.0
 
 _SENTINEL_PORT = 26379
 
+_SCHEMES = ("redis", "rediss", "unix", *SENTINELS)
+
+# What may stand behind the question mark; more of what redis-py knows would change what it answers.
+_OPTIONS = (
+    *("username", "password", "db", "client_name", "max_connections"),
+    *("socket_timeout", "socket_connect_timeout", "socket_keepalive", "health_check_interval"),
+)
+_TLS_OPTIONS = (
+    *("ssl_keyfile", "ssl_certfile", "ssl_password", "ssl_cert_reqs", "ssl_check_hostname"),
+    *("ssl_ca_certs", "ssl_ca_path", "ssl_ca_data", "ssl_min_version", "ssl_ciphers"),
+)
+_SENTINEL_OPTIONS = ("master", "sentinel_username", "sentinel_password")
+
+_CLIENT = re.compile(r"<redis\.client\.Redis\(.*?\)>\)>\)> - ")
+"""How redis-py shows a sentinel that gave no answer."""
+
 
 def tenant_of_url(url: str) -> str | None:
     """Return the tenant whose credential *url* carries, or None for another user's."""
@@ -39,8 +57,10 @@ def tenant_of_url(url: str) -> str | None:
 
 
 def address_of(url: str) -> str:
-    """Return ``host:port`` of *url*, or those of its sentinels, by comma: what may be shown; the url has a password."""
+    """Return what may be shown of *url*, which has a password: ``host:port``, each sentinel's, or a socket's path."""
     parts = urlsplit(url)
+    if parts.scheme == "unix":
+        return unquote(parts.path)
     if parts.scheme in SENTINELS:
         return ",".join(f"{host}:{port}" for host, port in _hosts(parts.netloc))
     return f"{parts.hostname or 'localhost'}:{parts.port or 6379}"
@@ -60,7 +80,10 @@ def connect(url: str, *, timeout: float | None = 10.0) -> redis_py.Redis:
     """
     place = _read(url)
     if not place.sentinels:
-        return redis_py.Redis.from_url(url, **_client_options(timeout))
+        wanted = _client_options(timeout)
+        if "path" in place.options:
+            del wanted["socket_keepalive"]  # a unix socket has none
+        return redis_py.Redis.from_url(url, **wanted)
     options = {**_client_options(timeout), **place.options}
     asked = {**_client_options(SENTINEL_TIMEOUT), **_tls(options), **place.sentinel_login}
     asked["socket_connect_timeout"] = SENTINEL_TIMEOUT
@@ -99,11 +122,41 @@ class _Place:
     sentinel_login: dict[str, str] = field(default_factory=dict)
 
 
+def without_clients(error: Exception) -> str:
+    """Return what redis-py says of a connection, without what it shows of its own objects: the sentinels it asked."""
+    return _CLIENT.sub("", str(error)).replace("' : ", "': ", 1)
+
+
 def _read(url: str) -> _Place:
     try:
+        _check(url)
         return _read_sentinels(url) if urlsplit(url).scheme in SENTINELS else _Place(_options(url))
     except ValueError as error:
         raise BadSetting("TAGLANE_URL", _without_secrets(url), f"{error}; {EXAMPLES}") from error
+
+
+def _check(url: str) -> None:
+    """Raise ValueError for what redis-py would pass over, or stumble on only when it connects."""
+    parts = urlsplit(url)
+    if parts.scheme not in _SCHEMES or not url.startswith(f"{parts.scheme}://"):
+        raise ValueError(f"its scheme is none of {', '.join(_SCHEMES)}")
+    database = parts.path.removeprefix("/")
+    if parts.scheme != "unix" and database and not (database.isascii() and database.isdigit()):
+        raise ValueError(f"{database!r} is not the number of a database")
+    known = (
+        *(name for name in _OPTIONS if parts.scheme != "unix" or name != "socket_keepalive"),
+        *(_TLS_OPTIONS if parts.scheme in ("rediss", "sentinels") else ()),
+        *(_SENTINEL_OPTIONS if parts.scheme in SENTINELS else ()),
+    )
+    seen = set()
+    for name, _ in parse_qsl(parts.query, keep_blank_values=True):
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+            raise ValueError(f"it has no option {name!r}: {hint}")
+        if name in seen:
+            raise ValueError(f"the option {name!r} is there twice")
+        seen.add(name)
 
 
 def _read_sentinels(url: str) -> _Place:
@@ -148,4 +201,7 @@ def _tls(options: dict[str, Any]) -> dict[str, Any]:
 
 def _without_secrets(url: str) -> str:
     """What an error may show: no credential, and of the query nothing, which may hold one as well."""
-    return url.rsplit("@", maxsplit=1)[-1].partition("?")[0]
+    login, at, rest = url.rpartition("@")
+    scheme, found, _ = login.partition("://")
+    hidden = (f"{scheme}://...@" if found and scheme.isalpha() else "...@") if at else ""
+    return hidden + rest.partition("?")[0]

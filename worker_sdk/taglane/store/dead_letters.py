@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from taglane.errors import DeadLetterNotFound, RunNotFound, TaglaneError
 from taglane.model.names import check_run_id, new_run_id, tenant_of_run
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from taglane.model.run import RunInfo
     from taglane.store.server import Server
+
+Id = TypeVar("Id", str, bytes)
 
 BATCH = 200
 """Dead letters that one round trip replays or drops, when it is all of them."""
@@ -63,14 +65,14 @@ class DeadLetters:
         return self._runs.replay(run_id, run.tenant, new_id)
 
     def drop(self, run_id: str, tenant: str | None = None) -> None:
-        """Delete a dead letter for good.
+        """Delete a dead letter for good, also one whose run is gone or can't be read.
 
         Raises:
             DeadLetterNotFound: there is no such run, it is no dead letter, or it was replayed.
         """
-        run = self._dead(run_id, tenant)
-        if self._server.call("drop", run.tenant, run_id) == 0:
-            raise self._not_dead(run_id, run.tenant)
+        tenant = self._tenant(run_id, tenant)
+        if self._server.call("drop", tenant, run_id) == 0:
+            raise self._not_dead(run_id, tenant)
 
     def replay_all(self, tenant: str, *, job: str | None = None) -> int:
         """Replay all dead letters that there are now of a tenant, or of one of its jobs; return how many."""
@@ -81,10 +83,13 @@ class DeadLetters:
         return count
 
     def drop_all(self, tenant: str, *, job: str | None = None) -> int:
-        """Delete all dead letters that there are now of a tenant, or of one of its jobs; return how many."""
+        """Delete all dead letters that there are now of a tenant, or of one of its jobs; return how many.
+
+        Of a tenant these are also the letters that no list shows, since their run is gone or can't be read.
+        """
+        letters = self._batches(tenant, job) if job else _split(self._all(tenant))
         return sum(
-            sum(_checked(self._server.calls([("drop", tenant, [letter]) for letter in batch])))
-            for batch in self._batches(tenant, job)
+            sum(_checked(self._server.calls([("drop", tenant, [letter]) for letter in batch]))) for batch in letters
         )
 
     def _matching(self, tenant: str | None, job: str | None) -> Iterator[RunInfo]:
@@ -92,13 +97,22 @@ class DeadLetters:
 
     def _batches(self, tenant: str, job: str | None) -> Iterator[Sequence[str]]:
         """Yield the ids of what is there now, and not of what dies meanwhile: that might never end."""
-        ids = [run.id for run in self._matching(tenant, job)]
-        for start in range(0, len(ids), BATCH):
-            yield ids[start : start + BATCH]
+        return _split([run.id for run in self._matching(tenant, job)])
+
+    def _all(self, tenant: str) -> Sequence[bytes]:
+        """Return each id among the dead letters, whatever it names."""
+        with self._server.renamed("listing dead letters"):
+            found: Sequence[bytes] = self._server.redis.zrange(keys.dead(tenant), 0, -1)
+        return found
+
+    def _tenant(self, run_id: str, tenant: str | None) -> str:
+        found = tenant or tenant_of_run(check_run_id(run_id)) or self._server.tenant
+        if found is None:
+            raise DeadLetterNotFound(run_id)
+        return found
 
     def _dead(self, run_id: str, tenant: str | None) -> RunInfo:
-        if not (tenant or tenant_of_run(check_run_id(run_id)) or self._server.tenant):
-            raise DeadLetterNotFound(run_id)
+        tenant = self._tenant(run_id, tenant)
         try:
             run = self._runs.get(run_id, tenant)
         except RunNotFound as error:
@@ -113,6 +127,10 @@ class DeadLetters:
         except RunNotFound:
             return DeadLetterNotFound(run_id)
         return DeadLetterNotFound(run_id, run.state, run.replayed)
+
+
+def _split(ids: Sequence[Id]) -> Iterator[Sequence[Id]]:
+    return (ids[start : start + BATCH] for start in range(0, len(ids), BATCH))
 
 
 def _checked(answers: list[Any]) -> list[Any]:

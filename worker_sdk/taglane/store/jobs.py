@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from redis.exceptions import NoPermissionError
 
-from taglane.errors import BadParams, BadSchedule, JobNotFound, JobTooNew, ServerUnavailable, TaglaneError
+from taglane.errors import BadParams, BadSchedule, Conflict, JobNotFound, JobTooNew, ServerUnavailable, TaglaneError
 from taglane.model import envelope
 from taglane.model.instant import format_instant
 from taglane.model.job import Job, TooNew
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from taglane.store.server import Server
 
 log = logging.getLogger(__name__)
+
+TRIES = 20
+"""How often a change is planned anew because another caller changed the job meanwhile."""
 
 _FIELDS = ("definition", "revision", "created", "paused", "last", "last_due")
 
@@ -90,30 +93,38 @@ class Jobs:
     def put_many(self, jobs: Iterable[Job]) -> Sequence[Put]:
         """Create or update jobs, in two round trips; what is unchanged is not written.
 
-        An update that leaves the schedule alone leaves the pending due alone.
+        An update that leaves the schedule alone leaves the pending due alone. What others change meanwhile is followed.
 
         Raises:
             BadParams: the params of one are over the limit: nothing was written.
             JobTooNew: one was written by a newer Taglane, and would lose what that can do more: nothing was written.
             BadSchedule: one would be due never, or in the past: nothing was written.
+            Conflict: others changed one again and again: the rest was written.
         """
         wanted = list(jobs)
+        done: dict[int, Put] = {}
+        for _ in range(TRIES):
+            left = [number for number in range(len(wanted)) if number not in done]
+            puts = self._put([wanted[number] for number in left])
+            done |= {number: put for number, put in zip(left, puts, strict=True) if put}
+            if len(done) == len(wanted):
+                return [done[number] for number in range(len(wanted))]
+        raise _contended(next(job for number, job in enumerate(wanted) if number not in done))
+
+    def _put(self, wanted: Sequence[Job]) -> Sequence[Put | None]:
+        """Put each job by one reading of it; None for one that was changed since."""
         now, stored = self._read([(job.tenant, job.name) for job in wanted])
         for known in stored:
             if isinstance(known, UnreadJob) and known.too_new:
                 raise known.error()
-        puts = [
-            self._planned(job, known if isinstance(known, StoredJob) else None, now)
-            for job, known in zip(wanted, stored, strict=True)
-        ]
-        answers = self._server.calls(("put", job.tenant, arguments) for job, _, arguments in puts if arguments)
-        revisions = iter(answers)
-        done = []
+        puts = [self._planned(job, known, now) for job, known in zip(wanted, stored, strict=True)]
+        revisions = iter(self._server.calls(("put", job.tenant, said) for job, _, said in puts if said))
+        done: list[Put | None] = []
         for _, put, arguments in puts:
             answer = next(revisions) if arguments else put.revision
             if isinstance(answer, TaglaneError):
                 raise answer
-            done.append(replace(put, revision=int(answer)))
+            done.append(replace(put, revision=int(answer)) if answer >= 0 else None)
         return done
 
     def get(self, tenant: str, name: str) -> StoredJob:
@@ -159,15 +170,20 @@ class Jobs:
     def resume(self, tenant: str, name: str) -> StoredJob:
         """Fire a paused job again, at its first due from now on: what fell into the pause is not made up for.
 
+        A fixed delay is counted from the end of its last run, when that still goes.
+
         Raises:
             JobNotFound: there is none of that name.
+            Conflict: others changed it again and again.
         """
-        now, found = self._found(tenant, name)
-        if not found.paused:
-            return found
-        if not self._server.call("pause", tenant, name, "", _text(_next(found.job, now))):
-            raise JobNotFound(tenant, name)
-        return self.get(tenant, name)
+        for _ in range(TRIES):
+            now, found = self._found(tenant, name)
+            if not found.paused:
+                return found
+            answer = self._server.call("pause", tenant, name, "", _text(_next(found.job, now)), _seen(found))
+            if answer >= 0:
+                return self.get(tenant, name)
+        raise _contended(found.job)
 
     def trigger(self, tenant: str, name: str, params: dict[str, Any] | None = None) -> str:
         """Make a run of a job now, paused or not, whatever its schedule says; return the run's id.
@@ -217,8 +233,9 @@ class Jobs:
             _stored(*name, fields, due, parked) for name, fields, due, parked in rows
         ]
 
-    def _planned(self, job: Job, known: StoredJob | None, now: int) -> tuple[Job, Put, Sequence[Any]]:
+    def _planned(self, job: Job, found: StoredJob | UnreadJob | None, now: int) -> tuple[Job, Put, Sequence[Any]]:
         """Decide what a put does; the arguments of the call are empty when it does nothing."""
+        known = found if isinstance(found, StoredJob) else None
         old = known.job if known else None
         job = _anchored(job, old, now)
         if known and known.job.definition == job.definition:
@@ -232,17 +249,18 @@ class Jobs:
             argument = _text(due)
         put = Put("updated" if known else "created", 0, None if known and known.paused else due)
         misfire = "" if job.misfire == "once" else job.misfire
-        return job, put, [*self._arguments(job), argument, to_json(job.schedule), misfire]
+        return job, put, [*self._arguments(job), argument, to_json(job.schedule), misfire, _seen(found)]
 
     def _arguments(self, job: Job) -> Sequence[str | int]:
         delay = job.schedule.delay if isinstance(job.schedule, After) else None
+        call = envelope.of_call(job.params, retry=job.retry, timeout=job.timeout, soft_timeout=job.soft_timeout)
         return [
             job.name,
             job.definition,
             job.task,
             job.tag,
             keys.step_of(job.priority),
-            self._sized(job.name, _envelope(job)),
+            self._sized(job.name, call),
             _text(delay),
             job.overlap,
             _text(job.expires),
@@ -255,14 +273,8 @@ class Jobs:
         if kept is None:
             raise JobNotFound(tenant, name)
         try:
-            return self._sized(
-                name,
-                json.dumps(
-                    {**json.loads(kept), **json.loads(envelope.of_call(params))},
-                    separators=(",", ":"),
-                    ensure_ascii=False,
-                ),
-            )
+            both = {**json.loads(kept), **json.loads(envelope.of_call(params))}
+            return self._sized(name, json.dumps(both, separators=(",", ":"), ensure_ascii=False))
         except (ValueError, TypeError) as error:
             raise UnreadJob(tenant, name).error() from error
 
@@ -275,8 +287,15 @@ class Jobs:
         return text
 
 
-def _envelope(job: Job) -> str:
-    return envelope.of_call(job.params, retry=job.retry, timeout=job.timeout, soft_timeout=job.soft_timeout)
+def _seen(found: StoredJob | UnreadJob | None) -> str:
+    """Return what put and pause are told of the job that the caller planned by; a spoiled record is put over."""
+    if isinstance(found, UnreadJob):
+        return ""
+    return f"{found.revision}-{found.created}" if found else "0"
+
+
+def _contended(job: Job) -> Conflict:
+    return Conflict(f"job {job.name!r} of tenant {job.tenant!r} is changed by others all the time: ask once more")
 
 
 def _text(number: int | None) -> str:

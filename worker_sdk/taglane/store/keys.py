@@ -85,6 +85,11 @@ def parked(tenant: str, name: str) -> str:
     return f"{prefix(tenant)}parked:{name}"
 
 
+def removed(tenant: str, name: str) -> str:
+    """String: the last run of a job that was deleted while it went; a job that gets the name waits for its end."""
+    return f"{prefix(tenant)}removed:{name}"
+
+
 def waiting(tenant: str) -> str:
     """Set of the jobs that wait for the end of a run: with a fixed delay, or with runs parked; it may hold others."""
     return f"{prefix(tenant)}waiting"

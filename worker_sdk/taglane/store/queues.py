@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
     from taglane.store.server import Server
 
 
+log = logging.getLogger(__name__)
+
+MOST_JOBS = 1_000
+"""Jobs of one tenant that are asked for parked runs: of more, which have a fixed delay as a rule, any so many."""
+
+
 @dataclass(frozen=True, slots=True)
 class QueueInfo:
     """What waits for one tag of one tenant."""
@@ -25,6 +32,8 @@ class QueueInfo:
     """How many ids its queues hold: one that was cancelled there counts until it comes to the head."""
     delayed: int
     """How many wait for their time."""
+    parked: int
+    """How many wait until the run of their job before them has ended."""
     since: int | None
     """Since when, ms since 1970, the run waits that is to be served next; None where that is not known."""
     workers: int
@@ -58,13 +67,18 @@ class Queues:
             for each, tags in zip(tenants, asked, strict=True)
             for tag in tags or ()
         }
-        found = [self._look_at(*place, serving.get(place, 0)) for place in sorted({*waiting, *serving})]
-        return [queue for queue in found if queue.queued or queue.delayed or queue.workers]
+        parked = self._count_parked(tenants)
+        found = [
+            self._look_at(*place, parked.get(place, 0), serving.get(place, 0))
+            for place in sorted({*waiting, *parked, *serving})
+        ]
+        return [queue for queue in found if queue.queued or queue.delayed or queue.parked or queue.workers]
 
     def purge(self, tenant: str, tag: str, *, delayed: bool = False) -> int:
         """End, as cancelled, what is queued for a tag, and what is *delayed*; return how many runs.
 
-        What workers hold goes on. Those who depend on a purged run are told, as of any end.
+        What workers hold goes on. Those who depend on a purged run are told, as of any end. The runs of a job that wait
+        for the end of a purged one are purged, too; those that wait for one that goes on stay.
         """
         count, more = 0, True
         while more:
@@ -72,7 +86,29 @@ class Queues:
             count += ended
         return count
 
-    def _look_at(self, tenant: str, tag: str, workers: int) -> QueueInfo:
+    def _count_parked(self, tenants: Sequence[str]) -> dict[tuple[str, str], int]:
+        """Return how many runs of each tenant's tags are parked: all of a job's, under the tag of the first."""
+        asked = self._ask([("SRANDMEMBER", keys.waiting(tenant), MOST_JOBS) for tenant in tenants])
+        jobs = [
+            (tenant, keys.parked(tenant, name.decode(errors="replace")))
+            for tenant, names in zip(tenants, asked, strict=True)
+            for name in names or ()
+        ]
+        answers = self._ask([*(("LLEN", key) for _, key in jobs), *(("LRANGE", key, 0, 0) for _, key in jobs)])
+        heads = [
+            (tenant, count, ids[0].decode(errors="replace"))
+            for (tenant, _), count, ids in zip(jobs, answers[: len(jobs)], answers[len(jobs) :], strict=True)
+            if count and ids
+        ]
+        tags = self._ask([("HGET", keys.run(tenant, run_id), "tag") for tenant, _, run_id in heads])
+        found: dict[tuple[str, str], int] = {}
+        for (tenant, count, _), tag in zip(heads, tags, strict=True):
+            if tag:
+                place = (tenant, tag.decode(errors="replace"))
+                found[place] = found.get(place, 0) + count
+        return found
+
+    def _look_at(self, tenant: str, tag: str, parked: int, workers: int) -> QueueInfo:
         queues = [keys.queue(tenant, tag, step) for step in keys.STEPS]
         lengths = [("LLEN", queue) for queue in queues]
         heads = [("LRANGE", queue, 0, 0) for queue in queues]
@@ -83,16 +119,18 @@ class Queues:
         for fields in self._ask([("HMGET", keys.run(tenant, run_id), "state", "queued_at") for run_id in first]):
             state, queued_at = fields or (None, None)
             since = int(queued_at) if state == b"queued" and queued_at and queued_at.isdigit() else None
-        return QueueInfo(tenant, tag, queued, delayed or 0, since, workers)
+        return QueueInfo(tenant, tag, queued, delayed or 0, parked, since, workers)
 
     def _ask(self, commands: Sequence[tuple[Any, ...]]) -> Sequence[Any]:
-        """Ask all at once; a key of which its tenant has made something else reads as None."""
+        """Ask all at once; a key of which its tenant has made something else reads as None, and is noted."""
         with self._server.renamed("reading the queues"):
             pipeline = self._server.redis.pipeline(transaction=False)
             for command in commands:
                 pipeline.execute_command(*command)
             answers = pipeline.execute(raise_on_error=False)
-            for answer in answers:
-                if isinstance(answer, Exception) and not str(answer).startswith("WRONGTYPE"):
-                    raise answer
+            for command, answer in zip(commands, answers, strict=True):
+                if isinstance(answer, Exception):
+                    if not str(answer).startswith("WRONGTYPE"):
+                        raise answer
+                    log.warning("key_unreadable key=%s", command[1])
         return [None if isinstance(answer, Exception) else answer for answer in answers]

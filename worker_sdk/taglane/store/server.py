@@ -7,9 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from redis import exceptions
 
-from taglane.errors import LibraryMissing, NotReplicated, Refused, ServerFull, ServerUnavailable, TaglaneError
+from taglane.errors import (
+    LibraryMissing,
+    NotReplicated,
+    OperatorNeeded,
+    Refused,
+    ServerFull,
+    ServerUnavailable,
+    TaglaneError,
+)
 from taglane.store import keys
-from taglane.store.connect import USER, address_of, connect, connect_node, tenant_of_url
+from taglane.store.connect import USER, address_of, connect, connect_node, tenant_of_url, without_clients
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -25,17 +33,19 @@ _REFUSALS = ("NOPERM", "No permissions", "ACL failure", "can't run this command"
 """What a function says that is refused a command or a key: Redis 7 and Valkey have words of their own."""
 
 
-def rename(error: Exception, what: str, url: str) -> TaglaneError:
-    """Return ours for an error of redis-py; *what* is what was being done."""
+def rename(error: Exception, what: str, url: str, *, operator: bool = False) -> TaglaneError:
+    """Return ours for an error of redis-py; *what* is what was being done, *operator* that it takes the operator's."""
     match error:
         case exceptions.AuthenticationError():
-            return Refused("the login", f"{error}; a server just restarted knows no tenant until a scheduler connects")
+            why = str(error).rstrip(".")
+            hint = "; a server just restarted knows no tenant until a scheduler connects" if tenant_of_url(url) else ""
+            return _refused("the login", why + hint, url)
         case exceptions.NoPermissionError():
-            return Refused(what, str(error))
+            return _refused(what, str(error), url, operator=operator)
         case exceptions.OutOfMemoryError():
             return ServerFull()
         case exceptions.ConnectionError() | exceptions.TimeoutError() | exceptions.BusyLoadingError():
-            return ServerUnavailable(f"no server at {address_of(url)}: {error}")
+            return ServerUnavailable(f"no server at {address_of(url)}: {without_clients(error)}")
         case exceptions.ResponseError():
             text = str(error)
             if text.startswith("Function not found"):
@@ -43,10 +53,17 @@ def rename(error: Exception, what: str, url: str) -> TaglaneError:
             if "-OOM" in text or text.startswith("OOM"):
                 return ServerFull()
             if any(phrase in text for phrase in _REFUSALS):
-                return Refused(what, text)
+                return _refused(what, text, url, operator=operator)
             return ServerUnavailable(f"{what}: {text}")
         case _:
             return ServerUnavailable(f"{what}: {error}")
+
+
+def _refused(what: str, why: str, url: str, *, operator: bool = False) -> Refused:
+    tenant = tenant_of_url(url)
+    if tenant is not None and operator:
+        return OperatorNeeded(what, tenant)
+    return Refused(what, why, operator=tenant is None)
 
 
 class Server:
@@ -69,12 +86,12 @@ class Server:
         return tenant_of_url(self.url)
 
     @contextmanager
-    def renamed(self, what: str) -> Iterator[None]:
-        """Raise ours for whatever redis-py raises inside."""
+    def renamed(self, what: str, *, operator: bool = False) -> Iterator[None]:
+        """Raise ours for whatever redis-py raises inside; *operator* says that it takes the operator's credential."""
         try:
             yield
         except exceptions.RedisError as error:
-            raise rename(error, what, self.url) from error
+            raise rename(error, what, self.url, operator=operator) from error
 
     def call(self, move: str, tenant: str, *args: str | bytes | float) -> Any:
         """Call one function of the library for one tenant; answers bytes, as the server gives them.

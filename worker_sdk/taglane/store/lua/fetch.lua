@@ -24,9 +24,13 @@ local function still(P, id, token)
 end
 
 local function again(P, taken)
-    local runs = {}
+    local runs, asked = {}, 0
     for id, token in string.gmatch(taken or '', '(%S+) (%d+)') do
         runs[#runs + 1] = try(P, nil, still, P, id, token) or nil
+        asked = asked + 1
+        if asked >= MOST then
+            break
+        end
     end
     return runs
 end

@@ -23,7 +23,7 @@ local function finish_one(P, t, tally, id, token, state, ran, result, part)
         fields[#fields + 1], fields[#fields + 2] = 'result', result
     end
     if state == 'replaced' then -- of those that replace it the last may never come: the history takes it along
-        release(P, run)
+        release(P, run, true)
         if may_wait(P, t, run, 'cancelled as others replaced it') then
             redis.call('HSET', run_key(P, id), 'state', 'replaced')
             redis.call('ZADD', ended_key(P), int(t), id)

@@ -54,23 +54,23 @@ local function skip(P, t, name, job, id, due, why, tally)
 end
 
 -- Start a run in the place of the one that still goes, and of all that wait for that one: it waits for the end of that
--- one alone, which comes at once when no worker has it.
-local function replace(P, t, name, job, id, due, tally)
+-- one alone, which comes at once when no worker has it. Of what waits it ends no more than `left` of this call.
+local function replace(P, t, name, job, id, due, tally, left)
     local why = 'a newer run replaced it: ' .. id
-    cancel_parked(P, t, name, why, tally)
+    left.parked = left.parked - cancel_parked(P, t, name, why, tally, left.parked)
     start(P, t, name, job, id, due, job.envelope, {parked = true})
     stop_run(P, t, load_run(P, job.last), why, tally)
 end
 
 -- Returns 1 or 2, as fire does.
-local function fire_run(P, t, name, job, id, due, at, tally)
+local function fire_run(P, t, name, job, id, due, at, tally, left)
     if job.overlap == 'queue' and not goes(P, job.last) and let_next_go(P, t, name) then
         job.last = redis.call('HGET', job_key(P, name), 'last')
     end
     if job.overlap == 'allow' or not goes(P, job.last) then
         start(P, t, name, job, id, due, job.envelope, {at = at})
     elseif job.overlap == 'cancel_running' then
-        replace(P, t, name, job, id, due, tally)
+        replace(P, t, name, job, id, due, tally, left)
     elseif job.overlap ~= 'queue' then
         return skip(P, t, name, job, id, due, 'run ' .. job.last .. ' still goes', tally)
     elseif redis.call('LLEN', parked_key(P, name)) >= MOST_PARKED then
@@ -82,7 +82,7 @@ local function fire_run(P, t, name, job, id, due, at, tally)
     return 1
 end
 
-local function fire_one(P, t, name, due, revision, next_due, run, tally)
+local function fire_one(P, t, name, due, revision, next_due, run, tally, left)
     local job = load_job(P, name)
     if not job or job.paused or job.revision ~= revision or tonumber(due) > t
         or redis.call('ZSCORE', due_key(P), name) ~= due then
@@ -104,15 +104,16 @@ local function fire_one(P, t, name, due, revision, next_due, run, tally)
         return 0
     end
     if how == '' or string.sub(how, 1, 1) == '+' then
-        return fire_run(P, t, name, job, id, tonumber(due), instant(t, how), tally)
+        return fire_run(P, t, name, job, id, tonumber(due), instant(t, how), tally, left)
     end
     return skip(P, t, name, job, id, tonumber(due), how, tally)
 end
 
 local function fire(keys, args)
-    local P, t, answer, tally, failed = keys[1], now(), {}, {}, nil
+    local P, t, answer, tally, failed, left = keys[1], now(), {}, {}, nil, {parked = MOST}
     for i = 1, #args, 5 do
-        local done, what = pcall(fire_one, P, t, args[i], args[i + 1], args[i + 2], args[i + 3], args[i + 4], tally)
+        local done, what = pcall(fire_one, P, t, args[i], args[i + 1], args[i + 2], args[i + 3], args[i + 4], tally,
+            left)
         failed = failed or not done and what
         answer[#answer + 1] = done and what or 0
     end

@@ -32,7 +32,7 @@ end
 
 local function leave(keys, args)
     local P, t, worker, count = keys[1], now(), args[1], 0
-    local held = redis.call('SMEMBERS', held_key(P, worker))
+    local held = redis.call('SRANDMEMBER', held_key(P, worker), MOST + 1)
     for i = 1, math.min(#held, MOST) do
         local back = try(P, held[i], return_one, P, t, worker, held[i])
         if back then

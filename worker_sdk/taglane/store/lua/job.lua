@@ -1,15 +1,19 @@
 -- put: write a job's definition. remove: forget a job. pause: stop its fires, or let them go on.
 --
 -- What waits for a job's last run goes on waiting, whatever becomes of the definition: but a job that allows its runs to
--- overlap lets all of it go, and those of a job that is removed end as cancelled. A pause stops none of it.
+-- overlap lets all of it go, and those of a job that is removed end as cancelled: of very many, the rest when look comes
+-- by. A pause stops none of it. The last run of a job that is removed goes on; a new job of that name waits for its end.
+--
+-- Who put or resumed a job by what he read of it says so: if it is another one by now, nothing happens.
 --
 -- KEYS  1 the tenant's prefix
 -- ARGV  put: 1 job  2 definition, JSON  3 task  4 tag  5 step  6 envelope  7 ms after each end, '' for none  8 overlap
 --            9 expires, ms, '' for none  10 next due, ms; '' for none; 'keep' for what it is  11 schedule, JSON
---            12 misfire, '' for once
---       remove: 1 job; pause: 1 job  2 '1' to pause, '' to resume  3 next due as in put
--- Writes job, jobs, due, waiting; of parked runs run, queue, ended, ledger; publishes wake, rings tags.
--- Returns the revision (put), 1 or 0 for no such job (remove, pause).
+--            12 misfire, '' for once  13 what the caller saw: 'revision-created', '0' for no job, '' for whatever it is
+--       remove: 1 job; pause: 1 job  2 '1' to pause, '' to resume  3 next due as in put: a fixed delay whose last run
+--       goes begins with its end instead  4 what the caller saw, as in put
+-- Writes job, jobs, due, waiting, removed; of parked runs run, queue, ended, ledger; publishes wake, rings tags.
+-- Returns the revision (put), 1 or 0 for no such job (remove, pause), -1 when it is not what the caller saw.
 local function plan(P, name, due)
     if due == '' then
         redis.call('ZREM', due_key(P), name)
@@ -27,11 +31,33 @@ local function optional(key, field, value)
     end
 end
 
+local function is_as_seen(key, seen)
+    if not seen or seen == '' then
+        return true
+    end
+    local f = redis.call('HMGET', key, 'revision', 'created')
+    return seen == (f[1] and f[1] .. '-' .. (f[2] or '') or '0')
+end
+
+-- Let a new job wait for the run that went when the one before it of this name was removed.
+local function take_on(P, name)
+    local id = redis.call('GET', removed_key(P, name))
+    redis.call('DEL', removed_key(P, name))
+    if try(P, nil, goes, P, id) then
+        redis.call('HSET', job_key(P, name), 'last', id)
+    end
+end
+
 local function put(keys, args)
     local P, t, name = keys[1], now(), args[1]
     local key = job_key(P, name)
+    if not is_as_seen(key, args[13]) then
+        return -1
+    end
     redis.call('SADD', jobs_key(P), name)
-    redis.call('HSETNX', key, 'created', int(t))
+    if redis.call('HSETNX', key, 'created', int(t)) == 1 then
+        try(P, nil, take_on, P, name)
+    end
     redis.call('HSET', key, 'definition', args[2], 'task', args[3], 'tag', args[4], 'step', args[5],
         'envelope', args[6], 'overlap', args[8], 'schedule', args[11], 'changed', int(t))
     optional(key, 'after', args[7])
@@ -48,10 +74,14 @@ end
 
 local function remove(keys, args)
     local P, t, name, tally = keys[1], now(), args[1], {}
-    cancel_parked(P, t, name, 'its job was deleted', tally)
+    local more = cancel_parked(P, t, name, 'its job was deleted', tally, MOST) == MOST
     enter(P, t, tally)
+    local last = try(P, nil, redis.call, 'HGET', job_key(P, name), 'last')
+    if last and try(P, nil, goes, P, last) then
+        redis.call('SET', removed_key(P, name), last, 'PX', KEEP_MS)
+    end
     redis.call('ZREM', due_key(P), name)
-    redis.call('SREM', waiting_key(P), name)
+    redis.call(more and 'SADD' or 'SREM', waiting_key(P), name)
     redis.call('SREM', jobs_key(P), name)
     return redis.call('DEL', job_key(P, name))
 end
@@ -62,9 +92,17 @@ local function pause(keys, args)
     if redis.call('EXISTS', key) == 0 then
         return 0
     end
+    if not is_as_seen(key, args[4]) then
+        return -1
+    end
     optional(key, 'paused', args[2])
     redis.call('HINCRBY', key, 'revision', 1)
-    plan(P, name, args[2] ~= '' and '' or args[3])
+    local f = redis.call('HMGET', key, 'after', 'last')
+    local waits = args[2] == '' and f[1] and try(P, nil, goes, P, f[2])
+    if waits then
+        redis.call('SADD', waiting_key(P), name)
+    end
+    plan(P, name, (args[2] ~= '' or waits) and '' or args[3])
     return 1
 end
 

@@ -8,10 +8,10 @@
 --
 -- KEYS  1 the tenant's prefix
 -- ARGV  1 how many due jobs at most
--- Reads expiring, workers; writes job, run, queue, parked, waiting, delayed, due, ended, runs, tags, bell, aside; rings
--- tags. Returns {server's time, the earliest instant at which there is something to do again (-1: none), 1 when runs
--- have expired, how many workers, jobs}, a job being {name, due, revision, created, schedule, misfire}: no definition,
--- whose params may be large; of one that was laid aside, name and due alone.
+-- Reads expiring, workers; writes job, run, queue, parked, waiting, delayed, due, ended, runs, tags, bell, aside,
+-- ledger; rings tags. Returns {server's time, the earliest instant at which there is something to do again (-1: none),
+-- 1 when runs have expired, how many workers, jobs}, a job being {name, due, revision, created, schedule, misfire}: no
+-- definition, whose params may be large; of one that was laid aside, name and due alone.
 local FEW = 16 -- jobs that wait for an end, in one call
 local SWEEP_MS = 30000
 
@@ -39,17 +39,28 @@ local function listed(P, name, due)
     return f[1] and {name, due, f[1], f[2], f[3], f[4] or ''}
 end
 
--- Let a job go on when it waits for the end of a run that does not go any more. Returns when it is due, if that was it.
-local function revive(P, t, name)
+-- Let a job go on when it waits for the end of a run that does not go any more. Returns when there is something to do
+-- for it again, if that is known. Of what is parked it ends or drops no more than `left` of this call.
+local function revive(P, t, name, tally, left)
     local f = redis.call('HMGET', job_key(P, name), 'revision', 'after', 'paused', 'last')
     if goes(P, f[4]) then
         return false
     end
-    if not f[1] then
-        cancel_parked(P, t, name, 'its job is gone', {})
-    elseif let_next_go(P, t, name) then
+    if left.parked <= 0 then
+        return t + 1000
+    end
+    local goes_on, looked = false, nil
+    if f[1] then
+        goes_on, looked = let_next_go(P, t, name, left.parked)
+    else
+        looked = cancel_parked(P, t, name, 'its job is gone', tally, left.parked)
+    end
+    left.parked = left.parked - looked
+    if left.parked <= 0 then
+        return t + 1000
+    elseif goes_on then
         return false
-    elseif f[2] and not f[3] and not redis.call('ZSCORE', due_key(P), name) then
+    elseif f[1] and f[2] and not f[3] and not redis.call('ZSCORE', due_key(P), name) then
         return begin_delay(P, t, name, f[2])
     end
     redis.call('SREM', waiting_key(P), name)
@@ -59,15 +70,17 @@ end
 -- Returns when there is something to do because of what waited for an end, nil when there is nothing.
 local function sweep(P, t)
     local names = redis.call('SRANDMEMBER', waiting_key(P), FEW)
+    local tally, left = {}, {parked = MOST}
     local earliest = #names == FEW and t + math.max(1000, SWEEP_MS * FEW / redis.call('SCARD', waiting_key(P))) or nil
     for _, name in ipairs(names) do
-        local due = try(P, 'job ' .. name, revive, P, t, name)
+        local due = try(P, 'job ' .. name, revive, P, t, name, tally, left)
         if due == nil then
             redis.call('SREM', waiting_key(P), name)
         elseif due then
             earliest = math.min(due, earliest or due)
         end
     end
+    enter(P, t, tally)
     return earliest
 end
 

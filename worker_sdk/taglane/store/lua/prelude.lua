@@ -31,6 +31,7 @@ local function jobs_key(P) return P .. 'jobs' end
 local function job_key(P, name) return P .. 'job:' .. name end
 local function parked_key(P, name) return P .. 'parked:' .. name end
 local function waiting_key(P) return P .. 'waiting' end
+local function removed_key(P, name) return P .. 'removed:' .. name end
 local function skipped_key(P) return P .. 'skipped' end
 local function due_key(P) return P .. 'due' end
 local function expiring_key(P) return P .. 'expiring' end

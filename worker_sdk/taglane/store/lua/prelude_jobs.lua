@@ -5,6 +5,7 @@
 -- order. The names of jobs that wait for an end are in the set waiting, which may hold others too: look corrects it.
 
 local MOST_PARKED = 1000 -- runs that wait for a job's last one
+local FEW_DEAD = 16 -- entries without a run that are dropped at once where a run ends or a job fires
 local KEEP_SKIPPED = 1000 -- skipped runs kept a tenant: they must not push what was executed out of the history
 
 -- Whether a run is there and has not ended.
@@ -34,17 +35,21 @@ local function queue_parked(P, t, name, id)
 end
 
 -- Queue the next of a job's parked runs: it is the last one now, for which all others wait. False when there is none.
-local function let_next_go(P, t, name)
-    for _ = 1, MOST do
+-- It drops what stands there for nothing, `most` of it: behind that the sweep of look goes on, as if there were a next.
+-- Returns also how many it has looked at.
+local function let_next_go(P, t, name, most)
+    most = most or FEW_DEAD
+    for looked = 1, most do
         local id = redis.call('LPOP', parked_key(P, name))
         if not id then
-            return false
+            return false, looked
         end
         if try(P, id, queue_parked, P, t, name, id) then
-            return true
+            return true, looked
         end
     end
-    return false
+    redis.call('SADD', waiting_key(P), name)
+    return true, most
 end
 
 -- Begin a job's fixed delay, which is counted in whole seconds. Returns when the job is due.
@@ -58,7 +63,8 @@ end
 
 -- A run of a job has ended. When all others waited for it, the next of them goes, or else the fixed delay begins.
 local function go_on(P, t, run)
-    if not run.holder and redis.call('HDEL', run_key(P, run.id), 'parked') == 1 then
+    if not run.holder and redis.call('HDEL', run_key(P, run.id), 'parked') == 1
+        and redis.call('LLEN', parked_key(P, run.job)) <= MOST_PARKED then -- a longer one is not ours, and slow
         redis.call('LREM', parked_key(P, run.job), 1, run.id)
     end
     local job = redis.call('HMGET', job_key(P, run.job), 'after', 'paused', 'last')

@@ -40,12 +40,12 @@ end
 -- What end_run and the moves need to know of a run. Raises a WRONGTYPE error when the key is no hash.
 local function load_run(P, id)
     local f = redis.call('HMGET', run_key(P, id), 'state', 'token', 'holder', 'job', 'deps', 'join', 'tag', 'step',
-        'expires', 'cancel')
+        'expires', 'cancel', 'started')
     if not f[1] then
         return nil
     end
     return {id = id, state = f[1], token = f[2], holder = f[3], job = f[4], deps = f[5], join = f[6], tag = f[7],
-        step = f[8], expires = f[9], cancel = f[10]}
+        step = f[8], expires = f[9], cancel = f[10], started = f[11]}
 end
 
 -- Strike a run out of the books of the worker that holds it.
@@ -69,8 +69,14 @@ end
 
 -- End a worker's hold on a run. The token moves on, so nothing that this worker still says of the run is heard; and
 -- what it said of this attempt (it has started, a death is its last, others replace it) is no part of the next one.
-local function release(P, run)
+-- A run that has `begun`, as its worker or the caller says, did so in time: it does not expire between its attempts.
+local function release(P, run, begun)
     let_go(P, run)
+    if run.expires and (begun or run.started) then
+        run.expires = nil
+        redis.call('HDEL', run_key(P, run.id), 'expires')
+        redis.call('ZREM', expiring_key(P), run.id)
+    end
     redis.call('HINCRBY', run_key(P, run.id), 'token', 1)
     redis.call('HDEL', run_key(P, run.id), 'started', 'started_at', 'last', 'replacing')
 end
@@ -173,7 +179,8 @@ local function end_run(P, t, run, state, fields, told)
 end
 
 -- A run that a worker had is to wait again. Somebody may have asked to cancel it meanwhile, which only its worker could
--- do then: now it ends instead, and the answer is false; `how` says what became of its attempt. It may expire again, too.
+-- do then: now it ends instead, and the answer is false; `how` says what became of its attempt. One that has never begun
+-- may expire again, too.
 local function may_wait(P, t, run, how)
     if run.cancel then
         local tally = {}
@@ -240,18 +247,20 @@ end
 local function cancel_one_parked(P, t, id, why, tally)
     local run = load_run(P, id)
     if run and not ENDED[run.state] then
+        redis.call('HDEL', run_key(P, id), 'parked') -- it is out of the list: its end need not search that
         end_run(P, t, run, 'cancelled', {'error', 'cancelled before start: ' .. why})
         tell(tally, run.job, 'cancelled')
     end
 end
 
--- End all that waits for a job's last run.
-local function cancel_parked(P, t, name, why, tally)
-    local ids = redis.call('LRANGE', parked_key(P, name), 0, -1)
-    redis.call('DEL', parked_key(P, name))
+-- End what waits for a job's last run, `most` of it. Returns how much that was: no less than `most` when there may be
+-- more, which stays where it is.
+local function cancel_parked(P, t, name, why, tally, most)
+    local ids = most > 0 and redis.call('LPOP', parked_key(P, name), most) or {}
     for _, id in ipairs(ids) do
         try(P, id, cancel_one_parked, P, t, id, why, tally)
     end
+    return #ids
 end
 
 -- Forget the oldest runs of a zset: those over `kept` in number, or else those from before `since`; `most` of them.

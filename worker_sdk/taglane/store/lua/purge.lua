@@ -2,7 +2,8 @@
 --
 -- A run is out of its queue before it ends, so a fetch has it or this has it. What workers hold goes on. What tells the
 -- dependants of a run how it ended is not ended itself: it waits in delayed, due at once, so that the next call finds
--- the queue without it.
+-- the queue without it. What is parked behind a run of its job that is purged waits for the same tag: it is released by
+-- that end, and purged in its turn. What is parked behind a run that goes on stays.
 --
 -- KEYS  1 the tenant's prefix
 -- ARGV  1 tag  2 '1' to end what waits in delayed, too
@@ -59,21 +60,32 @@ local function purge_delayed(P, t, tag, most, tally)
     return count, count > 0 and #last == 2 * most
 end
 
-local function purge(keys, args)
-    local P, t, tag, left, tally, count, more = keys[1], now(), args[1], MOST, {}, 0, false
-    for _, step in ipairs(STEPS) do
-        local ended
-        ended, left = purge_queue(P, t, tag, step, left, tally)
-        count = count + ended
+-- Likewise of all queues of a tag, until none of these ends releases a run into one of them.
+local function purge_queues(P, t, tag, most, tally)
+    local count, before = 0, nil
+    while count ~= before do
+        before = count
+        for _, step in ipairs(STEPS) do
+            local ended
+            ended, most = purge_queue(P, t, tag, step, most, tally)
+            count = count + ended
+        end
     end
+    return count, most
+end
+
+local function purge(keys, args)
+    local P, t, tag, tally, more = keys[1], now(), args[1], {}, false
+    local count, left = purge_queues(P, t, tag, MOST, tally)
     if args[2] == '1' and left > 0 then
-        local ended
+        local ended, released
         ended, more = purge_delayed(P, t, tag, left, tally)
-        count = count + ended
+        released, left = purge_queues(P, t, tag, left - ended, tally)
+        count = count + ended + released
     end
     enter(P, t, tally)
     trim(P, t, MOST)
-    return {count, (more or left == 0) and 1 or 0}
+    return {count, (more or left <= 0) and 1 or 0}
 end
 
 redis.register_function{function_name = 'taglane_purge', callback = purge, flags = {'allow-oom'}}

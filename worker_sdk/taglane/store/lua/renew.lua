@@ -1,5 +1,6 @@
 -- renew: a worker's heartbeat. It keeps every lease of the worker, since who is watched is the worker. What it is asked
--- to cancel it is told at every heartbeat until it has let go of it: the answer may be lost, or come before the task.
+-- to cancel it is told at every heartbeat until it has let go of it: the answer may be lost, or come before the task. Of
+-- very many, some each time.
 --
 -- KEYS  1 the tenant's prefix
 -- ARGV  1 worker  2 runs it is executing  3 how many of the following have started  4.. four a started run: id, token,
@@ -37,7 +38,7 @@ local function renew(keys, args)
             lost[#lost + 1] = args[i]
         end
     end
-    return {lost, redis.call('SMEMBERS', cancels_key(P, worker))}
+    return {lost, redis.call('SRANDMEMBER', cancels_key(P, worker), MOST)}
 end
 
 local function beat(keys, args)

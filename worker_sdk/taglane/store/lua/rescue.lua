@@ -17,14 +17,16 @@ local function take_over(P, t, run, child, tally)
     local key = run_key(P, run.id)
     local f = redis.call('HMGET', key, 'started', 'rescues', 'last', 'deaths')
     local deaths, who = tonumber(f[4] or '0'), child and 'its child process died' or 'its worker died'
-    if child or f[1] or tonumber(f[2] or '0') >= ALONE_AFTER then
+    local counts = child or f[1] or tonumber(f[2] or '0') >= ALONE_AFTER
+    if counts then
         deaths = redis.call('HINCRBY', key, 'deaths', 1)
     end
     note_try(P, t, run, 'died', (child or f[1]) and who or who .. ', and had perhaps not started it')
     redis.call('HINCRBY', key, 'rescues', 1)
-    release(P, run)
+    release(P, run, counts)
     if not run.cancel and (f[3] or deaths >= MAX_DEATHS) then
-        end_run(P, t, run, 'dead', {'error', 'worker ' .. run.holder .. ' died in it; deaths: ' .. deaths})
+        end_run(P, t, run, 'dead', {'error',
+            (child and who or 'its worker ' .. run.holder .. ' died') .. '; deaths: ' .. deaths})
         tell(tally, run.job, 'dead')
         return 0, 1
     end
@@ -50,7 +52,7 @@ local function rescue(keys, args)
         return {0, 0}
     end
     local queued, dead, tally = 0, 0, {}
-    local held = redis.call('SMEMBERS', held_key(P, worker))
+    local held = redis.call('SRANDMEMBER', held_key(P, worker), MOST + 1)
     for i = 1, math.min(#held, MOST) do
         local again, lost = try(P, held[i], rescue_one, P, t, worker, held[i], tally)
         if again then

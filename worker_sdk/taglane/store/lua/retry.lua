@@ -1,6 +1,7 @@
 -- retry: end a run's lease and let it wait for its next attempt, in one step. A task that replaces itself by another
 -- comes through here too: so the next attempt may ask for another task and tag. One that somebody has asked to cancel
--- has no next attempt. The attempt that ends stays on the run's record, with what it failed of.
+-- has no next attempt. The attempt that ends stays on the run's record, with what it failed of; it has begun in time, so
+-- the run does not expire any more.
 --
 -- KEYS  1 the tenant's prefix
 -- ARGV  1 id  2 token  3 at: '' now, '+ms' from now, 'ms' then  4 envelope of the next attempt
@@ -47,7 +48,7 @@ local function retry(keys, args)
         return 0
     end
     note_try(P, t, run, 'retry', reason(args[5]))
-    release(P, run)
+    release(P, run, true)
     if not may_wait(P, t, run, 'cancelled instead of its next attempt') then
         return 1
     end
