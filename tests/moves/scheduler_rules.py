@@ -40,7 +40,7 @@ class SchedulerRules(Machine):
         seen = "" if tag % 3 == 1 else self.seen_of(name, old=old)
         revision = self.make("put", *definition, "all" if tag % 2 else "", seen)
         if revision > 0:
-            stamp = self.redis.hget(keys.job(self.tenant, name), "created")
+            stamp = self.redis.hget(keys.job(self.tenant, name), "born")
             self.model.jobs[name].stamp = stamp.decode()
             self.sights.append((name, f"{revision}-{stamp.decode()}"))
 

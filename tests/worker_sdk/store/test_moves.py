@@ -1045,7 +1045,7 @@ def put_as_seen(acme: Acme, seen: str, due: int | str) -> int:
 def test_a_put_or_a_resume_by_an_old_view_changes_nothing(acme: Acme) -> None:
     """Whoever planned by what is not there any more is told; a job that was made anew is another one."""
     assert 1 == put_as_seen(acme, "0", 1_000)
-    stamp = acme.redis.hget(keys.job(TENANT, "report"), "created").decode()
+    stamp = acme.redis.hget(keys.job(TENANT, "report"), "born").decode()
     assert 2 == put_as_seen(acme, f"1-{stamp}", "keep")
     before = acme.snapshot()
 

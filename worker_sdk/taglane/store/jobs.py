@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 TRIES = 20
 """How often a change is planned anew because another caller changed the job meanwhile."""
 
-_FIELDS = ("definition", "revision", "created", "paused", "last", "last_due")
+_FIELDS = ("definition", "revision", "created", "paused", "last", "last_due", "born")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,8 @@ class StoredJob:
     last_due: int | None
     parked: int = 0
     """How many runs wait for its last one to end."""
+    born: str = ""
+    """What tells it from an earlier job of the same name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +293,7 @@ def _seen(found: StoredJob | UnreadJob | None) -> str:
     """Return what put and pause are told of the job that the caller planned by; a spoiled record is put over."""
     if isinstance(found, UnreadJob):
         return ""
-    return f"{found.revision}-{found.created}" if found else "0"
+    return f"{found.revision}-{found.born}" if found else "0"
 
 
 def _contended(job: Job) -> Conflict:
@@ -328,7 +330,7 @@ def _anchored(job: Job, old: Job | None, now: int) -> Job:
 def _stored(tenant: str, name: str, fields: Any, due: Any, parked: Any) -> StoredJob | UnreadJob | None:
     if isinstance(fields, Exception):
         return UnreadJob(tenant, name)
-    definition, revision, created, paused, last, last_due = fields
+    definition, revision, created, paused, last, last_due, born = fields
     if definition is None:
         return UnreadJob(tenant, name) if any(fields) else None
     try:
@@ -341,6 +343,7 @@ def _stored(tenant: str, name: str, fields: Any, due: Any, parked: Any) -> Store
             last_run=last.decode() if last else None,
             last_due=int(last_due) if last_due else None,
             parked=parked if isinstance(parked, int) else 0,
+            born=born.decode() if born else "",
         )
     except TooNew as error:
         return UnreadJob(tenant, name, error.what)

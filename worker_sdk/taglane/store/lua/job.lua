@@ -9,7 +9,7 @@
 -- KEYS  1 the tenant's prefix
 -- ARGV  put: 1 job  2 definition, JSON  3 task  4 tag  5 step  6 envelope  7 ms after each end, '' for none  8 overlap
 --            9 expires, ms, '' for none  10 next due, ms; '' for none; 'keep' for what it is  11 schedule, JSON
---            12 misfire, '' for once  13 what the caller saw: 'revision-created', '0' for no job, '' for whatever it is
+--            12 misfire, '' for once  13 what the caller saw: 'revision-born', '0' for no job, '' for whatever it is
 --       remove: 1 job; pause: 1 job  2 '1' to pause, '' to resume  3 next due as in put: a fixed delay whose last run
 --       goes begins with its end instead  4 what the caller saw, as in put
 -- Writes job, jobs, due, waiting, removed; of parked runs run, queue, ended, ledger; publishes wake, rings tags.
@@ -35,7 +35,7 @@ local function is_as_seen(key, seen)
     if not seen or seen == '' then
         return true
     end
-    local f = redis.call('HMGET', key, 'revision', 'created')
+    local f = redis.call('HMGET', key, 'revision', 'born')
     return seen == (f[1] and f[1] .. '-' .. (f[2] or '') or '0')
 end
 
@@ -56,6 +56,8 @@ local function put(keys, args)
     end
     redis.call('SADD', jobs_key(P), name)
     if redis.call('HSETNX', key, 'created', int(t)) == 1 then
+        -- Two jobs of one name may be made in the same ms, with a removal in between: not in the same microsecond.
+        redis.call('HSET', key, 'born', table.concat(redis.call('TIME'), '.'))
         try(P, nil, take_on, P, name)
     end
     redis.call('HSET', key, 'definition', args[2], 'task', args[3], 'tag', args[4], 'step', args[5],
