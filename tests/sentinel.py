@@ -127,6 +127,7 @@ class Group:
         """Start one more replica, of the server at *port*: of a proxy before the primary, for one."""
         node = self._node([f"replicaof 127.0.0.1 {port}"])
         eventually(lambda: is_in_step(node), 20, "the replica is not in step")
+        eventually(lambda: any(knows(other, node) for other in self.nodes), 20, "no primary knows of it")
         return node
 
     def _start(self, replicas: int, sentinels: int) -> None:
@@ -171,6 +172,15 @@ def is_in_step(node: Node) -> bool:
     """Whether a replica has a link to its primary, and all of its data."""
     state = node.info("replication")
     return bool(state["role"] == "slave" and state["master_link_status"] == "up")
+
+
+def knows(primary: Node, replica: Node) -> bool:
+    """Whether a server counts another one among its replicas: a moment after that one is in step."""
+    if not primary.answers():
+        return False
+    with primary.client() as client:
+        role: Any = client.execute_command("ROLE")
+    return role[0] in {b"master", "master"} and replica.port in {int(port) for _, port, *_ in role[2]}
 
 
 def is_primary(node: Node) -> bool:
