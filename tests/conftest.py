@@ -7,6 +7,7 @@ that can't be had fails the tests; it never skips them.
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from taglane_scheduler.embedded import ServerBinary
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's `&` has it ignored, and so would what we start
 
 ON_PATH = {"": None, "valkey": None, "redis": "redis-server"}
 

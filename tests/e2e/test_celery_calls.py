@@ -771,7 +771,8 @@ def lost_process(on: Field) -> None:
     for task, name, times in ((on.tasks.die, late, 3), (on.tasks.die_early, early, 1)):
         waiting = Dependants(on, task.s(name))
         waiting.check_failed("FAILURE", WorkerLostError)
-        assert 2 * times == len(on.lines(name))
+        # Once more where billiard saw the child's end before it read that the child had begun: it gives it to another.
+        assert len(on.lines(name)) - 2 * times in {0, 1, 2}
         assert {"dead"} == {on.runs.get(first.id).state for first in waiting.first}
 
 

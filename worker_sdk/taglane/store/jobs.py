@@ -71,9 +71,8 @@ class UnreadJob:
         """Return what to raise for it."""
         if self.too_new:
             return JobTooNew(self.tenant, self.name, self.too_new)
-        return ServerUnavailable(
-            f"the record of job {self.name!r} of tenant {self.tenant!r} can't be read: put the job again"
-        )
+        subject = f"job {self.name!r} of tenant {self.tenant!r}"
+        return ServerUnavailable(f"the record of {subject} can't be read: put the job again")
 
 
 class Jobs:
@@ -231,9 +230,8 @@ class Jobs:
                 if isinstance(answer, NoPermissionError):
                     raise answer
         rows = zip(names, answers[::3], answers[1::3], answers[2::3], strict=True)
-        return seconds * 1000 + micros // 1000, [
-            _stored(*name, fields, due, parked) for name, fields, due, parked in rows
-        ]
+        found = [_stored(*name, fields, due, parked) for name, fields, due, parked in rows]
+        return seconds * 1000 + micros // 1000, found
 
     def _planned(self, job: Job, found: StoredJob | UnreadJob | None, now: int) -> tuple[Job, Put, Sequence[Any]]:
         """Decide what a put does; the arguments of the call are empty when it does nothing."""
