@@ -109,7 +109,7 @@ def drop(connection: Connection, /, run_ids: tuple[str, ...], **how: Any) -> Non
         _do_all(connection, letters.drop_all, "dropped", how)
         return
     for run_id in run_ids:
-        letters.get(run_id, how["tenant"])
+        letters.require(run_id, how["tenant"])
     for run_id in run_ids:
         letters.drop(run_id, how["tenant"])
         if output != "json":

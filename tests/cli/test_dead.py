@@ -12,6 +12,7 @@ from taglane.store.server import Server
 
 if TYPE_CHECKING:
     from cli.conftest import Cli
+    from redis import Redis
 
 FIELDS = "id tenant job task finished_at attempt deaths reason"
 ERROR = json.dumps({"e": {"exc_type": "ValueError", "exc_message": ["no"]}, "tb": 'File "a.py"\nValueError: no'})
@@ -92,6 +93,15 @@ def test_drop(acme: Cli, letter: str) -> None:
     assert f"dropped {letter}\n" == acme.ok("dead", "drop", letter).out
 
     assert (3, 3) == (acme("dead", "drop", letter).code, acme("run", "show", letter).code)
+
+
+def test_a_letter_whose_run_cannot_be_read_can_be_dropped(acme: Cli, redis: Redis, letter: str) -> None:
+    """It is on no list, and is counted all the same: its id is enough."""
+    redis.delete(keys.run("acme", letter))
+    redis.set(keys.run("acme", letter), "spoiled")
+
+    assert f"dropped {letter}\n" == acme.ok("dead", "drop", letter).out
+    assert 0 == redis.zcard(keys.dead("acme"))
 
 
 @pytest.mark.parametrize(("what", "done"), [("replay", "replayed"), ("drop", "dropped")])

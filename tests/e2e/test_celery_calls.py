@@ -773,7 +773,9 @@ def lost_process(on: Field) -> None:
         waiting.check_failed("FAILURE", WorkerLostError)
         # Once more where billiard saw the child's end before it read that the child had begun: it gives it to another.
         assert len(on.lines(name)) - 2 * times in {0, 1, 2}
-        assert {"dead"} == {on.runs.get(first.id).state for first in waiting.first}
+        assert {("dead", times)} == {
+            (run.state, run.deaths) for run in (on.runs.get(each.id) for each in waiting.first)
+        }
 
 
 @row("`control.broadcast`, `.inspect`, `.purge`")

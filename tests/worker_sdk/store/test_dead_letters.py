@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from factories import HandWorker, enqueue, make_job, make_server, run_field, run_ids, server_time
+from factories import HandWorker, enqueue, make_job, run_field, run_ids, server_time
 from taglane.errors import BadName, DeadLetterNotFound, Refused
 from taglane.model.envelope import of_call
 from taglane.model.names import new_run_id
@@ -15,33 +15,13 @@ from taglane.store import keys
 from taglane.store.dead_letters import BATCH, DeadLetters
 from taglane.store.jobs import Jobs
 from taglane.store.runs import PAGE, Runs
-from taglane.store.server import Server
-from taglane_scheduler.tenancy.tenants import Tenants
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from redis import Redis
+    from taglane.store.server import Server
 
 ERROR = json.dumps({"e": {"exc_type": "ValueError", "exc_message": ["no"]}, "tb": "Traceback …"})
 DAY = 86_400_000
-
-
-@pytest.fixture
-def store(url: str) -> Iterator[Server]:
-    """The operator's, with the tenants acme and globex."""
-    server = make_server(url)
-    server.redis.hset(keys.TENANTS, "globex", '{"created":1,"password_hashes":[]}')
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def acme(store: Server) -> Iterator[Server]:
-    """With the tenant's own credential."""
-    server = Server(Tenants(store).create("acme").url)
-    yield server
-    server.close()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from eventually import eventually
-from factories import HandWorker, make_job, make_server, run_ids, server_time
+from factories import HandWorker, make_job, run_ids, server_time
 from taglane.errors import Refused
 from taglane.model.envelope import of_call
 from taglane.model.names import new_run_id
@@ -16,31 +16,11 @@ from taglane.store.jobs import Jobs
 from taglane.store.queues import QueueInfo, Queues
 from taglane.store.runs import NewRun, Runs
 from taglane.store.server import Server
-from taglane_scheduler.tenancy.tenants import Tenants
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from redis import Redis
 
 LEASE = 15_000
-
-
-@pytest.fixture
-def store(url: str) -> Iterator[Server]:
-    """The operator's, with the tenants acme and globex."""
-    server = make_server(url)
-    server.redis.hset(keys.TENANTS, "globex", '{"created":1,"password_hashes":[]}')
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def acme(store: Server) -> Iterator[Server]:
-    """With the tenant's own credential."""
-    server = Server(Tenants(store).create("acme").url)
-    yield server
-    server.close()
 
 
 @pytest.fixture

@@ -6,36 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from eventually import eventually
-from factories import HandWorker, enqueue, make_job, make_server, run_field, run_ids
+from factories import HandWorker, enqueue, make_job, run_field, run_ids
 from taglane.errors import BadName, NotReplayable, Refused, RunNotFound, RunTimeout, ServerUnavailable
 from taglane.model.names import new_run_id
 from taglane.store import keys
 from taglane.store.jobs import Jobs
 from taglane.store.runs import PAGE, RECHECK, NewRun, Runs
-from taglane.store.server import Server
-from taglane_scheduler.tenancy.tenants import Tenants
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from redis import Redis
-
-
-@pytest.fixture
-def store(url: str) -> Iterator[Server]:
-    """The operator's, with the tenants acme and globex."""
-    server = make_server(url)
-    server.redis.hset(keys.TENANTS, "globex", '{"created":1,"password_hashes":[]}')
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def acme(store: Server) -> Iterator[Server]:
-    """With the tenant's own credential."""
-    server = Server(Tenants(store).create("acme").url)
-    yield server
-    server.close()
+    from taglane.store.server import Server
 
 
 @pytest.fixture

@@ -55,6 +55,18 @@ class DeadLetters:
             packed = self._server.redis.hget(keys.run(run.tenant, run_id), "envelope")
         return DeadLetter(run, *_call_of(packed))
 
+    def require(self, run_id: str, tenant: str | None = None) -> None:
+        """Check that a dead letter is on the list, whatever has become of its run.
+
+        Raises:
+            DeadLetterNotFound: it is not.
+        """
+        tenant = self._tenant(run_id, tenant)
+        with self._server.renamed(f"looking for dead letter {run_id}"):
+            listed = self._server.redis.zscore(keys.dead(tenant), run_id)
+        if listed is None:
+            raise self._not_dead(run_id, tenant)
+
     def replay(self, run_id: str, tenant: str | None = None, new_id: str | None = None) -> str:
         """Make a new run of a dead letter, which is none any more; return the new run's id: the same for every call.
 
