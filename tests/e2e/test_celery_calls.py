@@ -774,7 +774,7 @@ def lost_process(on: Field) -> None:
         # Once more where billiard saw the child's end before it read that the child had begun: it gives it to another.
         assert len(on.lines(name)) - 2 * times in {0, 1, 2}
         assert {("dead", times)} == {
-            (run.state, run.deaths) for run in (on.runs.get(each.id) for each in waiting.first)
+            (run.state, run.attempt) for run in (on.runs.get(each.id) for each in waiting.first)
         }
 
 
