@@ -7,6 +7,7 @@ TaglaneError
 │   ├── BadParams            not an object, not JSON, or too large
 │   ├── BadJobsFile          jobs.yaml, with file, line and column
 │   ├── BadSetting           a setting or TAGLANE_URL that can't be used
+│   ├── BadLimit             a limit of a tenant that says nothing
 │   ├── TenantMissing        a task was sent with no tenant in reach
 │   └── TagNotOwned          the tag is another tenant's
 ├── NotFound
@@ -93,6 +94,14 @@ class BadJobsFile(CallerError):
     def __init__(self, path: str, line: int, column: int, why: str) -> None:
         self.path, self.line, self.column = path, line, column
         super().__init__(f"{path}:{line}:{column}: {why}")
+
+
+class BadLimit(CallerError):
+    """A limit of a tenant that can't be one."""
+
+    def __init__(self, name: str, value: Any, why: str) -> None:
+        self.name, self.value = name, value
+        super().__init__(f"limits.{name}: {value!r} can't be: {why}")
 
 
 class TenantMissing(CallerError):

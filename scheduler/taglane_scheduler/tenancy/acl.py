@@ -34,14 +34,6 @@ DIRECT = (  # noqa: SIM905 - a list of words
 """What a tenant's client calls without a function."""
 
 
-def read_only_prefix(tenant: str) -> str:
-    """Return what each key starts with that *tenant* may read and the operator alone may write: limits, templates.
-
-    Outside the tenant's own pattern, since ACL patterns add up and nothing takes away; in the same slot of a cluster.
-    """
-    return f"taglane-ro:{{{tenant}}}:"
-
-
 def user_of(tenant: str) -> str:
     """Return the name of the ACL user: never the bare name, since `default` is someone."""
     return USER + tenant
@@ -61,7 +53,7 @@ def rules(tenant: str, password_hashes: Iterable[str], *, database: int = 0) -> 
         "on",
         *(f"#{digest}" for digest in password_hashes),
         f"~{own}*",
-        f"%R~{read_only_prefix(tenant)}*",
+        f"%R~{keys.read_only_prefix(tenant)}*",
         f"&{own}*",
         *(f"+{command}" for command in INSIDE + DIRECT),
         *([f"+select|{database}"] if database else ()),

@@ -168,7 +168,7 @@ class Tenants:
             self._redis.hset(keys.TENANTS, name, shut.to_json())
             self._users.apply(name)
             self._users.disconnect(name)
-            count = sum(self._unlink(prefix) for prefix in (keys.prefix(name), acl.read_only_prefix(name)))
+            count = sum(self._unlink(prefix) for prefix in (keys.prefix(name), keys.read_only_prefix(name)))
             self._redis.hdel(keys.TENANTS, name)
             self._users.apply(name)
             self._wake(name)

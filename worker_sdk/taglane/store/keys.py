@@ -20,6 +20,19 @@ def prefix(tenant: str) -> str:
     return f"taglane:{{{tenant}}}:"
 
 
+def read_only_prefix(tenant: str) -> str:
+    """What each key starts with that *tenant* may read and the operator alone may write: limits, its state.
+
+    Outside the tenant's own pattern, since ACL patterns add up and nothing takes away; in the same slot of a cluster.
+    """
+    return f"taglane-ro:{{{tenant}}}:"
+
+
+def limits(tenant: str) -> str:
+    """Hash: the tenant's limits, called like the fields of `model.limits.Limits`; and `state`: paused, draining."""
+    return f"{read_only_prefix(tenant)}limits"
+
+
 def step_of(priority: int | None) -> int:
     """Round a priority of 0 to 9 down to its step; what is unset is 0."""
     return min(9, max(0, int(priority or 0))) // 3 * 3
