@@ -36,16 +36,16 @@ class LimitStore:
         self.put_many({tenant: limits})
 
     def put_many(self, limits: Mapping[str, Limits]) -> None:
-        """Write the limits of many tenants: those of each at once, in force from the next call that it makes."""
+        """Write the limits of many tenants, in force from each one's next call."""
         with self._server.renamed("writing limits", operator=True):
             pipeline = self._redis.pipeline(transaction=False)
             for tenant, wanted in limits.items():
                 kept = wanted.kept()
                 gone = [name for name in Limits.__dataclass_fields__ if name not in kept]
-                pipeline.multi()
-                pipeline.hdel(keys.limits(tenant), *gone)
                 if kept:
                     pipeline.hset(keys.limits(tenant), mapping=kept)
+                if gone:
+                    pipeline.hdel(keys.limits(tenant), *gone)
             pipeline.execute()
 
     def state(self, tenant: str) -> State:
