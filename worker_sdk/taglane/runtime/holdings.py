@@ -59,6 +59,7 @@ class Holdings:
         self._roster = Roster()
         self._executing = 0
         self._alone = False
+        self._keeps_to_slots = False
         self._pace = Pace(batch)
         self._outbox = Outbox()
 
@@ -189,10 +190,21 @@ class Holdings:
 
     def appetite(self) -> int:
         """How many runs to fetch now; 0 when the inbox has enough. The lock is held."""
-        if self._alone:
+        if self._alone or (self._keeps_to_slots and self._count_free() == 0):
             return 0
         wanted = self._pace.wanted(self._window)
         return wanted - len(self._inbox) if len(self._inbox) * 2 <= wanted else 0
+
+    def free_slots(self) -> int:
+        """How many runs more could be started at once."""
+        with self.lock:
+            return self._count_free()
+
+    def keep_to_slots(self, keeps: bool) -> bool:
+        """Fetch only what can be started at once, as long as its tenant is that near to a limit; answers the same."""
+        with self.lock:
+            self._keeps_to_slots = keeps
+        return keeps
 
     def is_idle(self) -> bool:
         """Whether nothing at all is held."""
@@ -298,6 +310,9 @@ class Holdings:
             return True
         self._renew_now()
         return False
+
+    def _count_free(self) -> int:
+        return max(0, self._window - self._executing - len(self._inbox))
 
     def _ahead(self) -> int:
         return self._pace.ahead(self._window) if self.looks_ahead and not self._alone else 0
