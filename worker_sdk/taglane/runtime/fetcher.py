@@ -69,7 +69,8 @@ class Fetcher:
         wait_ms, deliveries, why = answer
         if deliveries:
             self._holdings.receive(deliveries)
-        if len(deliveries) >= most or self._holdings.keep_to_slots(why == NO_SLOT):
+        self._holdings.keeps_to_slots = why == NO_SLOT
+        if len(deliveries) >= most or why == NO_SLOT:
             return 0.0
         longest = STALE / 2 if self._holdings.is_backed_up() else WAIT
         return longest if wait_ms < 0 else min(longest, max(wait_ms, 2) / 1000)

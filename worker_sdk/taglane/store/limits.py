@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from taglane.model.limits import FIELDS, Limits, read_limits
 from taglane.store import keys
@@ -17,6 +17,15 @@ BATCH = 500
 
 State = Literal["", "paused", "draining"]
 """What a tenant does: everything; no fires and no fetches; no fires and no enqueues, until its queues are empty."""
+
+
+class Load(NamedTuple):
+    """What a tenant has to do, as its limits count it."""
+
+    waiting: int
+    """Runs that are queued, delayed or parked."""
+    held: int
+    """Runs that workers hold."""
 
 
 class LimitStore:
@@ -54,6 +63,15 @@ class LimitStore:
         """Return what a tenant does."""
         state = self._read([tenant])[tenant].get("state", "")
         return state if state in ("paused", "draining") else ""  # type: ignore[return-value]
+
+    def load(self, tenant: str) -> Load:
+        """Return what a tenant has to do."""
+        with self._server.renamed("counting runs"):
+            pipeline = self._redis.pipeline(transaction=False)
+            for key in (keys.runs(tenant), keys.ended(tenant), keys.dead(tenant), keys.leases(tenant)):
+                pipeline.zcard(key)
+            runs, ended, dead, held = pipeline.execute()
+        return Load(max(0, runs - ended - dead - held), held)
 
     def _govern(self, changes: Mapping[str, Mapping[str, str]]) -> None:
         tenants = list(changes)
