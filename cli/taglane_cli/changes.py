@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from taglane_scheduler.jobs_diff import Change
 
 _NAMED = 3  # of many tenants that a diff is about
-_FEW = 20  # changes that need no sum below them
+_FEW = 20  # changes that need no sum
 
 
 def row(change: Change) -> dict[str, Any]:
@@ -29,10 +29,12 @@ def row(change: Change) -> dict[str, Any]:
 
 
 def show_lines(changes: Sequence[Change]) -> None:
-    """Write a line for each change; of many, their sum to stderr."""
+    """Write a line for each change; of many, their sum to stderr, and no line for what stays as it is."""
+    many = len(changes) > _FEW
     for each in changes:
-        click.echo(f"{each.change:<9}  {each.subject}")
-    if len(changes) > _FEW:
+        if not many or each.change != "unchanged":
+            click.echo(f"{each.change:<9}  {each.subject}")
+    if many:
         counted = Counter(each.change for each in changes)
         click.echo(", ".join(f"{count:,} {change}" for change, count in counted.items()), err=True)
 

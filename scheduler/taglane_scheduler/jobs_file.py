@@ -17,6 +17,8 @@ tenants:
       sync:    {task: shop.tasks.sync, every: 30s, tag: acme.io, retry: {attempts: 5, delay: 10s}}
   globex: {jobs: {nightly: off}}
   initech:
+
+The server keeps whole jobs, and knows nothing of templates: a change of one is a change of each of its jobs.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.representer import SafeRepresenter
-from taglane.model.limits import spelled
+from taglane.model.limits import Limits, spelled
 
 from taglane_scheduler.jobs_diff import fields_of
 
@@ -15,14 +15,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from taglane.model.job import Job
-    from taglane.model.limits import Limits
 
 _WIDEST = 100_000  # characters: a text is never broken over lines
 
 
 def jobs_text(limits: Mapping[str, Limits], jobs: Iterable[Job]) -> str:
-    """Return the file: the tenants are those of *limits*, in that order, and have *jobs* of theirs."""
-    tenants: dict[str, dict[str, Any]] = {tenant: {"limits": spelled(each)} for tenant, each in limits.items()}
+    """Return the file: the tenants are those of *limits*, in that order, and have *jobs* of theirs.
+
+    Of a tenant without limits it names none, and so leaves alone what the tenant has where the file is applied.
+    """
+    tenants: dict[str, dict[str, Any]] = {
+        tenant: {"limits": spelled(each)} if each != Limits() else {} for tenant, each in limits.items()
+    }
     for job in jobs:
         tenants[job.tenant].setdefault("jobs", {})[job.name] = fields_of(job)
     yaml: Any = YAML(typ="safe", pure=True)

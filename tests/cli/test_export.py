@@ -89,9 +89,7 @@ def test_no_file_is_overwritten_unless_forced(taglane: Cli, acme: Cli, tmp_path:
     assert {"runs.jsonl": "mine"} == files(tmp_path)
 
     taglane.ok("tenant", "export", "acme", "-d", str(tmp_path), "--force")
-    assert {"jobs.yaml": "tenants:\n  acme:\n    limits: {}\n", "ledger.json": "{}\n", "runs.jsonl": ""} == files(
-        tmp_path
-    )
+    assert {"jobs.yaml": "tenants:\n  acme: {}\n", "ledger.json": "{}\n", "runs.jsonl": ""} == files(tmp_path)
 
 
 def test_what_fails_leaves_no_part_of_a_file(taglane: Cli, acme: Cli, tmp_path: Path, redis: Redis) -> None:

@@ -215,7 +215,7 @@ def test_a_mistake_in_what_is_common_stands_there(text: str, line: int, column: 
 
 def test_the_example_of_the_module_is_a_jobs_file() -> None:
     """It shows every way to have a template, to change it, and not to have it."""
-    read = read_jobs_file((jobs_file.__doc__ or "").partition("\n")[2])
+    read = read_jobs_file((jobs_file.__doc__ or "").partition("\n")[2].partition("\nThe server")[0])
 
     assert ["acme/mail", "acme/nightly", "acme/weekly", "acme/sync", "initech/nightly"] == [
         f"{each.tenant}/{each.name}" for each in read.jobs

@@ -53,8 +53,7 @@ tenants:
           - 1
           - 2
         retry: 5
-  globex:
-    limits: {}
+  globex: {}
 """ == jobs_text(limits, [report])
 
 
@@ -69,4 +68,4 @@ def test_what_is_written_is_read_back(params: dict[str, Any], limits: dict[str, 
 
     assert [fields_of(job)] == [fields_of(each) for each in read.jobs]
     assert repr(job.params) == repr(read.jobs[0].params)
-    assert spelled(kept) == spelled(read.limits["acme"])
+    assert spelled(kept) == spelled(read.limits.get("acme", Limits()))

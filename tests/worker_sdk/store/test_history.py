@@ -76,7 +76,7 @@ def test_what_is_spoiled_is_left_out(
     redis.delete(keys.run(TENANT, made[2]))
 
     assert sorted(made[3:]) == sorted(run.id for run in past.runs(TENANT))
-    assert 3 == caplog.text.count("run_unreadable tenant=acme run=")
+    assert 3 == caplog.text.count("key_unreadable key=taglane:{acme}:run:")
 
 
 def test_the_ledger_is_told_by_the_day(past: History, redis: Redis) -> None:

@@ -95,7 +95,7 @@ class History:
             except ValueError:
                 found = None
             if found is None:
-                log.warning("run_unreadable tenant=%s run=%s", tenant, name)
+                log.warning("key_unreadable key=%s", keys.run(tenant, name))
             else:
                 yield found
 
