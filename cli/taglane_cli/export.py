@@ -29,9 +29,10 @@ _COLUMNS = ("tenant", "folder", "jobs", "runs", "days")
 @tenant_option
 @click.pass_obj
 def export_jobs(connection: Connection, tenant: str | None) -> None:
-    """Print the jobs and limits of one tenant, or of all, as a jobs file.
+    """Print the jobs and limits of tenants as a jobs file.
 
-    `taglane diff -f` finds no difference to it, and `taglane apply -f` takes it back.
+    Of one tenant, or of all that the credential reaches. `taglane diff -f` finds no difference to it, and `taglane
+    apply -f` takes it back.
     """
     click.echo(_jobs_file(connection, connection.tenants_in_reach(tenant))[0], nl=False)
 

@@ -35,7 +35,7 @@ _COMMANDS = (
     ("job", "taglane_cli.jobs:job", "Add jobs, see when they are due, pause and trigger them."),
     ("apply", "taglane_cli.apply:apply", "Make the server's jobs and limits those of a jobs file."),
     ("diff", "taglane_cli.apply:diff", "Show what apply would change; exit 1 when that is anything."),
-    ("export", "taglane_cli.export:export_jobs", "Print the jobs and limits of one tenant, or of all, as a jobs file."),
+    ("export", "taglane_cli.export:export_jobs", "Print the jobs and limits of tenants as a jobs file."),
     ("enqueue", "taglane_cli.enqueue:enqueue", "Run a task once, now or later."),
     ("run", "taglane_cli.runs:run", "List runs, wait for them, cancel them, run them again."),
     ("queue", "taglane_cli.queues:queue", "See what waits for each tag, and end it."),
