@@ -61,7 +61,7 @@ def diff(ctx: click.Context, /, path: str, prune: bool, output: str) -> None:
 
     What changes alike for many tenants is shown once.
     """
-    found = [change for change in _changes(ctx.obj, _read(path), prune=prune) if change.change != "unchanged"]
+    found = [change for change in _changes(ctx.obj, _read(path), prune=prune) if change.is_any]
     if output == "json":
         show_json([{**row(each), "before": each.before, "after": each.after} for each in found])
     else:
@@ -84,35 +84,36 @@ def _read(path: str) -> JobsFile:
 
 
 def _changes(connection: Connection, wanted: JobsFile, *, prune: bool) -> list[Change]:
-    from taglane_scheduler.jobs_diff import changes  # noqa: PLC0415 - not for the help
+    from taglane.store.job_plan import check_payload  # noqa: PLC0415 - not for the help
+    from taglane_scheduler.jobs_diff import changes  # noqa: PLC0415
 
     connection.check_tenants(wanted.tenants)
     named = {(job.tenant, job.name) for job in wanted.jobs}
     stored = []
     with progress("reading", len(wanted.tenants)) as told:
-        found = connection.jobs.list_many(wanted.tenants, told)
-    for jobs, unread in found.values():
+        kept_jobs = connection.jobs.list_many(wanted.tenants, told)
+    for jobs, unread in kept_jobs.values():
         stored += [kept.job for kept in jobs]
-        for job in unread:
-            if job.too_new and (job.tenant, job.name) in named:
-                raise job.error()  # it would lose what the newer one can do more
-            if (job.tenant, job.name) not in named:
-                click.echo(f"note: {job.error()}", err=True)
-    return changes(wanted, stored, connection.limits.get_many(list(wanted.limits)), prune=prune)
+        for each in unread:
+            if each.too_new and (each.tenant, each.name) in named:
+                raise each.error()  # it would lose what the newer one can do more
+            if (each.tenant, each.name) not in named:
+                click.echo(f"note: {each.error()}", err=True)
+    limits = connection.limits.get_many(wanted.tenants)
+    found = changes(wanted, stored, limits, prune=prune)
+    changed = {(each.tenant, each.job) for each in found if each.is_any}
+    for job in wanted.jobs:
+        if (job.tenant, job.name) in changed:
+            check_payload(job, wanted.limits.get(job.tenant, limits[job.tenant]))
+    return found
 
 
 def _write(connection: Connection, wanted: JobsFile, found: Sequence[Change]) -> None:
     from taglane.errors import OperatorNeeded  # noqa: PLC0415 - not for the help
 
-    limits = {each.tenant: wanted.limits[each.tenant] for each in found if each.job is None and _differs(each)}
+    limits = {each.tenant: wanted.limits[each.tenant] for each in found if each.job is None and each.is_any}
     if limits and connection.own_tenant:
         raise OperatorNeeded("changing limits", connection.own_tenant)  # before anything is written
     with progress("applying", len(wanted.jobs)) as told:
-        connection.jobs.put_many(wanted.jobs, told)
-    if limits:
-        connection.limits.put_many(limits)
+        connection.jobs.put_many(wanted.jobs, told, lambda: connection.limits.put_many(limits))
     connection.jobs.delete_many((each.tenant, each.job) for each in found if each.job and each.change == "pruned")
-
-
-def _differs(change: Change) -> bool:
-    return change.change != "unchanged"

@@ -32,7 +32,7 @@ def show_lines(changes: Sequence[Change]) -> None:
     """Write a line for each change; of many, their sum to stderr, and no line for what stays as it is."""
     many = len(changes) > _FEW
     for each in changes:
-        if not many or each.change != "unchanged":
+        if each.is_any or not many:
             click.echo(f"{each.change:<9}  {each.subject}")
     if many:
         counted = Counter(each.change for each in changes)

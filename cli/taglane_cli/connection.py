@@ -70,13 +70,6 @@ class Connection:
         return History(self.services.server)
 
     @cached_property
-    def limits(self) -> LimitStore:
-        """Keeps the tenants' limits."""
-        from taglane.store.limits import LimitStore  # noqa: PLC0415
-
-        return LimitStore(self.services.server)
-
-    @cached_property
     def queues(self) -> Queues:
         """Says what waits for each tag, and empties queues."""
         from taglane.store.queues import Queues  # noqa: PLC0415

@@ -100,6 +100,9 @@ def _jobs_file(connection: Connection, tenants: Sequence[str]) -> tuple[str, Seq
             click.echo(
                 f"note: a jobs file can't say that a job is paused; after an apply elsewhere:  {again}", err=True
             )
+    for tenant, state in connection.limits.states(tenants).items():
+        if state:
+            click.echo(f"note: the file can't say that tenant {tenant} is {state}", err=True)
     limits = connection.limits.get_many(tenants)
     return jobs_text(limits, [stored.job for stored in jobs]), jobs
 

@@ -39,6 +39,11 @@ class Change:
     """Of which template of the file the job is."""
 
     @property
+    def is_any(self) -> bool:
+        """Whether it changes anything."""
+        return self.change != "unchanged"
+
+    @property
     def subject(self) -> str:
         """What it is about, in a line: `acme/report`, `acme limits`."""
         return f"{self.tenant} limits" if self.job is None else f"{self.tenant}/{self.job}"

@@ -190,6 +190,26 @@ def test_limits_are_those_of_the_file(taglane: Cli, acme: Cli, redis: Redis) -> 
     )
 
 
+def test_params_are_held_against_the_limits_of_the_same_file(taglane: Cli, acme: Cli, redis: Redis) -> None:
+    """Over what a tenant may send: nothing is written, no limit either. Of a file that allows more, all is."""
+    del acme
+    long = TEMPLATES.replace("region: eu", f"region: {'x' * 500}")
+
+    refused = taglane("apply", "-f", "-", stdin=long.replace("running: 10", "payload: 400"))
+    assert "tenant 'other' may send 400" in refused.error
+    assert (0, []) == (redis.exists(keys.limits("acme"), keys.limits("other")), names(taglane))
+
+    taglane.ok("tenant", "limit", "other", "payload=400")
+    assert (
+        "tenant 'other' may send 400"
+        in taglane("diff", "-f", "-", stdin=long.replace("  limits:", "  # limits:")).error
+    )
+    taglane.ok("apply", "-f", "-", stdin=long.replace("running: 10", "payload: 4000"))
+    taglane.ok("tenant", "limit", "other", "payload=400")
+    taglane.ok("apply", "-f", "-", stdin=long.replace("  limits:", "  # limits:"))  # what is there, is there
+    assert ["acme/report", "other/report"] == names(taglane)
+
+
 def test_a_tenant_can_not_raise_its_limits(acme: Cli, taglane: Cli) -> None:
     """With its own credential nothing of such a file is written; one that leaves them as they are is applied."""
     jobs = "tenants:\n  acme:\n    jobs:\n      ask: {task: a.b, manual: true}\n"

@@ -146,13 +146,15 @@ def test_jobs_are_printed_as_a_jobs_file(taglane: Cli, acme: Cli) -> None:
 def test_what_a_jobs_file_can_not_hold_is_said(
     taglane: Cli, acme: Cli, redis: Redis, tmp_path: Path, command: list[str]
 ) -> None:
-    """On stderr: a pause, with the command that makes it again, and a job that can't be read."""
+    """On stderr: a pause, with the command that makes it again, a tenant's own, and a job that can't be read."""
     del acme
     taglane.ok("apply", "-f", "-", stdin=FILE)
     taglane.ok("job", "pause", "sync", "-t", "acme")
+    taglane.ok("tenant", "pause", "acme")
     redis.hset(keys.job("acme", "ask"), "definition", "{")
 
     answer = taglane.ok(*(str(tmp_path) if word == "DIR" else word for word in command))
 
     assert "taglane job pause sync --tenant acme" in answer.err
+    assert "the file can't say that tenant acme is paused" in answer.err
     assert "left out: the record of job 'ask' of tenant 'acme' can't be read" in answer.err

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from factories import make_job
-from taglane.errors import BadParams, BadSchedule
-from taglane.store.job_plan import Put, plan_put, resumed_due, seen, sized
+from taglane.errors import BadParams, BadSchedule, ParamsOverLimit
+from taglane.model.limits import Limits
+from taglane.store.job_plan import Put, check_payload, plan_put, resumed_due, seen, sized
 from taglane.store.stored_job import StoredJob, UnreadJob
 
 if TYPE_CHECKING:
@@ -62,6 +63,17 @@ def test_an_envelope_has_a_limit() -> None:
         sized("report", "éé", 3)
     with pytest.raises(BadParams, match=r"take .* bytes: the limit is 10 "):
         plan_put(make_job(params={"a": "long enough"}), None, NOW, 10)
+
+
+def test_a_tenant_may_have_a_limit_of_its_own() -> None:
+    """It is for the whole envelope, as the server counts it."""
+    job = make_job(params={"a": "x"})
+    size = len(plan_put(job, None, NOW, LIMIT)[2][5])
+
+    check_payload(job, Limits())
+    check_payload(job, Limits(payload=size))
+    with pytest.raises(ParamsOverLimit, match=f"take {size} bytes, and tenant 'acme' may send {size - 1}"):
+        check_payload(job, Limits(payload=size - 1))
 
 
 def test_what_the_caller_saw() -> None:

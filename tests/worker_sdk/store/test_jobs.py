@@ -190,9 +190,18 @@ def test_all_batches_are_checked_before_the_first_is_written(
     with pytest.raises(BadParams):
         jobs.put_many([*good, make_job(params={"text": "x" * 2_000})])
     with pytest.raises(BadSchedule):
-        jobs.put_many([*good, make_job(at="2020-01-01T00:00:00Z")])
+        jobs.put_many([*good, make_job(at="2020-01-01T00:00:00Z")], ready=lambda: pytest.fail("it is not"))
 
     assert [] == redis.keys("taglane:*")
+
+
+def test_who_puts_is_told_when_all_is_checked(jobs: Jobs, redis: Redis) -> None:
+    """Once, and before the first is written."""
+    seen: list[int] = []
+
+    jobs.put_many([make_job("a"), make_job("b")], ready=lambda: seen.append(redis.dbsize()))
+
+    assert ([0], 2) == (seen, redis.scard(keys.jobs("acme")))
 
 
 def test_the_jobs_of_many_tenants_are_listed(jobs: Jobs, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from taglane.errors import BadParams, BadSchedule
+from taglane.errors import BadParams, BadSchedule, ParamsOverLimit
 from taglane.model import envelope
 from taglane.model.instant import format_instant
 from taglane.model.job import Job
 from taglane.model.schedule import After, At, Every, Manual, describe, next_due, to_json
 from taglane.store import keys
 from taglane.store.stored_job import StoredJob, UnreadJob
+
+if TYPE_CHECKING:
+    from taglane.model.limits import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +79,29 @@ def sized(name: str, text: str, limit: int) -> str:
     return text
 
 
+def check_payload(job: Job, limits: Limits) -> None:
+    """Check a job's params against the limits that its tenant has, or is about to get: the server does so again.
+
+    Raises:
+        ParamsOverLimit: they take more bytes than the tenant may send.
+    """
+    if limits.payload is not None and (size := len(_envelope(job).encode())) > limits.payload:
+        raise ParamsOverLimit(job.tenant, size, limits.payload)
+
+
+def _envelope(job: Job) -> str:
+    return envelope.of_call(job.params, retry=job.retry, timeout=job.timeout, soft_timeout=job.soft_timeout)
+
+
 def _arguments(job: Job, payload_limit: int) -> Sequence[str | int]:
     delay = job.schedule.delay if isinstance(job.schedule, After) else None
-    call = envelope.of_call(job.params, retry=job.retry, timeout=job.timeout, soft_timeout=job.soft_timeout)
     return [
         job.name,
         job.definition,
         job.task,
         job.tag,
         keys.step_of(job.priority),
-        sized(job.name, call, payload_limit),
+        sized(job.name, _envelope(job), payload_limit),
         _text(delay),
         job.overlap,
         _text(job.expires),

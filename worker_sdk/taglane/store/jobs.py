@@ -55,7 +55,12 @@ class Jobs:
         """Create or update one job; see `put_many`."""
         return self.put_many([job])[0]
 
-    def put_many(self, jobs: Iterable[Job], told: Callable[[int], None] | None = None) -> Sequence[Put]:
+    def put_many(
+        self,
+        jobs: Iterable[Job],
+        told: Callable[[int], None] | None = None,
+        ready: Callable[[], None] | None = None,
+    ) -> Sequence[Put]:
         """Create or update jobs, in two round trips for every few hundred; what is unchanged is not written.
 
         An update that leaves the schedule alone leaves the pending due alone. What others change meanwhile is followed.
@@ -63,11 +68,13 @@ class Jobs:
         Args:
             jobs: what to put; all are read and checked before the first is written.
             told: is told how many more are done, now and then.
+            ready: is called once, when all are checked and nothing is written yet.
 
         Raises:
             BadParams: the params of one are over the limit: nothing was written.
             JobTooNew: one was written by a newer Taglane, and would lose what that can do more: nothing was written.
             BadSchedule: one would be due never, or in the past: nothing was written.
+            ParamsOverLimit: the params of one are over what its tenant may send: others may have been written.
             Conflict: others changed one again and again: the rest was written.
         """
         wanted = list(jobs)
@@ -75,6 +82,9 @@ class Jobs:
         left: Sequence[int] = range(len(wanted))
         for _ in range(TRIES):
             planned = [plan for part in batches(left, BATCH) for plan in self._plans([wanted[n] for n in part])]
+            if ready:
+                ready()
+                ready = None
             for part in batches(list(zip(left, planned, strict=True)), BATCH):
                 puts = self._put([plan for _, plan in part])
                 done |= {number: put for (number, _), put in zip(part, puts, strict=True) if put}
