@@ -115,10 +115,14 @@ def _check_free(paths: Sequence[Path]) -> None:
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[TextIO]:
-    """Open a file beside *path*, and put it in its place once all is written: whoever looks finds the whole or none."""
+    """Open a file beside *path*, and put it in its place once all is written: whoever looks finds the whole or none.
+
+    It holds what a tenant's tasks were given and returned, and so is for nobody's eyes but its owner's.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with beside.open("w", encoding="utf-8") as file:
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode=0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             yield file
         beside.replace(path)
     finally:

@@ -45,6 +45,7 @@ def test_a_tenant_is_written_and_taken_back(taglane: Cli, acme: Cli, tmp_path: P
 
     assert {"tenant": "acme", "folder": str(tmp_path / "out"), "jobs": 5, "runs": 0, "days": 0} == said
     assert ["jobs.yaml", "ledger.json", "runs.jsonl"] == list(files(tmp_path / "out"))
+    assert {0o600} == {each.stat().st_mode & 0o777 for each in (tmp_path / "out").iterdir()}
     assert (0, "") == (taglane("diff", "--prune", "-f", path).code, taglane("diff", "--prune", "-f", path).out)
 
     before = taglane.ok("export", "-t", "acme").out

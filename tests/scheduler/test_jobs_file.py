@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from taglane.errors import BadJobsFile
 from taglane.model.limits import Limits
 from taglane.model.retry import Retry
-from taglane.model.schedule import After, At, Cron, Every, Manual
+from taglane.model.schedule import After, At, Cron, Every, Manual, next_due
 from taglane_scheduler import jobs_file
 from taglane_scheduler.jobs_file import JobsFile, read_jobs_file
 
@@ -123,6 +125,17 @@ def test_the_nearest_zone_holds(tenant: str, zone: str) -> None:
     (mail,) = [each for each in of_templates(tenant).jobs if each.name == "mail"]
 
     assert zone == mail.schedule.tz
+
+
+def test_an_h_spreads_the_tenants_of_a_template() -> None:
+    """One cron, and every minute of the hour is some tenants': none gets more than four times its share."""
+    jobs = of_templates(*(f"t{number}:" for number in range(1_200))).jobs
+    dues = [next_due(each.schedule, after=0, hash_id=f"{each.tenant}/{each.name}") for each in jobs]
+
+    minutes = Counter((due or 0) // 60_000 % 60 for due in dues)
+
+    assert 60 == len(minutes)
+    assert max(minutes.values()) <= 4 * 20
 
 
 @pytest.mark.parametrize("off", ["off", "false"])

@@ -24,6 +24,8 @@ PAGE = 200
 DAYS = 400
 """How far back a ledger is looked for."""
 
+_SPAN = 20  # days that are asked for at once whether there is anything of them
+
 
 class History:
     """The past of every tenant that the server's credential reaches."""
@@ -56,14 +58,19 @@ class History:
         """Return what was counted on each day that is kept, by the day, YYYYMMDD in UTC: ``job|what`` -> how often."""
         today = datetime.fromtimestamp(self._now() / 1000, UTC)
         days = [(today - timedelta(days=back)).strftime("%Y%m%d") for back in reversed(range(DAYS))]
+        spans = [days[start : start + _SPAN] for start in range(0, DAYS, _SPAN)]
         with self._server.renamed(f"reading the ledger of tenant {tenant}"):
             pipeline = self._redis.pipeline(transaction=False)
-            for day in days:
+            for span in spans:
+                pipeline.exists(*(keys.ledger(tenant, day) for day in span))
+            some = pipeline.execute()
+            kept = [day for span, count in zip(spans, some, strict=True) if count for day in span]
+            for day in kept:
                 pipeline.hgetall(keys.ledger(tenant, day))
             answers = pipeline.execute()
         return {
             day: {what.decode(errors="replace"): _count(count) for what, count in sorted(answer.items())}
-            for day, answer in zip(days, answers, strict=True)
+            for day, answer in zip(kept, answers, strict=True)
             if answer
         }
 
