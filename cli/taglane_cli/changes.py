@@ -68,6 +68,6 @@ def _lines(change: Change) -> list[str]:
 
 def _fields(fields: Mapping[str, Any] | None) -> list[str]:
     return [
-        f"{field}: {cell(value) if isinstance(value, str) else json.dumps(value)}"
+        f"{field}: {cell(value) if isinstance(value, str) else json.dumps(value, sort_keys=True)}"
         for field, value in (fields or {}).items()
     ]

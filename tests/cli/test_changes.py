@@ -59,6 +59,15 @@ def test_what_differs_alike_is_one_part(capsys: pytest.CaptureFixture[str]) -> N
     ] == heads
 
 
+def test_the_order_of_params_is_no_difference(capsys: pytest.CaptureFixture[str]) -> None:
+    """The server keeps them in an order of its own."""
+    before, after = {"task": "a", "params": {"x": 1, "y": 2}}, {"task": "b", "params": {"y": 2, "x": 1}}
+
+    show_diff([make(before=before, after=after)], "jobs.yaml")
+
+    assert ' params: {"x": 1, "y": 2}\n' in capsys.readouterr().out
+
+
 def test_what_a_field_says_can_not_steer_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     show_diff([make(after={"task": "a\x1b[31m", "params": {"é": "\x1b"}})], "jobs.yaml")
 
