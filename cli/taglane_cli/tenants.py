@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from taglane_cli.export import export_tenant
 from taglane_cli.render import instant, output_option, show_json, show_list, show_one
 from taglane_cli.tenant_limits import drain, limit, pause, purge, resume
 
@@ -16,10 +17,10 @@ if TYPE_CHECKING:
 
 @click.group()
 def tenant() -> None:
-    """Create, limit, pause and delete tenants."""
+    """Create, limit, pause, export and delete tenants."""
 
 
-for _command in (limit, pause, resume, drain, purge):
+for _command in (limit, pause, resume, drain, purge, export_tenant):
     tenant.add_command(_command)
 
 
