@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from taglane.store.jobs import Jobs
     from taglane.store.server import Server
 
+    from taglane_scheduler.care.alerts import Alerts
     from taglane_scheduler.care.doctor import Doctor
     from taglane_scheduler.care.rescue import Rescue
     from taglane_scheduler.firing.firing import Firing
@@ -58,6 +59,13 @@ class Services:
         from taglane_scheduler.care.rescue import Rescue
 
         return Rescue(self.server, self.settings.lease)
+
+    @cached_property
+    def alerts(self) -> Alerts:
+        """What is wrong now."""
+        from taglane_scheduler.care.alerts import Alerts
+
+        return Alerts(self.server)
 
     @cached_property
     def loop(self) -> SchedulerLoop:
