@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from taglane.store import keys
+from taglane.store.full import write
 
 if TYPE_CHECKING:
     from taglane.store.server import Server
@@ -54,13 +55,13 @@ class Alerts:
         with self._server.renamed("raising an alert", operator=True):
             now = self._now()
             pipeline = self._redis.pipeline(transaction=False)
-            pipeline.hsetnx(keys.ALERTS, field, _value(text, now, now))
+            write(pipeline, "HSETNX", keys.ALERTS, field, _value(text, now, now))
             pipeline.hget(keys.ALERTS, field)
             pipeline.hlen(keys.ALERTS)
             new, kept, count = pipeline.execute()
             if not new:
                 since, _ = _times(kept)
-                self._redis.hset(keys.ALERTS, field, _value(text, since or now, now))
+                write(self._redis, "HSET", keys.ALERTS, field, _value(text, since or now, now))
                 return False
             if count > MOST:
                 self._make_room()

@@ -45,16 +45,24 @@ class Record:
 
     created: int
     password_hashes: tuple[str, ...]
+    cut: str = ""
+    """Why the tenant is cut off, whatever its passwords; empty when it is not."""
 
     def to_json(self) -> str:
         """As it is kept."""
-        return json.dumps({"created": self.created, "password_hashes": self.password_hashes})
+        kept = {"created": self.created, "password_hashes": self.password_hashes}
+        return json.dumps({**kept, "cut": self.cut} if self.cut else kept)
 
     @staticmethod
     def from_json(text: bytes | str) -> Record:
         """Read what is kept."""
         values: dict[str, Any] = json.loads(text)
-        return Record(created=int(values["created"]), password_hashes=tuple(values["password_hashes"]))
+        hashes = tuple(values["password_hashes"])
+        return Record(created=int(values["created"]), password_hashes=hashes, cut=str(values.get("cut", "")))
+
+    def rules(self, name: str, database: int) -> list[str]:
+        """Return what `ACL SETUSER` is told of the tenant's user."""
+        return acl.rules(name, self.password_hashes, database=database, cut=bool(self.cut))
 
 
 @dataclass(slots=True)
@@ -110,7 +118,7 @@ class Users:
         return [
             name
             for (name, record), user in zip(wanted, users, strict=True)
-            if not _is_as(user, acl.rules(name, record.password_hashes, database=database))
+            if not _is_as(user, record.rules(name, database))
         ]
 
     def disconnect(self, name: str) -> None:
@@ -181,7 +189,7 @@ def _commands(records: Mapping[str, bytes | None], database: int) -> Iterator[Se
         if text is None:
             yield "ACL DELUSER", user
         else:
-            yield "ACL SETUSER", user, *acl.rules(name, Record.from_json(text).password_hashes, database=database)
+            yield "ACL SETUSER", user, *Record.from_json(text).rules(name, database)
 
 
 def _tell(redis: Any, records: Mapping[str, bytes | None], database: int) -> None:
@@ -193,11 +201,11 @@ def _tell(redis: Any, records: Mapping[str, bytes | None], database: int) -> Non
 
 def _is_as(user: Any, rules: Sequence[str]) -> bool:
     """Whether a user is what these rules make."""
-    if not user or "on" not in user["flags"]:
+    if not user or ("on" if "on" in rules else "off") not in user["flags"]:
         return False
     has = {*user["commands"], *_words(user["keys"]), *_words(user["channels"])} - {"-@all"}
     has |= {f"#{digest}" for digest in user["passwords"]}
-    return has == set(rules) - {"reset", "on"}
+    return has == set(rules) - {"reset", "on", "off"}
 
 
 def _words(value: Sequence[str] | str) -> Sequence[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 TENANTS = "taglane:tenants"  # hash: tenant -> record, JSON
 SCHEDULERS = "taglane:schedulers"  # hash: scheduler -> heartbeat counter
 ALERTS = "taglane:alerts"  # hash: kind, tenant and subject, JSON -> what is wrong now, JSON
+WATCH = "taglane:watch"  # hash: tenant -> what it uses of the server, as it was last measured, JSON
 WAKE_ALL = "taglane:{*}:wake"  # the pattern of every tenant's wake channel
 
 STEPS = (0, 3, 6, 9)  # kombu's priority steps: 0 is served first
