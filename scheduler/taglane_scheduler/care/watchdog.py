@@ -141,7 +141,8 @@ class Watchdog:
 
     def _forget_others(self, tenants: set[str], alerts: Sequence[Alert]) -> None:
         """Drop what is known of tenants that are gone, alerts of any kind among it, and learn which alerts stand."""
-        self._measures.forget_others(tenants)
+        if not self._turn:  # once a round: with very many tenants, that list is long, too
+            self._measures.forget_others(tenants)
         self._standing = set()
         for alert in alerts:
             if alert.tenant in tenants:
