@@ -86,12 +86,22 @@ class Services:
 
     @cached_property
     def watchdog(self) -> Watchdog:
-        """What measures the tenants, and acts by the operator's rule."""
+        """What measures the tenants, and acts by the operator's rule.
+
+        Raises:
+            BadSetting: the rule of the settings says nothing.
+        """
+        from taglane.errors import BadLimit, BadSetting
+        from taglane.model.limits import parse_watched
         from taglane.store.limits import LimitStore
 
         from taglane_scheduler.care.watchdog import Watchdog
 
-        return Watchdog(self.server, self.alerts, LimitStore(self.server), cut=self.cutoff.cut)
+        try:
+            default = parse_watched(self.settings.watch)
+        except BadLimit as error:
+            raise BadSetting("TAGLANE_WATCH", self.settings.watch, str(error)) from error
+        return Watchdog(self.server, self.alerts, LimitStore(self.server), cut=self.cutoff.cut, default=default)
 
     @cached_property
     def loop(self) -> SchedulerLoop:

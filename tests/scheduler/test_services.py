@@ -6,6 +6,7 @@ import pytest
 from eventually import eventually
 from factories import make_job
 from sentinel import Group
+from taglane.errors import BadSetting
 from taglane.model.limits import Limits
 from taglane.settings import load_settings
 from taglane.store import keys
@@ -63,6 +64,12 @@ def test_a_schedulers_sweep_reaches_the_replicas(binary: ServerBinary, monkeypat
         with replica.client() as redis:
             assert 1 == len([name for name in redis.acl_users() if "taglane-acme" in str(name)])
         services.close()
+
+
+def test_a_rule_that_says_nothing_is_a_bad_setting() -> None:
+    """A scheduler does not start with one, and says which."""
+    with pytest.raises(BadSetting, match=r"^TAGLANE_WATCH='connections=many': limits\.connections: 'many' can't be"):
+        _ = build(load_settings(watch="connections=many")).loop
 
 
 def test_a_scheduler_watches_its_tenants(services: Services, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:

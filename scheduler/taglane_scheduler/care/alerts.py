@@ -116,7 +116,7 @@ def _times(value: bytes | None) -> tuple[int, int]:
 def _read(item: tuple[bytes, bytes]) -> Alert | None:
     """Read one field of the hash; None for what is none of ours."""
     try:
-        kind, tenant, subject = json.loads(item[0])
+        kind, tenant, subject = map(str, json.loads(item[0]))
         text = str(json.loads(item[1])["text"])
     except (ValueError, TypeError, KeyError):
         return None

@@ -18,6 +18,7 @@ from heapq import nlargest
 from typing import TYPE_CHECKING, Any
 
 from taglane.errors import Refused, TenantNotFound
+from taglane.model.limits import Limits
 from taglane.model.names import SHARED
 from taglane.model.size import about, format_size
 from taglane.store import keys
@@ -30,7 +31,6 @@ from taglane_scheduler.care.traffic import Traffic, TrafficMeter
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from taglane.model.limits import Limits
     from taglane.store.limits import LimitStore
     from taglane.store.server import Server
 
@@ -67,16 +67,18 @@ class Watchdog:
         alerts: where what is over a limit is said.
         limits: the operator's rule.
         cut: shuts a tenant out, with the reason; whether it was not shut out already.
+        default: limits of the tenants that have none of their own.
         clock: monotonic, s.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it reads, what it acts through, and two values
         self,
         server: Server,
         alerts: Alerts,
         limits: LimitStore,
         *,
         cut: Callable[[str, str], bool],
+        default: Limits | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._server = server
@@ -84,6 +86,7 @@ class Watchdog:
         self._alerts = alerts
         self._limits = limits
         self._cut = cut
+        self._default = default or Limits()
         self._clock = clock
         self._meter = TrafficMeter(server, clock)
         self._footprints = Footprints(server)
@@ -112,7 +115,7 @@ class Watchdog:
         measures = self._measure(tenants)
         limits = self._limits.get_many(tenants)
         for measure in measures:
-            self._judge(measure, limits[measure.tenant])
+            self._judge(measure, limits[measure.tenant].over(self._default))
         self._measures.put(measures)
         return measures
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 CUT = "tenant_cut"
 """The kind of alert that stands for as long as a tenant is cut off."""
 
+LONGEST = 300
+"""Characters of a reason: behind it, the alert names the command."""
+
 
 class Alerting(Protocol):
     """Where it is said that a tenant is cut off."""
@@ -46,7 +49,7 @@ class CutOff:
         Raises:
             TenantNotFound: there is none.
         """
-        reason = reason or "by the operator"
+        reason = reason[:LONGEST] or "by the operator"
         with self._server.renamed(f"cutting off tenant {name}", operator=True):
             changed = self._write(name, reason)
             self._users.apply(name)  # also when it was cut off before: whoever did it may have come no further

@@ -106,7 +106,7 @@ def test_alerts_are_bounded(alerts: Alerts, redis: Redis, monkeypatch: pytest.Mo
 
 def test_what_is_no_alert_is_left_alone(alerts: Alerts, redis: Redis) -> None:
     """Garbage in the hash hides nothing."""
-    redis.hset(keys.ALERTS, mapping={"garbage": "{}", "[1]": "{}", '["a","b","c"]': "[]"})
+    redis.hset(keys.ALERTS, mapping={"garbage": "{}", "[1]": "{}", "7": "{}", '["a","b","c"]': "[]"})
     alerts.raise_alert("memory", "acme", "", "much")
 
     assert ["much"] == [alert.text for alert in alerts.list()]

@@ -113,6 +113,16 @@ def test_who_opens_too_many_connections_is_alarmed(store: Server, acme: str, oth
     assert [] == guard.cut
 
 
+def test_tenants_without_limits_have_the_default(store: Server, acme: str, other: str) -> None:
+    """One that has its own has that."""
+    dog = Watchdog(store, Alerts(store), LimitStore(store), cut=lambda *_: True, default=Limits(connections=10))
+    limit(store, "other", connections=100)
+    with connections(acme, 11), connections(other, 11):
+        dog.step()
+
+    assert ["acme"] == [alert.tenant for alert in Alerts(store).list()]
+
+
 def test_an_alert_ends_when_it_is_over(store: Server, acme: str, guard: Guard) -> None:
     """Well below the limit, not just below it; and when the limit is taken away."""
     limit(store, connections=20)
@@ -252,6 +262,29 @@ def test_corrupted_keys_break_nothing(store: Server, redis: Redis, acme: str, gu
     assert {"acme", "other"} == set(found)
     assert [("memory", "acme")] == guard.alarms()
     assert acme
+
+
+TYPES = {
+    "string": ("SET", "{}", bytes(range(256))),
+    "list": ("RPUSH", "{}", bytes(range(256)), ""),
+    "set": ("SADD", "{}", bytes(range(256)), "", "acme"),
+    "zset": ("ZADD", "{}", "inf", bytes(range(256)), "-inf", "", "1", "acme.1"),
+    "hash": ("HSET", "{}", bytes(range(256)), "", "acme", "x"),
+    "stream": ("XADD", "{}", "*", "field", bytes(range(256))),
+}
+
+
+@pytest.mark.parametrize("command", TYPES.values(), ids=TYPES)
+def test_every_key_may_be_of_any_type(store: Server, redis: Redis, acme: str, guard: Guard, command: Any) -> None:
+    """What an index names, too: nothing raises, and both are measured."""
+    indexes = (keys.runs, keys.jobs, keys.tags, keys.waiting, keys.due, keys.aside, keys.ended, keys.workers)
+    named = [keys.run("acme", "acme.1"), keys.job("acme", "acme"), keys.queue("acme", "acme", 0)]
+    for key in [*(index("acme") for index in indexes), *named, keys.parked("acme", "acme")]:
+        redis.execute_command(*(key if part == "{}" else part for part in command))  # type: ignore[no-untyped-call]
+
+    assert {"acme", "other"} == set(guard.look())
+    assert acme
+    assert store
 
 
 def test_many_tenants_are_measured_in_turn_and_the_heaviest_first(

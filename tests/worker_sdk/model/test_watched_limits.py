@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from taglane.errors import BadLimit
-from taglane.model.limits import Limits, change_limits, read_limits, spelled
+from taglane.model.limits import WATCHED, Limits, change_limits, parse_watched, read_limits, spelled
 
 
 def test_they_are_kept_and_read_and_spelled() -> None:
@@ -52,3 +52,25 @@ def test_what_they_cant_be(name: str, value: Any) -> None:
         change_limits(Limits(), {name: value})
 
     assert Limits() == read_limits({name: str(value)})
+
+
+def test_a_rule_for_all_is_a_line_of_them() -> None:
+    """As a setting has it; an empty one is none."""
+    assert Limits() == parse_watched(" ")
+    rule = parse_watched("connections=500  memory=1GiB overuse=cut bandwidth=1MiB/s")
+    assert Limits(connections=500, memory=1 << 30, overuse="cut", bandwidth=1 << 20) == rule
+    assert set(WATCHED) == set(rule.kept())
+
+
+@pytest.mark.parametrize("text", ["running=5", "connections", "connections=", "=5", "memory=much", "overuse=kill", "5"])
+def test_a_rule_is_of_nothing_else(text: str) -> None:
+    """What is enforced elsewhere has no default here."""
+    with pytest.raises(BadLimit):
+        parse_watched(text)
+
+
+def test_a_tenants_own_limits_come_first() -> None:
+    """Each by itself."""
+    default = Limits(connections=500, memory=5, overuse="cut")
+    assert Limits(running=1, connections=7, memory=5, overuse="cut") == Limits(running=1, connections=7).over(default)
+    assert Limits(overuse="alarm") == Limits(overuse="alarm").over(Limits(overuse="cut"))

@@ -72,15 +72,22 @@ class Limits:
         """Return the fields that are set, as the server keeps them; `read_limits` reads that."""
         return {name: _text(value) for name, value in asdict(self).items() if value is not None}
 
+    def over(self, default: Limits) -> Limits:
+        """Return these limits, and those of *default* where there is none."""
+        return Limits(**asdict(default) | {name: value for name, value in asdict(self).items() if value is not None})
+
 
 FIELDS = tuple(field.name for field in fields(Limits))
 
 _RATES = frozenset({"rate", "fires"})
 _FROM_ZERO = frozenset({"guaranteed", "borrow"})
 _SIZES = frozenset({"bandwidth", "memory"})
+_SAID = _SIZES | {"overuse"}
 _MOST_BYTES = 2**50
 
 OVERUSE = ("alarm", "cut")
+WATCHED = ("connections", "bandwidth", "memory", "overuse")
+"""Limits that schedulers watch: the others hold where runs are enqueued, fired and fetched."""
 
 
 def read_limits(kept: Mapping[str, str]) -> Limits:
@@ -89,7 +96,7 @@ def read_limits(kept: Mapping[str, str]) -> Limits:
     for name in FIELDS:
         if name in kept:
             try:
-                found[name] = _check(name, float(kept[name]))
+                found[name] = _check(name, kept[name] if name in _SAID else float(kept[name]))
             except (BadLimit, ValueError, OverflowError):
                 continue
     return Limits(**found)
@@ -108,6 +115,21 @@ def change_limits(before: Limits, given: Mapping[str, Any]) -> Limits:
             raise BadLimit(str(name), value, f"did you mean {near[0]!r}?" if near else f"there are {', '.join(FIELDS)}")
         found[name] = None if value is None or value == NONE else _check(name, value)
     return Limits(**found)
+
+
+def parse_watched(text: str) -> Limits:
+    """Read limits like ``connections=500 memory=1GiB overuse=cut``, for tenants that have none of their own.
+
+    Raises:
+        BadLimit: a part of it is none of these.
+    """
+    found: dict[str, str] = {}
+    for part in text.split():
+        name, _, value = part.partition("=")
+        if name not in WATCHED or not value:
+            raise BadLimit(name, value, f"write them like connections=500 memory=1GiB; there are {', '.join(WATCHED)}")
+        found[name] = value
+    return change_limits(Limits(), found)
 
 
 def _check(name: str, value: Any) -> int | float | str:
