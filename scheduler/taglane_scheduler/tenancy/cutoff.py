@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from taglane.errors import TenantNotFound
 from taglane.store import keys
-from taglane.store.full import write
+from taglane.store.full import swap
 
 from taglane_scheduler.tenancy.users import Record, Users
 
@@ -84,19 +84,13 @@ class CutOff:
         return Record.from_json(text).cut
 
     def _write(self, name: str, reason: str) -> bool:
-        """Write the reason into the record, as another process may write a new password at this moment."""
-        changed = False
-
-        def change(pipeline: Any) -> None:
-            nonlocal changed
-            text = pipeline.hget(keys.TENANTS, name)
+        """Write the reason into the record, asked again when another process has written a new password meanwhile."""
+        while True:
+            text = self._redis.hget(keys.TENANTS, name)
             if text is None:
                 raise TenantNotFound(name)
             record = Record.from_json(text)
-            changed = bool(record.cut) != bool(reason)
-            pipeline.multi()
-            if changed:
-                write(pipeline, "HSET", keys.TENANTS, name, replace(record, cut=reason).to_json())
-
-        self._redis.transaction(change, keys.TENANTS)
-        return changed
+            if bool(record.cut) == bool(reason):
+                return False
+            if swap(self._redis, keys.TENANTS, name, text, replace(record, cut=reason).to_json()):
+                return True

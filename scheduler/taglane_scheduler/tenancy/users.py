@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import RedisError, WatchError
+from redis.exceptions import OutOfMemoryError, RedisError, WatchError
 from taglane.store import keys
 from taglane.store.server import USER, connect_node
 
@@ -140,7 +140,16 @@ class Users:
                     pipeline.execute()
                 except WatchError:
                     continue
+                except OutOfMemoryError:  # Redis refuses any transaction when it is full, Valkey does not
+                    self._apply_when_full(names)
                 return
+
+    def _apply_when_full(self, names: Sequence[str]) -> None:
+        """Make these users outside of a transaction: one that was changed meanwhile is wrong until it is made again."""
+        done: Any = None
+        while (texts := self._redis.hmget(keys.TENANTS, names)) != done:
+            _tell(self._redis, dict(zip(names, texts, strict=True)), self._database())
+            done = texts
 
     def _on_replicas(self, step: Callable[[Any, _Replica], object]) -> None:
         """Do *step* on one replica after the other; what goes wrong with one is logged, and the next has its turn."""

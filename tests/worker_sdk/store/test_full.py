@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 from redis.exceptions import OutOfMemoryError
 from taglane.store import keys
-from taglane.store.full import write
+from taglane.store.full import swap, write
 from taglane.store.server import connect
 from taglane_scheduler.embedded import EmbeddedServer
 
@@ -25,4 +25,8 @@ def test_a_full_server_takes_it(binary: ServerBinary) -> None:
         write(pipeline, "HSET", keys.ALERTS, "b", b"2", "c", "3")
         assert [2] == pipeline.execute()
 
-        assert {b"a": b"1", b"b": b"2", b"c": b"3"} == redis.hgetall(keys.ALERTS)
+        assert not swap(redis, keys.ALERTS, "c", b"2", "4")
+        assert swap(redis, keys.ALERTS, "c", b"3", "4")
+        assert not swap(redis, keys.ALERTS, "d", b"", "4")
+
+        assert {b"a": b"1", b"b": b"2", b"c": b"4"} == redis.hgetall(keys.ALERTS)
