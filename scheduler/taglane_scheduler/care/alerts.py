@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from taglane.store.server import Server
 
 log = logging.getLogger(__name__)
+log.addHandler(logging.NullHandler())  # a command, which has no log, says by itself what it did
 
 MOST = 5_000
 """Alerts that are kept; of more, those go that were not seen for the longest."""

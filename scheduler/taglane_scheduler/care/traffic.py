@@ -1,7 +1,7 @@
 """Measures the connections of each tenant, and what goes through them, from the server's list of them.
 
-One `CLIENT LIST` serves all tenants: about 1 us of the server's time and 350 bytes a connection. Valkey 8, and
-Redis later than 8.0, count the bytes of a connection; elsewhere the bandwidth is not measured.
+One `CLIENT LIST` serves all tenants: about 1 us of the server's time and 350 bytes a connection. Valkey 8
+counts the bytes of a connection, Redis 7 does not: there the bandwidth is not measured.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ from taglane.store.server import USER
 from taglane_scheduler.care.footprint import Footprints
 from taglane_scheduler.care.measures import Measure, Measures
 from taglane_scheduler.care.traffic import Traffic, TrafficMeter
+from taglane_scheduler.care.unexplained import Unexplained
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -52,6 +53,9 @@ HEAVIEST = 10
 
 MOST_ENDED = 500
 """Connections that are ended in one step: for each the server looks through all that it has."""
+
+MOST_NAMED = 3
+"""Tenants that one alert names."""
 
 CALM = 0.9
 """An alert ends below this share of the limit, so that it does not come and go."""
@@ -91,6 +95,8 @@ class Watchdog:
         self._meter = TrafficMeter(server, clock)
         self._footprints = Footprints(server)
         self._measures = Measures(server)
+        self._unexplained = Unexplained(server, alerts)
+        self._data: dict[str, int] = {}
         self._traffic: dict[str, Traffic] | None = None
         self._look_at = 0.0
         self._first: deque[str] = deque()
@@ -117,6 +123,9 @@ class Watchdog:
         for measure in measures:
             self._judge(measure, limits[measure.tenant].over(self._default))
         self._measures.put(measures)
+        self._data |= {each.tenant: each.data for each in measures if each.data is not None}
+        if not self._turn and self._data:
+            self._unexplained.judge(self._data.values(), _busiest(self._traffic or {}))
         return measures
 
     def _look(self) -> None:
@@ -152,6 +161,7 @@ class Watchdog:
                 self._standing.add((alert.kind, alert.tenant))
             elif alert.tenant and alert.tenant != SHARED:
                 self._alerts.end(alert.kind, alert.tenant, alert.subject)
+        self._data = {tenant: data for tenant, data in self._data.items() if tenant in tenants}
         self._over = {over: look for over, look in self._over.items() if over[1] in tenants}
 
     def _next(self) -> list[str]:
@@ -237,6 +247,12 @@ def _text(kind: str, value: float, limit: float) -> str:
 
 def _mends(tenant: str, kind: str) -> str:
     return f":  taglane tenant limit {tenant} {kind}=N  or  taglane tenant cut {tenant}"
+
+
+def _busiest(traffic: Mapping[str, Traffic]) -> list[str]:
+    """Return the few tenants with most bandwidth."""
+    moving = {tenant: each.bandwidth for tenant, each in traffic.items() if each.bandwidth}
+    return nlargest(MOST_NAMED, moving, key=moving.__getitem__)
 
 
 def _heaviest(traffic: Mapping[str, Traffic]) -> list[str]:

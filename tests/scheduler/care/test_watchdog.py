@@ -196,6 +196,23 @@ def test_keys_that_no_index_names_show_in_the_bandwidth(store: Server, redis: Re
         assert (pytest.approx(5_000_000, rel=0.1) if counts else None) == found["acme"].bandwidth
 
 
+def test_keys_that_no_index_names_show_when_they_are_most_of_all(
+    store: Server, redis: Redis, acme: str, guard: Guard
+) -> None:
+    """Whose they are is not known; who moves most is named, where the server counts that."""
+    with connect(acme) as client:
+        client.ping()
+        guard.look()
+        for number in range(80):
+            client.set(f"taglane:{{acme}}:junk{number}", "x" * (1 << 20))
+        guard.look()
+
+    (alert,) = guard.alerts.list()
+    assert ("memory", "", "unexplained") == (alert.kind, alert.tenant, alert.subject)
+    assert "tot-net-in" not in redis.client_info() or "to and from acme:" in alert.text
+    assert store
+
+
 def test_who_is_over_its_memory_twice_is_cut_off_where_the_rule_says_so(store: Server, acme: str, guard: Guard) -> None:
     """First an alert, at the next look a cut, with the figure as its reason; without the rule, never."""
     limit(store, "acme", memory=MIB, overuse="cut")
