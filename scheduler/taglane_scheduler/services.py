@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from taglane_scheduler.care.watchdog import Watchdog
     from taglane_scheduler.firing.firing import Firing
     from taglane_scheduler.firing.loop import SchedulerLoop
+    from taglane_scheduler.pools.keeper import PoolKeeper
     from taglane_scheduler.tenancy.cutoff import CutOff
     from taglane_scheduler.tenancy.tenants import Tenants
 
@@ -117,6 +118,20 @@ class Services:
             sweep=self.tenants.apply_to_replicas,
             watch=self.watchdog.step,
         )
+
+    @cached_property
+    def pool_keeper(self) -> PoolKeeper:
+        """What keeps the shared pools: a thread, with connections of its own."""
+        from taglane.store.limits import LimitStore
+        from taglane.store.pools import Pools
+        from taglane.store.server import Server
+
+        from taglane_scheduler.pools.keeper import PoolKeeper
+        from taglane_scheduler.pools.rescue import PoolRescue
+
+        server = Server(self.settings.url)
+        pools = Pools(server)
+        return PoolKeeper(server, pools, LimitStore(server), PoolRescue(server, pools, self.settings.lease))
 
     @cached_property
     def doctor(self) -> Doctor:
