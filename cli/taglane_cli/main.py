@@ -43,6 +43,7 @@ _COMMANDS = (
     ("workers", "taglane_cli.workers:workers", "List the workers and what they serve."),
     ("worker", "taglane_cli.serve:worker", "Start a worker that takes the runs of its tags."),
     ("scheduler", "taglane_cli.serve:scheduler", "Start a scheduler; any number may run at once."),
+    ("alerts", "taglane_cli.alerts:alerts", "List what is wrong now, and since when."),
     ("doctor", "taglane_cli.doctor:doctor", "Check the server, the schedulers and the workers."),
 )
 

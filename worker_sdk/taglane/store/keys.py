@@ -7,6 +7,8 @@ from __future__ import annotations
 
 TENANTS = "taglane:tenants"  # hash: tenant -> record, JSON
 SCHEDULERS = "taglane:schedulers"  # hash: scheduler -> heartbeat counter
+ALERTS = "taglane:alerts"  # hash: kind, tenant and subject, JSON -> what is wrong now, JSON
+WATCH = "taglane:watch"  # hash: tenant -> what it uses of the server, as it was last measured, JSON
 POOLS = "taglane:pools"  # set: names of shared pools that have had a worker
 POOL_ALL = "taglane:{*}:pool"  # the pattern of every tenant's channel of work for a pool
 WAKE_ALL = "taglane:{*}:wake"  # the pattern of every tenant's wake channel
