@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from taglane.store.history import History
     from taglane.store.jobs import Jobs
     from taglane.store.limits import LimitStore
+    from taglane.store.pools import Pools
     from taglane.store.queues import Queues
     from taglane.store.runs import Runs
     from taglane.store.workers import Workers
@@ -82,6 +83,13 @@ class Connection:
         from taglane.store.limits import LimitStore  # noqa: PLC0415
 
         return LimitStore(self.services.server)
+
+    @cached_property
+    def pools(self) -> Pools:
+        """The shared pools; takes the operator's credential."""
+        from taglane.store.pools import Pools  # noqa: PLC0415
+
+        return Pools(self.services.server)
 
     @property
     def tenants(self) -> Tenants:
