@@ -8,8 +8,8 @@
 -- KEYS  1 the tenant's prefix
 -- ARGV  nine a run: 1 id  2 task  3 tag  4 step  5 envelope  6 at: '' now, '+ms' from now, 'ms' then
 --       7 expires: likewise  8 idempotency key, '' for none  9 '1' when others depend on how it ends
--- Writes run, runs, queue or delayed, tags, expiring, key; for a replaced run leases, held, cancels, ended; rings the
--- tag.
+-- Writes run, runs, queue or delayed, tags, expiring, key, ledger; for a replaced run leases, held, cancels, ended;
+-- rings the tag.
 -- Returns two a run: its id (an earlier one for a known key) and 1 when it was made now.
 local function replaceable(P, run)
     return run.state == 'replaced' or (not ENDED[run.state] and redis.call('HGET', run_key(P, run.id), 'replacing'))
@@ -41,7 +41,7 @@ local function make(P, t, id, task, tag, step, envelope, at, expires, key, depen
         return id, 0
     end
     admit(P, t, {id = id, task = task, tag = tag, step = step, envelope = envelope, at = instant(t, at),
-        expires = instant(t, expires), extra = depends ~= '' and {'deps', '1'} or {}})
+        expires = instant(t, expires), extra = depends ~= '' and {'deps', '1'} or {}}, run ~= nil)
     if key ~= '' then
         redis.call('SET', idempotency_key(P, key), id, 'PX', KEEP_MS)
     end
@@ -56,4 +56,4 @@ local function enqueue(keys, args)
     return answer
 end
 
-redis.register_function('taglane_enqueue', enqueue)
+redis.register_function('taglane_enqueue', booking(enqueue))

@@ -8,7 +8,7 @@
 --
 -- KEYS  1 the tenant's prefix
 -- ARGV  1 worker  2 sequence number  3 how many at most  4 '1' when the worker holds nothing  5.. tags
--- Writes run, leases, held, queue, delayed, worker, aside, ledger; rings a tag that has more.
+-- Writes run, leases, held, queue, delayed, worker, aside, ledger, job-ledger; rings a tag that has more.
 -- Returns 0 for an unknown worker, else {server's time, ms until a delayed run is due (-1: none), runs}, a run being
 -- {id, token, envelope, attempts, tag, job, due, rescues, ended, of, task}.
 local function entry(P, id, token)
@@ -47,8 +47,8 @@ end
 
 -- Lease the run that was at the head of a queue, or drop it, or leave it for a worker that can take it `alone`.
 -- Returns 'drop', 'later', or 'take' or 'alone' and the run.
-local function serve(P, t, worker, id, alone, tally)
-    local f = redis.call('HMGET', run_key(P, id), 'state', 'rescues', 'expires', 'job')
+local function serve(P, t, worker, id, alone)
+    local f = redis.call('HMGET', run_key(P, id), 'state', 'rescues', 'expires')
     if not f[1] then
         lay_aside(P, id)
         return 'drop'
@@ -58,7 +58,6 @@ local function serve(P, t, worker, id, alone, tally)
     end
     if f[3] and tonumber(f[3]) <= t then
         end_run(P, t, load_run(P, id), 'expired', {})
-        tell(tally, f[4], 'expired')
         return 'drop'
     end
     if tonumber(f[2] or '0') < ALONE_AFTER then
@@ -77,7 +76,7 @@ local function fetch(keys, args)
     if not known[1] then
         return 0
     end
-    local runs, taken, wait, stop, tally = {}, {}, -1, false, {}
+    local runs, taken, wait, stop = {}, {}, -1, false
     for i = 5, #args do
         promote(P, t, args[i], 256)
         local next_in = next_delayed(P, t, args[i])
@@ -98,7 +97,7 @@ local function fetch(keys, args)
                     break
                 end
                 left = left - 1
-                local verdict, run = try(P, id, serve, P, t, worker, id, idle and #runs == 0, tally)
+                local verdict, run = try(P, id, serve, P, t, worker, id, idle and #runs == 0)
                 if verdict == 'later' then
                     redis.call('LPUSH', queue, id)
                     stop = true
@@ -119,8 +118,7 @@ local function fetch(keys, args)
         wait = 0 -- there may be more behind what was dropped
     end
     redis.call('HSET', worker_key(P, worker), 'seq', seq, 'taken', table.concat(taken, ' '))
-    enter(P, t, tally)
     return {t, wait, runs}
 end
 
-redis.register_function{function_name = 'taglane_fetch', callback = fetch, flags = {'allow-oom'}}
+redis.register_function{function_name = 'taglane_fetch', callback = booking(fetch), flags = {'allow-oom'}}
