@@ -33,8 +33,8 @@ local function book_time(buckets, ms)
     booked[what] = (booked[what] or 0) + 1
 end
 
--- Book an attempt that has ended: how long it ran, ms, and how long its run had waited when it began. What a tenant has
--- written into its own run, and is no number, is nobody else's concern.
+-- Book an attempt that has ended: how long it ran, ms, and how long its run had waited when it began. A time that is no
+-- number is the tenant's own doing.
 local function book_attempt(run, began, ran)
     local queued_at = tonumber(run.queued_at)
     if queued_at and began == began then

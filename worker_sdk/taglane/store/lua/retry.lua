@@ -42,22 +42,20 @@ local function reason(why)
     return kind .. ': ' .. tostring(message), traceback
 end
 
--- For how long the attempt has run, ms, where its worker has said when it began.
-local function attempt_age(P, t, id)
-    local began = tonumber(redis.call('HGET', run_key(P, id), 'started_at'))
-    return began and t - began
-end
-
 local function retry(keys, args)
     local P, t = keys[1], now()
     local run = load_run(P, args[1])
     if not run or ENDED[run.state] or run.token ~= args[2] then
         return 0
     end
-    note_try(P, t, run, 'retry', reason(args[5]))
-    local ran = tonumber(args[9]) or attempt_age(P, t, run.id)
+    local ran = tonumber(args[9])
     if ran then
-        book_attempt(run, t - ran, ran)
+        redis.call('HSET', run_key(P, run.id), 'started_at', int(t - ran))
+    end
+    note_try(P, t, run, 'retry', reason(args[5]))
+    local began = tonumber(redis.call('HGET', run_key(P, run.id), 'started_at'))
+    if began then
+        book_attempt(run, began, t - began)
     end
     release(P, run, true)
     if not may_wait(P, t, run, 'cancelled instead of its next attempt') then
