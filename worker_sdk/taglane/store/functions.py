@@ -64,8 +64,13 @@ def library() -> str:
     folder = resources.files(__package__) / "lua"
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".lua"))
     names.sort(key=lambda name: not name.startswith("prelude"))  # what all others build on comes first
-    parts = [(folder / name).read_text("utf-8") for name in names]
+    parts = [_part(name, (folder / name).read_text("utf-8")) for name in names]
     return f"#!lua name={LIBRARY}\n-- library {NUMBER}\n" + "\n".join(parts) + _stamp("".join(parts))
+
+
+def _part(name: str, source: str) -> str:
+    """Close a move's file in a block of its own: Lua takes 200 local names at a time, and the prelude's are all."""
+    return source if name.startswith("prelude") else f"do\n{source}end\n"
 
 
 def _stamp(source: str) -> str:
