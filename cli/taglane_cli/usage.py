@@ -41,7 +41,7 @@ def usage(  # noqa: PLR0913 - one for each option
     MISSED (passed over). WAIT is from queue to start, of each attempt; LATE from due to run, of each fire: their
     percentiles are the ends of buckets, and the true ones less, by half at most.
 
-    What tenants used is kept for 35 days, and what their jobs used for 8.
+    What tenants used is kept for 35 days, and what their jobs used for 8: of some 4,000 a day, and * is all others.
     """
     if job and by not in (None, "job"):
         raise click.UsageError(f"--job goes with --by job, and not with --by {by}")

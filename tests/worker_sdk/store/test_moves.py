@@ -1369,6 +1369,9 @@ def test_what_was_done_before_an_error_is_counted(acme: Acme) -> None:
     assert {"made": 1, "fired": 1, "missed": 3, **late} == ledger
     assert [1] == list(late.values())
     assert {"good|fired": 1, "good|missed": 3} == acme.ledger(keys.job_ledger)
+    acme.server.call("enqueue", "other", "other.1", TASK, "other", 0, ENVELOPE, "", "", "", "")
+    (key,) = acme.redis.keys(keys.ledger("other", "*"))
+    assert {b"made": b"1"} == acme.redis.hgetall(key)
 
 
 # -- a full server ---------------------------------------------------------------------------------------------------

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from factories import HandWorker, enqueue, make_job, make_server
 from taglane.errors import Refused
-from taglane.model.usage import KEPT_DAYS, day_of, key_day
+from taglane.model.usage import KEPT_DAYS, KEPT_JOB_DAYS, OTHER_JOBS, day_of, key_day
 from taglane.store import keys
 from taglane.store.jobs import Jobs
 from taglane.store.server import Server
@@ -63,6 +64,16 @@ def test_jobs(usage: Usage, store: Server) -> None:
 
     assert [("report", 1), ("sync", 2)] == [(each.job, each.made) for each in found]
     assert ["sync"] == [each.job for each in usage.jobs_of(["acme"], *days, job="sync")]
+
+
+def test_the_server_keeps_what_is_said_here() -> None:
+    """For how many days, and under which name the jobs stand for which there was no room."""
+    lua = resources.files("taglane.store") / "lua"
+    prelude, book = ((lua / name).read_text("utf-8") for name in ("prelude.lua", "prelude_book.lua"))
+
+    assert f"local KEEP_LEDGER = {KEPT_DAYS} * 86400 " in prelude
+    assert f"local KEEP_JOB_LEDGER = {KEPT_JOB_DAYS} * 86400 " in prelude
+    assert f"enter_of(ledger, '{OTHER_JOBS}', what, times)" in book
 
 
 def test_many_tenants(usage: Usage, store: Server) -> None:

@@ -89,7 +89,10 @@ class DayUsage:
     ms: int = 0
     """For how long workers executed its attempts."""
     wait: Histogram = field(default_factory=Histogram)
-    """Of each attempt that has ended, how long its run had waited since it was queued. Not of one job."""
+    """Of each attempt that has ended, how long its run had waited when it began. Not of one job.
+
+    It has waited since it was queued: also one that its worker lost, before or in another attempt.
+    """
     late: Histogram = field(default_factory=Histogram)
     """Of each fire, how long after the due instant its run was made. Not of one job."""
 
