@@ -11,25 +11,28 @@ for n = 0, 43 do
     WAIT[n], LATE[n] = 'wait:' .. n, 'late:' .. n
 end
 
-local booked, booked_of = nil, nil -- what the call has done: {[what] = n}, {[job] = {[what] = n}}; nil between calls
+-- What the call has done: {[what] = n} without a job, {[job] = {[what] = n}} of each; nil between calls.
+local booked, booked_of = nil, nil
 
 local function book(job, what, times)
-    times = times or 1
-    booked[what] = (booked[what] or 0) + times
+    local of = booked
     if job then
-        local of = booked_of[job]
+        of = booked_of[job]
         if not of then
             of = {}
             booked_of[job] = of
         end
-        of[what] = (of[what] or 0) + times
     end
+    of[what] = (of[what] or 0) + (times or 1)
 end
 
 -- Book a duration, ms, in a histogram.
 local function book_time(buckets, ms)
-    local _, n = math.frexp(math.max(0, ms))
-    local what = buckets[math.min(n, 43)]
+    local _, n = 0, 0
+    if ms >= 1 then
+        _, n = math.frexp(ms)
+    end
+    local what = buckets[n] or buckets[43]
     booked[what] = (booked[what] or 0) + 1
 end
 
@@ -37,11 +40,11 @@ end
 -- number is the tenant's own doing.
 local function book_attempt(run, began, ran)
     local queued_at = tonumber(run.queued_at)
-    if queued_at and began == began then
+    if queued_at then
         book_time(WAIT, began - queued_at)
     end
     if ran >= 1 and ran < 1e12 then
-        book(run.job, 'ms', math.floor(ran))
+        book(run.job, 'ms', ran - ran % 1)
     end
 end
 
@@ -82,8 +85,10 @@ local function enter_of(ledger, job, what, times)
 end
 
 local function enter(P, of_tenant, of_jobs)
-    if next(of_tenant) == nil then
-        return
+    for _, of in pairs(of_jobs) do
+        for what, times in pairs(of) do
+            of_tenant[what] = (of_tenant[what] or 0) + times
+        end
     end
     local day = date_now()
     local ledger = ledger_key(P, day)
@@ -108,7 +113,9 @@ local function booking(move)
         local done, answer = pcall(move, keys, args)
         local of_tenant, of_jobs = booked, booked_of
         booked, booked_of = nil, nil
-        try(keys[1], nil, enter, keys[1], of_tenant, of_jobs)
+        if next(of_tenant) or next(of_jobs) then
+            try(keys[1], nil, enter, keys[1], of_tenant, of_jobs)
+        end
         if not done then
             error(answer, 0)
         end
