@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from taglane.store.pools import Pools
     from taglane.store.queues import Queues
     from taglane.store.runs import Runs
+    from taglane.store.usage import Usage
     from taglane.store.workers import Workers
     from taglane_scheduler.services import Services
     from taglane_scheduler.tenancy.tenants import Tenants
@@ -76,6 +77,13 @@ class Connection:
         from taglane.store.queues import Queues  # noqa: PLC0415
 
         return Queues(self.services.server, self.services.settings.lease)
+
+    @cached_property
+    def usage(self) -> Usage:
+        """Says what was used on which day."""
+        from taglane.store.usage import Usage  # noqa: PLC0415
+
+        return Usage(self.services.server)
 
     @cached_property
     def limits(self) -> LimitStore:

@@ -42,6 +42,7 @@ _COMMANDS = (
     ("dead", "taglane_cli.dead:dead", "List dead letters, run them again, drop them."),
     ("workers", "taglane_cli.workers:workers", "List the workers and what they serve."),
     ("pools", "taglane_cli.pools:pools", "List the shared pools."),
+    ("usage", "taglane_cli.usage:usage", "Show what tenants used: runs, fires, workers' seconds, waits."),
     ("worker", "taglane_cli.serve:worker", "Start a worker that takes the runs of its tags."),
     ("scheduler", "taglane_cli.serve:scheduler", "Start a scheduler; any number may run at once."),
     ("alerts", "taglane_cli.alerts:alerts", "List what is wrong now, and since when."),

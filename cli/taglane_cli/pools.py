@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def pools(connection: Connection, output: str) -> None:
     """List the shared pools.
 
-    It takes the operator's credential. ACTIVE tenants may have work for it, PARKED ones are kept waiting by limits of their own. HELD is how many runs its
-    workers have, of SLOTS that they can execute at once.
+    It takes the operator's credential. ACTIVE tenants may have work for it, PARKED ones are kept waiting by limits of
+    their own. HELD is how many runs its workers have, of SLOTS that they can execute at once.
     """
     rows = [
         {

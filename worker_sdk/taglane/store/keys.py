@@ -168,8 +168,13 @@ def group(tenant: str, group_id: str) -> str:
 
 
 def ledger(tenant: str, day: str) -> str:
-    """Hash: ``job|what`` -> count, for one day (YYYYMMDD, UTC)."""
+    """Hash: what happened -> how often, for one day (YYYYMMDD, UTC) of the tenant."""
     return f"{prefix(tenant)}ledger:{day}"
+
+
+def job_ledger(tenant: str, day: str) -> str:
+    """Hash: ``job|what`` -> how often, for one day (YYYYMMDD, UTC)."""
+    return f"{prefix(tenant)}job-ledger:{day}"
 
 
 def capped(tenant: str) -> str:
