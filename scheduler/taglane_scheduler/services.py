@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from taglane_scheduler.care.doctor import Doctor
     from taglane_scheduler.care.rescue import Rescue
+    from taglane_scheduler.care.unserved import Unserved
     from taglane_scheduler.firing.firing import Firing
     from taglane_scheduler.firing.loop import SchedulerLoop
     from taglane_scheduler.tenancy.tenants import Tenants
@@ -60,6 +61,13 @@ class Services:
         return Rescue(self.server, self.settings.lease)
 
     @cached_property
+    def unserved(self) -> Unserved:
+        """What says that runs wait for a tag that nobody serves."""
+        from taglane_scheduler.care.unserved import Unserved
+
+        return Unserved(self.server)
+
+    @cached_property
     def loop(self) -> SchedulerLoop:
         """The scheduler's loop, over all of these."""
         from taglane_scheduler.firing.loop import SchedulerLoop
@@ -71,6 +79,7 @@ class Services:
             patience_ms=self.settings.patience,
             prepare=self.prepare,
             sweep=self.tenants.apply_to_replicas,
+            looked=self.unserved.step,
         )
 
     @cached_property

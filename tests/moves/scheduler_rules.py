@@ -12,7 +12,10 @@ from moves.machine import Machine, choose, flags, jobs, picks, seldom, steps
 from moves.things import ENVELOPE, PAST, TASK
 
 overlaps = st.sampled_from(["skip", "queue", "queue", "queue", "cancel_running", "allow"])
-hows = st.sampled_from(["", "", "", " +5000", " missed by 2h: misfire is skip", "moved"])
+hows = st.sampled_from(
+    ["", "", "", " +5000", " missed by 2h: misfire is skip", "moved", " !no worker", " ~3600000", " +5000 ~60000", " @"]
+)
+policies = ("", "", "skip", "wait:1h")
 
 
 class SchedulerRules(Machine):
@@ -38,7 +41,7 @@ class SchedulerRules(Machine):
         expires = 3_600_000 if tag % 3 else ""
         definition = (name, "{}", TASK, self.tags[tag % 2], step, ENVELOPE, delay, overlap, expires, instant, "{}")
         seen = "" if tag % 3 == 1 else self.seen_of(name, old=old)
-        revision = self.make("put", *definition, "all" if tag % 2 else "", seen)
+        revision = self.make("put", *definition, "all" if tag % 2 else "", seen, policies[tag % 4])
         if revision > 0:
             stamp = self.redis.hget(keys.job(self.tenant, name), "born")
             self.model.jobs[name].stamp = stamp.decode()
@@ -81,7 +84,7 @@ class SchedulerRules(Machine):
 
     @rule()
     def look(self) -> None:
-        self.views += self.make("look", 16)[3]
+        self.views += [view[:3] for view in self.make("look", 16)[3]]
 
     @precondition(lambda self: bool(self.views))
     @rule(pick=picks, newest=flags, how=hows, further=st.lists(hows, max_size=2), ends=flags)
@@ -113,7 +116,13 @@ class SchedulerRules(Machine):
             run_id = f"{self.tenant}.{name}-{created}-{dues[i]}"
             if run_id in self.model.gone:
                 return
-            claims += [name, dues[i], revision, dues[i + 1], "" if each == "moved" else run_id + each]
+            claims += [
+                name,
+                dues[i],
+                revision,
+                dues[i + 1],
+                "" if each == "moved" else run_id + each.replace("@", "@" + self.tags[1]),
+            ]
         for i, outcome in enumerate(self.make("fire", *claims)):
             if outcome in {1, 2}:
                 instant = (name, f"{created}-{dues[i]}")

@@ -249,7 +249,8 @@ class Jobs:
             argument = _text(due)
         put = Put("updated" if known else "created", 0, None if known and known.paused else due)
         misfire = "" if job.misfire == "once" else job.misfire
-        return job, put, [*self._arguments(job), argument, to_json(job.schedule), misfire, _seen(found)]
+        no_worker = "" if job.no_worker == "wait" else job.no_worker
+        return job, put, [*self._arguments(job), argument, to_json(job.schedule), misfire, _seen(found), no_worker]
 
     def _arguments(self, job: Job) -> Sequence[str | int]:
         delay = job.schedule.delay if isinstance(job.schedule, After) else None
