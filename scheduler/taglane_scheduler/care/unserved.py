@@ -75,6 +75,11 @@ class Waiting:
     """For how long, ms, the oldest run has waited; None where that can't be read."""
 
     @property
+    def is_old(self) -> bool:
+        """Whether it has waited for longer than a worker takes that is replaced."""
+        return self.oldest is None or self.oldest >= PATIENCE_MS
+
+    @property
     def command(self) -> str:
         """What starts a worker for it."""
         return f"taglane worker --tag {self.tag}"
@@ -124,13 +129,15 @@ class Unserved:
             self._turn_ends = clock + EVERY_S
             self._done.clear()
         standing = self._known()
+        told = list(tenants)
+        self._watched |= dict.fromkeys(tenant for tenant in told if tenant in self._done)  # something has happened
         due = islice((tenant for tenant in self._watched if tenant not in self._done), BATCH)
-        asked = list(dict.fromkeys([*(tenant for tenant in tenants if tenant not in self._done), *due]))
+        asked = list(dict.fromkeys([*(tenant for tenant in told if tenant not in self._done), *due]))
         if not asked:
             return []
         with self._server.renamed("reading what waits for whom"):
             found = self._find({tenant: standing.get(tenant, set()) for tenant in asked})
-        grave = [each for each in found if each.oldest is None or each.oldest >= PATIENCE_MS]
+        grave = [each for each in found if each.is_old or each.tag in standing.get(each.tenant, ())]
         for each in grave:
             self._raise(each)
         waits = {(each.tenant, each.tag) for each in grave}
