@@ -60,8 +60,12 @@ EVERY_S = 10.0
 PATIENCE_MS = 5_000
 """How long the oldest run has to have waited: a worker that is replaced takes a moment."""
 
+REFRESH_S = 30.0
+"""How often an alert that stands is told how much waits by now."""
+
 BATCH = 64  # watched tenants a step
-MOST_TAGS, MOST_WORKERS = 100, 256  # of one tenant: of more, any so many
+PLACES = 64  # tags a step that nobody serves, and the rest of a tenant's: those of other tenants come with the next
+MOST_TAGS, MOST_WORKERS = 32, 256  # of one tenant: of more, any so many
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,7 @@ class Unserved:
         self._alerts = alerts
         self._pool_serves = pool_serves
         self._clock = clock
-        self._standing: dict[str, set[str]] | None = None
+        self._standing: dict[str, dict[str, float]] | None = None
         self._watched: dict[str, None] = {}  # whoever was looked at longest ago comes first
         self._done: set[str] = set()
         self._turn_ends = clock()
@@ -136,35 +140,39 @@ class Unserved:
         if not asked:
             return []
         with self._server.renamed("reading what waits for whom"):
-            found = self._find({tenant: standing.get(tenant, set()) for tenant in asked})
+            unserved, left = self._unserved({tenant: set(standing.get(tenant, ())) for tenant in asked})
+            found = self._measure(unserved) if unserved else []
         grave = [each for each in found if each.is_old or each.tag in standing.get(each.tenant, ())]
         for each in grave:
-            self._raise(each)
+            self._raise(each, clock)
         waits = {(each.tenant, each.tag) for each in grave}
-        for tenant in asked:
+        self._watched |= dict.fromkeys(left)
+        for tenant in [tenant for tenant in asked if tenant not in left]:
             for tag in [tag for tag in standing.get(tenant, ()) if (tenant, tag) not in waits]:
                 self._end(tenant, tag)
             self._watched.pop(tenant, None)
+            self._done.add(tenant)
         self._watched |= dict.fromkeys(each.tenant for each in found)
-        self._done.update(asked)
         return grave
 
-    def _known(self) -> dict[str, set[str]]:
-        """The tags for which alerts stand, by tenant; an earlier scheduler's too, which we shall end."""
+    def _known(self) -> dict[str, dict[str, float]]:
+        """The tags for which alerts stand, and when each was told, by tenant; also those of an earlier scheduler."""
         if self._standing is None:
             self._standing = {}
             for alert in self._alerts.list() if self._alerts else ():
                 if alert.kind == KIND:
-                    self._standing.setdefault(alert.tenant, set()).add(alert.subject)
+                    self._standing.setdefault(alert.tenant, {})[alert.subject] = 0.0
             self._watched |= dict.fromkeys(self._standing)
         return self._standing
 
-    def _raise(self, waiting: Waiting) -> None:
-        standing = self._known().setdefault(waiting.tenant, set())
+    def _raise(self, waiting: Waiting, clock: float) -> None:
+        standing = self._known().setdefault(waiting.tenant, {})
         is_new = waiting.tag not in standing
+        if not is_new and clock < standing[waiting.tag] + REFRESH_S:
+            return
         if self._alerts:
             is_new = self._alerts.raise_alert(KIND, waiting.tenant, waiting.tag, waiting.text)
-        standing.add(waiting.tag)
+        standing[waiting.tag] = clock
         if is_new:
             age = "unknown" if waiting.oldest is None else _seconds(waiting.oldest)
             log.warning(
@@ -175,27 +183,32 @@ class Unserved:
     def _end(self, tenant: str, tag: str) -> None:
         stood = self._alerts.end(KIND, tenant, tag) if self._alerts else True
         standing = self._known()
-        standing[tenant].discard(tag)
+        del standing[tenant][tag]
         if not standing[tenant]:
             del standing[tenant]
         if stood:
             log.info("tag_served_again tenant=%s tag=%s", tenant, tag)
 
-    def _find(self, asked: dict[str, set[str]]) -> list[Waiting]:
-        """Return what waits, of each of the tenants, for tags that nobody serves; *asked* names tags to be sure of."""
+    def _unserved(self, asked: dict[str, set[str]]) -> tuple[list[tuple[str, str]], list[str]]:
+        """Return the tags of these tenants that nobody serves, and the tenants that are left for the next step.
+
+        *asked* names tags to be sure of, by tenant.
+        """
         named = self._ask(("SRANDMEMBER", keys.tags(tenant), MOST_TAGS) for tenant in asked)
         tags = {
             tenant: sorted(_sound(tenant, {*asked[tenant], *_texts(found)}))
             for tenant, found in zip(asked, named, strict=True)
         }
         served = self._served([tenant for tenant, some in tags.items() if some])
-        unserved = [
-            (tenant, tag)
-            for tenant, staff in served.items()
-            for tag in tags[tenant]
-            if staff is not None and tag not in staff and not (owner_of(tag) == SHARED and self._pool_serves(tag))
-        ]
-        return self._measure(unserved) if unserved else []
+        unserved: list[tuple[str, str]] = []
+        left: list[str] = []
+        for tenant, staff in served.items():
+            if len(unserved) >= PLACES:
+                left.append(tenant)
+                continue
+            lonely = [tag for tag in tags[tenant] if staff is not None and tag not in staff]
+            unserved += [(tenant, tag) for tag in lonely if owner_of(tag) != SHARED or not self._pool_serves(tag)]
+        return unserved, left
 
     def _served(self, tenants: Sequence[str]) -> dict[str, set[str] | None]:
         """Return the tags that the workers of each tenant serve; None where there are too many workers to ask."""

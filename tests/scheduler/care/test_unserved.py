@@ -14,7 +14,7 @@ from taglane.model.names import new_run_id
 from taglane.store import keys
 from taglane.store.server import Server
 from taglane_scheduler.care.rescue import Rescue
-from taglane_scheduler.care.unserved import BATCH, EVERY_S, PATIENCE_MS, Unserved, Waiting
+from taglane_scheduler.care.unserved import BATCH, EVERY_S, PATIENCE_MS, PLACES, REFRESH_S, Unserved, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -120,10 +120,13 @@ def test_an_alert_says_what_waits_and_what_to_start(
 def test_an_incident_is_logged_once(
     unserved: Unserved, store: Server, board: Board, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """While it lasts the alert follows the queue, and nothing more is logged; nor by another scheduler."""
+    """While it lasts the alert follows the queue now and then, and nothing more is logged; nor by another scheduler."""
     wait_for(store, "acme")
     unserved.step([TENANT])
     wait_for(store, "acme")
+    look(unserved, clock)
+    assert board.texts["no_worker", "acme", "acme"].startswith("1 run waits")
+    clock.at += REFRESH_S
     look(unserved, clock)
     Unserved(store, board).step([TENANT])
 
@@ -260,12 +263,29 @@ def test_a_tenant_is_looked_at_once_a_turn(unserved: Unserved, store: Server, cl
     assert 1 == len(look(unserved, clock))
 
 
+def test_a_step_is_bounded(unserved: Unserved, store: Server, board: Board) -> None:
+    """A tenant with many tags has some alerts, and the step goes no further than that; the next one does."""
+    for number in range(100):
+        wait_for(store, f"acme.p{number}")
+    tenants = ["acme", *(f"t{number:03}" for number in range(PLACES))]
+    for tenant in tenants[1:]:
+        wait_for(store, tenant, tenant=tenant)
+
+    unserved.step(tenants)
+    first = len(board.texts)
+    unserved.step([])
+
+    assert (PLACES, 32 + PLACES) == (first, len(board.texts))
+    assert set(tenants) == {tenant for _, tenant, _ in board.texts}
+
+
 def test_many_incidents_starve_nobody(unserved: Unserved, store: Server, board: Board, clock: Clock) -> None:
     """So many tenants that are watched take several steps; those that a step is told of are looked at in it."""
     tenants = [f"t{number:03}" for number in range(BATCH + 10)]
     for tenant in tenants:
         wait_for(store, tenant, tenant=tenant)
     unserved.step(tenants)
+    unserved.step([])
     assert BATCH + 10 == len(board.texts)
     wait_for(store, "zz", tenant="zz")
     store.redis.delete(
@@ -273,7 +293,7 @@ def test_many_incidents_starve_nobody(unserved: Unserved, store: Server, board: 
     )
 
     assert ["zz"] == [each.tenant for each in look(unserved, clock, "zz")]
-    assert 10 + 1 == len(board.texts)
+    assert len(tenants) > len(board.texts) > 10
     unserved.step([])
     assert ["zz"] == board.tags
 
