@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from taglane.client import Taglane
     from taglane.store.dead_letters import DeadLetters
     from taglane.store.jobs import Jobs
+    from taglane.store.limits import LimitStore
     from taglane.store.queues import Queues
     from taglane.store.runs import Runs
     from taglane.store.workers import Workers
@@ -66,6 +67,13 @@ class Connection:
         from taglane.store.queues import Queues  # noqa: PLC0415
 
         return Queues(self.services.server, self.services.settings.lease)
+
+    @cached_property
+    def limits(self) -> LimitStore:
+        """The tenants' limits, and whether they are paused or drain."""
+        from taglane.store.limits import LimitStore  # noqa: PLC0415
+
+        return LimitStore(self.services.server)
 
     @property
     def tenants(self) -> Tenants:

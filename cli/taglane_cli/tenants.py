@@ -1,4 +1,4 @@
-"""`taglane tenant`: create, list, show and delete tenants, with the operator's credential."""
+"""`taglane tenant`: create, list, show, rotate and delete tenants, with the operator's credential."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from taglane_cli.render import instant, output_option, show_json, show_list, show_one
+from taglane_cli.tenant_limits import drain, limit, pause, purge, resume
 
 if TYPE_CHECKING:
     from taglane_cli.connection import Connection
@@ -15,7 +16,11 @@ if TYPE_CHECKING:
 
 @click.group()
 def tenant() -> None:
-    """Create, list and delete tenants."""
+    """Create, limit, pause and delete tenants."""
+
+
+for _command in (limit, pause, resume, drain, purge):
+    tenant.add_command(_command)
 
 
 @tenant.command()

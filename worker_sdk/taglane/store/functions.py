@@ -54,7 +54,7 @@ TENANT_MOVES = [
 ]
 """What a tenant's credential may call: each name is also the function's, behind `taglane_`."""
 
-OPERATOR_MOVES = ("fire", "look")
+OPERATOR_MOVES = ("fire", "look", "govern")
 """What only the control plane calls."""
 
 

@@ -168,9 +168,34 @@ def ledger(tenant: str, day: str) -> str:
     return f"{prefix(tenant)}ledger:{day}"
 
 
+def capped(tenant: str) -> str:
+    """Set of the tags whose runs wait until a worker lets one go: the tenant is at its limit of these."""
+    return f"{prefix(tenant)}capped"
+
+
+def pace(tenant: str) -> str:
+    """String: until when, ms, the runs that have begun use up the tenant's rate."""
+    return f"{prefix(tenant)}pace"
+
+
+def pacer(tenant: str) -> str:
+    """String: the worker that waits until the rate lets the next run begin, for as long as it does."""
+    return f"{prefix(tenant)}pacer"
+
+
+def fires(tenant: str) -> str:
+    """String: until when, ms, the instants that were fired use up the tenant's rate of these."""
+    return f"{prefix(tenant)}fires"
+
+
 def done(tenant: str, run_id: str) -> str:
     """Channel: says that a run which somebody waits for has ended."""
     return f"{prefix(tenant)}done:{run_id}"
+
+
+def pool(tenant: str) -> str:
+    """Channel: says to who keeps the pools that the tenant has work for one: the message is the tag."""
+    return f"{prefix(tenant)}pool"
 
 
 def wake(tenant: str) -> str:

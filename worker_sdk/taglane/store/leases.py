@@ -30,6 +30,16 @@ class Beat(NamedTuple):
     lease: float = 0.0
 
 
+class Fetched(NamedTuple):
+    """What a fetch gave."""
+
+    wait_ms: int
+    """In how many ms there may be more, where nobody rings for it; -1: that is not known."""
+    deliveries: list[Delivery]
+    why: str
+    """Why there are no more, see fetch.lua; empty when nothing more waits."""
+
+
 def read_beat(counter: bytes | None, lease: bytes | None) -> Beat:
     """Read what a worker has written; whatever can't be read is absent."""
     return Beat((counter or b"").decode(errors="replace"), _number(lease) / 1000)
@@ -81,20 +91,21 @@ class Leases:
         """Leave the tenant's workers; what is still held goes back to its queue."""
         self._server.call("leave", self._tenant, self.worker)
 
-    def fetch(self, most: int, tags: list[str], *, idle: bool) -> tuple[int, list[Delivery]] | None:
-        """Lease up to *most* runs; answers ms until a delayed run is due (-1: none) and the runs.
+    def fetch(self, most: int, tags: list[str], *, idle: bool, slots: int | None = None) -> Fetched | None:
+        """Lease up to *most* runs, of which *slots* can be started at once: near a limit it gets no more than these.
 
         After a lost reply the same question is asked again, word for word, and gets the same runs. None: the server
         does not know this worker.
         """
         if self._asked is None:
             self._sequence += 1
-            self._asked = [self.worker, self._sequence, most, "1" if idle else "0", *tags]
+            wanted = most if slots is None else f"{most} {slots}"
+            self._asked = [self.worker, self._sequence, wanted, "1" if idle else "0", *tags]
         answer = self._server.call("fetch", self._tenant, *self._asked)
         self._asked = None
         if answer == 0:
             return None
-        return answer[1], [self._delivery(fields) for fields in answer[2]]
+        return Fetched(answer[1], [self._delivery(fields) for fields in answer[2]], answer[3].decode())
 
     def _delivery(self, fields: list[bytes]) -> Delivery:
         run, token, envelope, attempts, tag, job, due, rescues, ended, of, task = fields

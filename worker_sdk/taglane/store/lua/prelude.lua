@@ -43,8 +43,17 @@ local function tags_key(P) return P .. 'tags' end
 local function idempotency_key(P, key) return P .. 'key:' .. key end
 local function chord_key(P, group) return P .. 'chord:' .. group end
 local function ledger_key(P, day) return P .. 'ledger:' .. day end
+local function capped_key(P) return P .. 'capped' end
+local function pace_key(P) return P .. 'pace' end
+local function pacer_key(P) return P .. 'pacer' end
+local function fires_key(P) return P .. 'fires' end
+local function limits_key(P) return 'taglane-ro:' .. string.sub(P, 9) .. 'limits' end
 local function done_channel(P, id) return P .. 'done:' .. id end
 local function wake_channel(P) return P .. 'wake' end
+local function pool_channel(P) return P .. 'pool' end
+
+-- Whether a tag is a shared pool's: any tenant's run may ask for it, and the operator's workers serve it.
+local function is_shared(tag) return string.sub(tag, 1, 7) == 'shared.' end
 
 local function int(number) return string.format('%d', number) end
 
@@ -92,11 +101,30 @@ local function try(P, id, step, ...)
     return nil
 end
 
--- Wake one idle worker of a tag. A few tokens are enough: whoever is woken takes a batch and rings on.
+-- Wake one idle worker of a tag. A few tokens are enough: whoever is woken takes a batch and rings on. A pool's workers
+-- wait elsewhere: the first token says once to who keeps the pools that this tenant has work for one; the fetch that finds
+-- the queue empty takes it away.
 local function ring(P, tag)
     local bell = bell_key(P, tag)
-    if redis.call('LLEN', bell) < TOKENS then
+    local tokens = redis.call('LLEN', bell)
+    if is_shared(tag) then
+        if tokens == 0 then
+            redis.call('RPUSH', bell, '1')
+            redis.call('PUBLISH', pool_channel(P), tag)
+        end
+    elseif tokens < TOKENS then
         redis.call('RPUSH', bell, '1')
+    end
+end
+
+-- A worker holds one run less: wake who found the tenant at its limit of these.
+local function free_slot(P)
+    for _, tag in ipairs(redis.call('SRANDMEMBER', capped_key(P), TOKENS)) do
+        if is_shared(tag) then
+            redis.call('PUBLISH', pool_channel(P), tag)
+        else
+            ring(P, tag)
+        end
     end
 end
 
@@ -133,7 +161,9 @@ local function delay(P, id, tag, at)
     redis.call('ZADD', delayed, int(at), id)
     if redis.call('ZRANGE', delayed, 0, 0)[1] == id then
         redis.call('SADD', tags_key(P), tag)
-        ring(P, tag)
+        if not is_shared(tag) then -- a pool's runs are queued by the schedulers, at that instant
+            ring(P, tag)
+        end
         redis.call('PUBLISH', wake_channel(P), int(at))
     end
 end
