@@ -12,9 +12,8 @@ from moves.machine import Machine, choose, flags, jobs, picks, seldom, steps
 from moves.things import ENVELOPE, PAST, TASK
 
 overlaps = st.sampled_from(["skip", "queue", "queue", "queue", "cancel_running", "allow"])
-hows = st.sampled_from(
-    ["", "", "", " +5000", " missed by 2h: misfire is skip", "moved", " !no worker", " ~3600000", " +5000 ~60000", " @"]
-)
+unserved = st.sampled_from([" !no worker", " ~3600000", " +5000 ~60000 @", " @"])
+hows = st.sampled_from(["", "", "", " +5000", " missed by 2h: misfire is skip", "moved"]) | unserved
 policies = ("", "", "skip", "wait:1h")
 
 
@@ -156,3 +155,11 @@ class SchedulerRules(Machine):
             self.look_and_fire("", name, ends=False, again=False)
         if flush:
             self.make("expire")
+
+    @rule(name=jobs, how=unserved, after=flags)
+    def fire_for_nobody(self, name: str, how: str, after: bool) -> None:
+        """A scheduler has seen that no worker serves the tag, and does as a job says of that."""
+        if name not in self.model.jobs:
+            self.put(name, "skip", after, due="new", tag=3, step=0)
+        self.let_a_job_be_due(name, again=False)
+        self.look_and_fire(how, name, ends=False, again=False)

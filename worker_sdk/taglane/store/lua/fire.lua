@@ -55,8 +55,8 @@ local function skip(P, t, name, job, id, due, why, tally)
     return 2
 end
 
--- Make a run that ends at once: nobody executes it, so it goes beside whatever goes already of its job. Its envelope stays
--- with it, for a replay.
+-- Make a run that ends at once: nobody executes it, so it goes beside whatever goes already of its job. Its envelope
+-- stays with it, for a replay.
 local function fail(P, t, name, job, id, due, why, tally)
     redis.call('HSET', run_key(P, id), 'task', job.task, 'tag', job.tag, 'step', job.step, 'job', name, 'due', int(due),
         'queued_at', int(t), 'envelope', job.envelope)
