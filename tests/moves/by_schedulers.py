@@ -142,7 +142,7 @@ class BySchedulers(Lives):
         if job.overlap == "allow" or last is None or not last.goes:
             self.start(name, run_id, due, at=at, tag=tag, expires=expires)
         elif job.overlap == "skip":
-            return self.skip(name, run_id, last.id)
+            return self.skip(name, run_id, last.id, tag)
         elif job.overlap == "queue":
             self.start(name, run_id, due, parked=True, tag=tag, expires=expires)
         else:
@@ -162,10 +162,10 @@ class BySchedulers(Lives):
         self.count(run, "failed")
         return 1
 
-    def skip(self, name: str, run_id: str, why: str) -> int:
+    def skip(self, name: str, run_id: str, why: str, tag: str = "") -> int:
         job = self.jobs[name]
         self.runs[run_id] = Run(
-            run_id, job.tag, job.step, "ended", "skipped", job=name, why=why, has_envelope=False, loose=True
+            run_id, tag or job.tag, job.step, "ended", "skipped", job=name, why=why, has_envelope=False, loose=True
         )
         self.ledger[name, "skipped"] += 1
         return 2
