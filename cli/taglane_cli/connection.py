@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from taglane.client import Taglane
     from taglane.store.dead_letters import DeadLetters
+    from taglane.store.history import History
     from taglane.store.jobs import Jobs
     from taglane.store.limits import LimitStore
     from taglane.store.queues import Queues
@@ -60,6 +61,13 @@ class Connection:
         from taglane.store.dead_letters import DeadLetters  # noqa: PLC0415
 
         return DeadLetters(self.services.server)
+
+    @cached_property
+    def history(self) -> History:
+        """Reads all that is kept of a tenant's past."""
+        from taglane.store.history import History  # noqa: PLC0415
+
+        return History(self.services.server)
 
     @cached_property
     def queues(self) -> Queues:

@@ -31,10 +31,11 @@ _CODES: tuple[tuple[type[errors.TaglaneError], int], ...] = (
 _COMMANDS = (
     ("demo", "taglane_cli.demo:demo", "Run three tenants' jobs on tagged workers, and check each fire."),
     ("dev", "taglane_cli.dev:dev", "Start a server and a scheduler to develop against."),
-    ("tenant", "taglane_cli.tenants:tenant", "Create, limit, pause and delete tenants."),
+    ("tenant", "taglane_cli.tenants:tenant", "Create, limit, pause, export and delete tenants."),
     ("job", "taglane_cli.jobs:job", "Add jobs, see when they are due, pause and trigger them."),
-    ("apply", "taglane_cli.apply:apply", "Make the server's jobs those of a jobs file."),
+    ("apply", "taglane_cli.apply:apply", "Make the server's jobs and limits those of a jobs file."),
     ("diff", "taglane_cli.apply:diff", "Show what apply would change; exit 1 when that is anything."),
+    ("export", "taglane_cli.export:export_jobs", "Print the jobs and limits of tenants as a jobs file."),
     ("enqueue", "taglane_cli.enqueue:enqueue", "Run a task once, now or later."),
     ("run", "taglane_cli.runs:run", "List runs, wait for them, cancel them, run them again."),
     ("queue", "taglane_cli.queues:queue", "See what waits for each tag, and end it."),
@@ -42,6 +43,7 @@ _COMMANDS = (
     ("workers", "taglane_cli.workers:workers", "List the workers and what they serve."),
     ("worker", "taglane_cli.serve:worker", "Start a worker that takes the runs of its tags."),
     ("scheduler", "taglane_cli.serve:scheduler", "Start a scheduler; any number may run at once."),
+    ("alerts", "taglane_cli.alerts:alerts", "List what is wrong now, and since when."),
     ("doctor", "taglane_cli.doctor:doctor", "Check the server, the schedulers and the workers."),
 )
 

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from taglane_cli.export import export_tenant
 from taglane_cli.render import instant, output_option, show_json, show_list, show_one
 from taglane_cli.tenant_limits import drain, limit, pause, purge, resume
 
 if TYPE_CHECKING:
+    from taglane_scheduler.care.measures import Measure
+
     from taglane_cli.connection import Connection
 
 
 @click.group()
 def tenant() -> None:
-    """Create, limit, pause and delete tenants."""
+    """Create, limit, pause, export and delete tenants."""
 
 
-for _command in (limit, pause, resume, drain, purge):
+for _command in (limit, pause, resume, drain, purge, export_tenant):
     tenant.add_command(_command)
 
 
@@ -63,6 +66,8 @@ def show(connection: Connection, name: str, output: str) -> None:
         "created": instant(found.created),
         "jobs": [stored.job.name for stored in connection.jobs.list(name)],
         "workers": [worker.id for worker in connection.workers.list(name)],
+        "cut": connection.services.cutoff.reason(name) or None,
+        "uses": _use(connection.services.measures.get(name)),
     }
     show_one(row, output)
 
@@ -76,6 +81,70 @@ def rotate(connection: Connection, name: str, keep_old: bool, output: str) -> No
     """Give a tenant a new password, and print its new url. The old one ends, and so do its connections."""
     made = connection.tenants.rotate(name, keep_old=keep_old)
     show_one({"tenant": made.tenant, "tag": made.tag, "url": made.url}, output)
+
+
+@tenant.command()
+@click.argument("name")
+@click.option("--reason", default="by the operator", show_default=True, help="Why; it is shown until it is restored.")
+@click.pass_obj
+def cut(connection: Connection, name: str, reason: str) -> None:
+    """Cut a tenant off: nobody can log in as it, and its connections end. What it has stays."""
+    connection.check_tenants([name])
+    done = connection.services.cutoff.cut(name, reason)
+    said = f"cut off tenant {name}" if done else f"tenant {name} was cut off before"
+    click.echo(f"{said}; let it in again:  taglane tenant restore {name}")
+
+
+@tenant.command()
+@click.argument("name")
+@click.pass_obj
+def restore(connection: Connection, name: str) -> None:
+    """Let a tenant in again that was cut off.
+
+    One that is still over a limit for which tenants are cut off will be again: change the limit first.
+    """
+    connection.check_tenants([name])
+    done = connection.services.cutoff.restore(name)
+    click.echo(f"restored tenant {name}" if done else f"tenant {name} was not cut off")
+
+
+@tenant.command()
+@click.option(
+    "--by",
+    type=click.Choice(["memory", "connections", "bandwidth"]),
+    default="memory",
+    show_default=True,
+    help="Order.",
+)
+@click.option("-n", "--limit", type=click.IntRange(1), default=20, show_default=True, help="How many.")
+@output_option
+@click.pass_obj
+def top(connection: Connection, by: str, limit: int, output: str) -> None:
+    """List the tenants that use most of the server, as schedulers last measured it.
+
+    Memory is an estimate in bytes, bandwidth in bytes a second, both ways. What the server does not say is left out.
+    """
+    from taglane.model.size import about  # noqa: PLC0415 - not for the help
+
+    measures = connection.services.measures.list()
+    measures.sort(key=lambda measure: (-(getattr(measure, by) or 0), measure.tenant))
+    rows = [{"tenant": measure.tenant, **(_use(measure) or {})} for measure in measures[:limit]]
+    if output != "json":
+        sizes = ("bandwidth", "memory")
+        rows = [{**row, **{size: None if row[size] is None else about(row[size]) for size in sizes}} for row in rows]
+    columns = ["tenant", "connections", "bandwidth", "memory", "measured"]
+    show_list(rows, columns, output, empty="nothing measured yet: a scheduler does that:  taglane scheduler")
+
+
+def _use(measure: Measure | None) -> dict[str, Any] | None:
+    if measure is None:
+        return None
+    return {
+        "connections": measure.connections,
+        "bandwidth": None if measure.bandwidth is None else round(measure.bandwidth),
+        "memory": measure.memory,
+        "measured": instant(measure.at),
+    }
 
 
 @tenant.command()

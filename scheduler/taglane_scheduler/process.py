@@ -45,10 +45,12 @@ def run_scheduler(
     restore = _handle_signals(stop)
     try:
         log.info("scheduler_starting health=%s", endpoint.address if endpoint else "off")
+        services.pool_keeper.start()
         services.loop.run(stop, ready)
         log.info("scheduler_stopped")
     finally:
         restore()
+        services.pool_keeper.stop()
         if endpoint is not None:
             endpoint.stop()
         services.close()

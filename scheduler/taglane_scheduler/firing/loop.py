@@ -124,6 +124,7 @@ class SchedulerLoop:
         prepare: called at each connect, before anything else: loads what a fresh server lacks.
         sweep: called whenever the tenants are listed anew: gives replicas what a server keeps nowhere itself.
         looked: called in every step with the tenants that it has looked at: no tenant is left out for a whole sweep.
+        watch: called every second, for a few ms: measures what tenants use.
     """
 
     def __init__(  # noqa: PLR0913 - what it drives, and its hooks
@@ -136,6 +137,7 @@ class SchedulerLoop:
         prepare: Callable[[], object] = lambda: None,
         sweep: Callable[[], object] = lambda: None,
         looked: Callable[[Sequence[str]], object] = lambda _: None,
+        watch: Callable[[], object] = lambda: None,
     ) -> None:
         self.pulse = Pulse()
         """What the loop says of itself, for whoever asks after its health."""
@@ -147,6 +149,7 @@ class SchedulerLoop:
         self._prepare = prepare
         self._sweep = sweep
         self._looked = looked
+        self._watch = watch
         self._wakes = Wakes(server)
         self._peers = Peers(server)
         self._heap = TenantHeap()
@@ -198,6 +201,8 @@ class SchedulerLoop:
         if clock >= self._beat_at:
             self._beat_at = clock + BEAT_S
             self._believes(_reading(self._peers.beat(clock), clock))
+            with self._server.renamed("watching the tenants"):
+                self._watch()
         if clock >= self._list_at:
             with self._server.renamed("sweeping"):
                 self._sweep()

@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import RedisError, WatchError
+from redis.exceptions import OutOfMemoryError, RedisError, WatchError
 from taglane.store import keys
 from taglane.store.server import USER, connect_node
 
@@ -45,16 +45,24 @@ class Record:
 
     created: int
     password_hashes: tuple[str, ...]
+    cut: str = ""
+    """Why the tenant is cut off, whatever its passwords; empty when it is not."""
 
     def to_json(self) -> str:
         """As it is kept."""
-        return json.dumps({"created": self.created, "password_hashes": self.password_hashes})
+        kept = {"created": self.created, "password_hashes": self.password_hashes}
+        return json.dumps({**kept, "cut": self.cut} if self.cut else kept)
 
     @staticmethod
     def from_json(text: bytes | str) -> Record:
         """Read what is kept."""
         values: dict[str, Any] = json.loads(text)
-        return Record(created=int(values["created"]), password_hashes=tuple(values["password_hashes"]))
+        hashes = tuple(values["password_hashes"])
+        return Record(created=int(values["created"]), password_hashes=hashes, cut=str(values.get("cut", "")))
+
+    def rules(self, name: str, database: int) -> list[str]:
+        """Return what `ACL SETUSER` is told of the tenant's user."""
+        return acl.rules(name, self.password_hashes, database=database, cut=bool(self.cut))
 
 
 @dataclass(slots=True)
@@ -110,7 +118,7 @@ class Users:
         return [
             name
             for (name, record), user in zip(wanted, users, strict=True)
-            if not _is_as(user, acl.rules(name, record.password_hashes, database=database))
+            if not _is_as(user, record.rules(name, database))
         ]
 
     def disconnect(self, name: str) -> None:
@@ -132,7 +140,16 @@ class Users:
                     pipeline.execute()
                 except WatchError:
                     continue
+                except OutOfMemoryError:  # Redis refuses any transaction when it is full, Valkey does not
+                    self._apply_when_full(names)
                 return
+
+    def _apply_when_full(self, names: Sequence[str]) -> None:
+        """Make these users outside of a transaction: one that was changed meanwhile is wrong until it is made again."""
+        done: Any = None
+        while (texts := self._redis.hmget(keys.TENANTS, names)) != done:
+            _tell(self._redis, dict(zip(names, texts, strict=True)), self._database())
+            done = texts
 
     def _on_replicas(self, step: Callable[[Any, _Replica], object]) -> None:
         """Do *step* on one replica after the other; what goes wrong with one is logged, and the next has its turn."""
@@ -181,7 +198,7 @@ def _commands(records: Mapping[str, bytes | None], database: int) -> Iterator[Se
         if text is None:
             yield "ACL DELUSER", user
         else:
-            yield "ACL SETUSER", user, *acl.rules(name, Record.from_json(text).password_hashes, database=database)
+            yield "ACL SETUSER", user, *Record.from_json(text).rules(name, database)
 
 
 def _tell(redis: Any, records: Mapping[str, bytes | None], database: int) -> None:
@@ -193,11 +210,11 @@ def _tell(redis: Any, records: Mapping[str, bytes | None], database: int) -> Non
 
 def _is_as(user: Any, rules: Sequence[str]) -> bool:
     """Whether a user is what these rules make."""
-    if not user or "on" not in user["flags"]:
+    if not user or ("on" if "on" in rules else "off") not in user["flags"]:
         return False
     has = {*user["commands"], *_words(user["keys"]), *_words(user["channels"])} - {"-@all"}
     has |= {f"#{digest}" for digest in user["passwords"]}
-    return has == set(rules) - {"reset", "on"}
+    return has == set(rules) - {"reset", "on", "off"}
 
 
 def _words(value: Sequence[str] | str) -> Sequence[str]:

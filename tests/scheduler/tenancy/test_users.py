@@ -14,6 +14,7 @@ from sentinel import Group, Node
 from taglane.errors import Refused, TenantNotFound
 from taglane.store import keys
 from taglane.store.server import Server, connect_node
+from taglane_scheduler.embedded import EmbeddedServer
 from taglane_scheduler.tenancy.tenants import Tenants
 from taglane_scheduler.tenancy.users import Record, Users
 
@@ -71,6 +72,20 @@ def test_users_of_tenants_that_are_gone_go(store: Server, redis: Redis) -> None:
     assert 1 == Users(store).apply_all()
 
     assert {"default", "taglane-acme", "taglane-metrics"} == users_of(redis)
+
+
+def test_a_full_server_gets_its_users(binary: ServerBinary) -> None:
+    """A scheduler that connects to one makes them, as anywhere: Redis refuses transactions then."""
+    with EmbeddedServer(binary=binary, options={"maxmemory-policy": "noeviction"}) as running:
+        server = make_server(running.url)
+        url = Tenants(server).create("acme").url
+        server.redis.execute_command("ACL", "DELUSER", "taglane-acme")
+        server.redis.config_set("maxmemory", 1)
+
+        assert 1 == Users(server).apply_all()
+
+        assert is_let_in(url)
+        server.close()
 
 
 def test_an_old_password_never_comes_back(store: Server, redis: Redis) -> None:

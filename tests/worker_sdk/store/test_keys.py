@@ -57,6 +57,19 @@ def test_the_prelude_spells_each_key_as_python_does() -> None:
         assert evaluated(expression, values) == built(name, "acme", *parts), name
 
 
+def test_the_prelude_spells_a_pools_keys_as_python_does() -> None:
+    """Likewise; and none of them is in a tenant's reach, whatever the pool is called."""
+    builders = {name for name, _ in inspect.getmembers(keys, inspect.isfunction) if name.startswith("pool_")}
+    found = re.findall(r"^local function (pool_\w+)_key\(Q(?:, )?([^)]*)\) return (.+) end$", PRELUDE, re.MULTILINE)
+
+    assert builders - {"pool_prefix"} == {name for name, _, _ in found}
+    for name, parameters, expression in found:
+        parts = ["<0>"] if parameters else []
+        values = {"Q": keys.pool_prefix("acme"), parameters: "<0>"}
+        assert evaluated(expression, values) == getattr(keys, name)("acme", *parts)
+        assert not getattr(keys, name)("acme", *parts).startswith(keys.prefix("acme"))
+
+
 def test_what_the_prelude_lacks_no_function_needs() -> None:
     """A Celery group is saved and read by the client alone."""
     assert {"group"} == set(BUILDERS) - set(lua_builders())

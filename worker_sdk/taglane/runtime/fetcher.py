@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from taglane.runtime.holdings import Holdings
     from taglane.runtime.patience import Patience
     from taglane.store.leases import Leases
+    from taglane.store.pool_leases import PoolLeases
 
 NO_SLOT = "slots"
 """What a fetch says to a worker that can start nothing now, near a limit of its tenant."""
@@ -23,7 +24,7 @@ WAIT = 5.0
 class Fetcher:
     """Keeps the inbox of one worker filled, as long as it serves."""
 
-    def __init__(self, holdings: Holdings, leases: Leases, tags: list[str], patience: Patience) -> None:
+    def __init__(self, holdings: Holdings, leases: Leases | PoolLeases, tags: list[str], patience: Patience) -> None:
         self._holdings = holdings
         self._leases = leases
         self._tags = tags
@@ -70,7 +71,7 @@ class Fetcher:
         if deliveries:
             self._holdings.receive(deliveries)
         self._holdings.keeps_to_slots = why == NO_SLOT
-        if len(deliveries) >= most or why == NO_SLOT:
+        if len(deliveries) >= most or why == NO_SLOT or (deliveries and wait_ms == 0):
             return 0.0
         longest = STALE / 2 if self._holdings.is_backed_up() else WAIT
         return longest if wait_ms < 0 else min(longest, max(wait_ms, 2) / 1000)

@@ -61,8 +61,14 @@ class LimitStore:
 
     def state(self, tenant: str) -> State:
         """Return what a tenant does."""
-        state = self._read([tenant])[tenant].get("state", "")
-        return state if state in ("paused", "draining") else ""  # type: ignore[return-value]
+        return self.states([tenant])[tenant]
+
+    def states(self, tenants: Sequence[str]) -> dict[str, State]:
+        """Return what each of these tenants does."""
+        return {
+            tenant: state if (state := kept.get("state")) in ("paused", "draining") else ""  # type: ignore[misc]
+            for tenant, kept in self._read(tenants).items()
+        }
 
     def load(self, tenant: str) -> Load:
         """Return what a tenant has to do."""

@@ -117,8 +117,12 @@ class Server:
             ServerUnavailable: no answer; for a move that makes runs, asking again with the same ids is safe.
             Refused: the credential is another tenant's.
         """
+        return self.call_at(keys.prefix(tenant), move, *args)
+
+    def call_at(self, prefix: str, move: str, *args: str | bytes | float) -> Any:
+        """Call one function of the library with a prefix that is perhaps no tenant's, but a pool's; see `call`."""
         try:
-            return self.redis.execute_command("FCALL", f"taglane_{move}", 1, keys.prefix(tenant), *args)
+            return self.redis.execute_command("FCALL", f"taglane_{move}", 1, prefix, *args)
         except exceptions.RedisError as error:
             raise rename(error, move, self.url) from error
 

@@ -17,11 +17,9 @@
 --       4 '1' when the worker holds nothing, else '0' or ''; behind a space the pool whose worker it is, if it is one's  5.. tags
 -- Reads limits; writes run, leases, held, queue, delayed, bell, worker, aside, ledger, capped, pace, pacer; rings a tag
 -- that has more.
--- Returns 0 for an unknown worker, else {server's time, ms until there may be more (-1: not known), runs, why there are
+-- Returns 0 for a worker that is unknown or was given up, else {server's time, ms until there may be more (-1: not known), runs, why there are
 -- no more of them: '' (nothing waits), 'more', 'alone', 'slots', 'paused', 'running', 'rate'}, a run being {id, token,
 -- envelope, attempts, tag, job, due, rescues, ended, of, task}.
-local POOL_MS = 3600000 -- for that long a tenant remembers the last fetch of a pool's worker
-
 local function entry(P, id, token)
     local f = redis.call('HMGET', run_key(P, id), 'envelope', 'attempts', 'tag', 'job', 'due', 'rescues',
         'ended', 'of', 'task')
@@ -142,17 +140,22 @@ local function pass_on(P, worker, tag, pool, limits, took)
     return nil
 end
 
--- What was fetched before, when this is asked again; nil for a new call. The first call of a pool's worker enters it in
--- this tenant: its heart beats elsewhere.
-local function recall(P, worker, seq, pool, known)
-    if pool ~= '' then
-        redis.call('HSET', worker_key(P, worker), 'pool', pool)
-        redis.call('PEXPIRE', worker_key(P, worker), POOL_MS)
-    end
+-- What was fetched before, when this is asked again; nil for a new call.
+local function recall(P, seq, known)
     if known[2] and tonumber(seq) <= tonumber(known[2]) then
         return known[2] == seq and again(P, known[3]) or {}
     end
     return nil
+end
+
+-- Remember a call, for who asks again. A pool's worker, whose heart beats elsewhere, enters the tenant with its first run.
+local function remember(P, worker, seq, taken, pool)
+    if pool == '' then
+        redis.call('HSET', worker_key(P, worker), 'seq', seq, 'taken', table.concat(taken, ' '))
+    elseif #taken > 0 then
+        redis.call('HSET', worker_key(P, worker), 'seq', seq, 'taken', table.concat(taken, ' '), 'pool', pool)
+        redis.call('PEXPIRE', worker_key(P, worker), POOL_MS)
+    end
 end
 
 -- Take `most` runs from the queues of these tags, the urgent ones first. Returns them, what to remember of them, whether
@@ -188,8 +191,8 @@ local function fetch(keys, args)
     local most, slots = string.match(args[3], '^(%d+) ?(%d*)$')
     local idle, pool = string.match(args[4], '^(%S*) ?(%S*)$')
     most = math.min(tonumber(most), MOST)
-    local known = redis.call('HMGET', worker_key(P, worker), 'beat', 'seq', 'taken')
-    if not known[1] and pool == '' then
+    local known = redis.call('HMGET', worker_key(P, worker), 'beat', 'seq', 'taken', 'lost')
+    if not known[1] and pool == '' or known[4] then
         return 0
     end
     local wait, tally = -1, {}
@@ -202,7 +205,7 @@ local function fetch(keys, args)
         promote(P, t, args[i], 256)
         within(next_delayed(P, t, args[i]))
     end
-    local before = recall(P, worker, seq, pool, known)
+    local before = recall(P, seq, known)
     if before then
         return {t, wait, before, #before > 0 and 'more' or ''}
     end
@@ -231,7 +234,7 @@ local function fetch(keys, args)
     elseif limits.why == 'rate' and pool ~= '' then
         wait = limits.wait -- the pool comes back then
     end
-    redis.call('HSET', worker_key(P, worker), 'seq', seq, 'taken', table.concat(taken, ' '))
+    remember(P, worker, seq, taken, pool)
     enter(P, t, tally)
     return {t, wait, runs, (has_more or limits.why == 'paused') and limits.why or ''}
 end

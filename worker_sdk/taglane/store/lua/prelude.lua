@@ -16,6 +16,7 @@ local MOST = 1000 -- runs that one call takes, drops or moves: for that long the
 local MOST_ASIDE = 1000 -- ids kept of what could not be read
 local MOST_TRIES = 20 -- attempts kept of a run, the last ones
 local LONGEST_TRIES = 65536 -- and bytes of them
+local POOL_MS = 3600000 -- for that long a tenant remembers a pool's worker after its last word
 local FAR = 9007199254740991 -- 2^53 - 1: a later instant is never
 
 local function run_key(P, id) return P .. 'run:' .. id end
@@ -54,6 +55,25 @@ local function pool_channel(P) return P .. 'pool' end
 
 -- Whether a tag is a shared pool's: any tenant's run may ask for it, and the operator's workers serve it.
 local function is_shared(tag) return string.sub(tag, 1, 7) == 'shared.' end
+
+-- The keys of a pool, which is no tenant's: Q is KEYS[1] of the functions in pool.lua, `taglane:pool:{name}:`.
+local function pool_active_key(Q) return Q .. 'active' end
+local function pool_owed_key(Q) return Q .. 'owed' end
+local function pool_full_key(Q) return Q .. 'full' end
+local function pool_parked_key(Q) return Q .. 'parked' end
+local function pool_resting_key(Q) return Q .. 'resting' end
+local function pool_floor_key(Q) return Q .. 'floor' end
+local function pool_wakes_key(Q) return Q .. 'wakes' end
+local function pool_seq_key(Q) return Q .. 'seq' end
+local function pool_terms_key(Q) return Q .. 'terms' end
+local function pool_used_key(Q) return Q .. 'used' end
+local function pool_cost_key(Q) return Q .. 'cost' end
+local function pool_workers_key(Q) return Q .. 'workers' end
+local function pool_pacer_key(Q) return Q .. 'pacer' end
+local function pool_bell_key(Q) return Q .. 'bell' end
+local function pool_lost_key(Q) return Q .. 'lost' end
+local function pool_visits_key(Q, visitor) return Q .. 'visits:' .. visitor end
+local function pool_worker_key(Q, worker) return Q .. 'worker:' .. worker end
 
 local function int(number) return string.format('%d', number) end
 
