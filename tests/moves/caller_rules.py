@@ -99,7 +99,8 @@ class CallerRules(Machine):
         self.make("chord", group, f"{group}~join", TASK, home, 0, ENVELOPE)
         for place in range(min(size, until)):
             run = (self.fresh("part"), TASK, home, 0, ENVELOPE, "", "", "", "1")
-            self.make("enqueue", *run)
+            if isinstance(self.make("enqueue", *run), str):
+                break  # over a limit
             self.made[run[0]] = run
             self.model.runs[run[0]].part = (f"{place}:{run[0]}", group)
         if until > size:

@@ -134,7 +134,7 @@ class SchedulerRules(Machine):
         """A scheduler whose clock is ahead of the server's fires nothing."""
         job = self.model.jobs.get(name)
         if job and job.due is not None and job.due > PAST:
-            assert [0] == self.make("fire", name, job.due, job.revision, "", self.fresh("ahead"))
+            assert self.make("fire", name, job.due, job.revision, "", self.fresh("ahead")) in ([0], [4])
 
     @rule(name=jobs, again=seldom)
     def let_a_job_be_due(self, name: str, again: bool) -> None:
