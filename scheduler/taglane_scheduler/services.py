@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from taglane_scheduler.care.doctor import Doctor
     from taglane_scheduler.care.measures import Measures
     from taglane_scheduler.care.rescue import Rescue
+    from taglane_scheduler.care.unserved import Unserved
     from taglane_scheduler.care.watchdog import Watchdog
     from taglane_scheduler.firing.firing import Firing
     from taglane_scheduler.firing.loop import SchedulerLoop
@@ -63,6 +64,13 @@ class Services:
         from taglane_scheduler.care.rescue import Rescue
 
         return Rescue(self.server, self.settings.lease)
+
+    @cached_property
+    def unserved(self) -> Unserved:
+        """What says that runs wait for a tag that nobody serves."""
+        from taglane_scheduler.care.unserved import Unserved
+
+        return Unserved(self.server, self.alerts)
 
     @cached_property
     def alerts(self) -> Alerts:
@@ -116,6 +124,7 @@ class Services:
             patience_ms=self.settings.patience,
             prepare=self.prepare,
             sweep=self.tenants.apply_to_replicas,
+            looked=self.unserved.step,
             watch=self.watchdog.step,
         )
 
