@@ -5,7 +5,7 @@ PIP_VERSION := 26.3# the pip that comes with Python 3.11 knows no dependency gro
 PYTEST_ARGS ?= -n 3# a worker process each, each with a server of its own: the tests mostly wait
 BIN := .venv/bin
 
-.PHONY: demo test check bench isolation faults clean
+.PHONY: demo test check bench bench-tenants isolation faults clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.stamp ## real jobs of three tenants on an embedded server, for DEMO_SECONDS (20)
@@ -23,6 +23,9 @@ check: .venv/.stamp ## what CI and pre-commit hold: format, lint, types, imports
 
 bench: .venv/.stamp ## measurements: nothing beside them, so one process
 	PYTHONPATH=tests $(BIN)/python -m bench
+
+bench-tenants: .venv/.stamp ## what tenants on one server have of one another; BENCH_ONLY=shares,idle for some of it
+	PYTHONPATH=tests $(BIN)/python -m bench.tenancy
 
 isolation: .venv/.stamp ## what one tenant may not do to another
 	$(BIN)/pytest tests/isolation

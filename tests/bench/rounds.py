@@ -119,7 +119,7 @@ class Rounds:
         self._say(f"{side.name} {way} {task}")
         side.clear()
         count = self._runs if way == "many" else max(50, self._runs // 4)
-        return count / float(_produce(side, way, task, count, **environment)["seconds"])
+        return count / float(produced(side, way, task, count, **environment)["seconds"])
 
     def _latencies(self) -> None:
         count = max(20, min(200, self._runs // 50))
@@ -136,7 +136,7 @@ class Rounds:
         side.clear()
         worker = sides.start(side, side.worker(pool, 2))
         try:
-            found: dict[str, list[float]] = _produce(side, "wait", "started", count)
+            found: dict[str, list[float]] = produced(side, "wait", "started", count)
         finally:
             sides.end(worker)
         return found
@@ -158,7 +158,8 @@ class Rounds:
         return self.comparisons.setdefault(what, Comparison(what, unit, aim))
 
 
-def _produce(side: Side, way: str, task: str, count: int, **environment: str) -> Any:
+def produced(side: Side, way: str, task: str, count: int, **environment: str) -> Any:
+    """Let a producer send so many runs in its own process, and answer what it measured."""
     producer = sides.start(side, ["-m", "bench.produce", side.name, way, task, str(count)], **environment)
     answer, _ = producer.communicate(timeout=600)
     if producer.returncode:

@@ -64,12 +64,12 @@ def end(process: subprocess.Popen[str]) -> None:
 
 
 class Ours:
-    """Taglane, under the credential of one tenant."""
+    """Taglane, under the credential of one tenant: of a new one, unless its *url* is given."""
 
     name = "taglane"
 
-    def __init__(self, operator_url: str) -> None:
-        url = Tenants(Server(operator_url)).create(TENANT).url
+    def __init__(self, operator_url: str, url: str | None = None) -> None:
+        url = url or Tenants(Server(operator_url)).create(TENANT).url
         self.environment = {"BENCH_URL": url, "BENCH_TENANT": TENANT}
         self._redis: Any = Redis.from_url(operator_url)
         self._lane = Taglane(url)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from functools import cache
 
 from celery import shared_task
 
@@ -22,3 +24,24 @@ def answer() -> int:
 def started() -> float:
     """When it started, on the machine's monotonic clock, s."""
     return time.monotonic()
+
+
+@shared_task(ignore_result=True)
+def nap() -> None:
+    """Wait for 5 ms, and keep nothing."""
+    time.sleep(0.005)
+
+
+@shared_task(ignore_result=True)
+def work(ms: float = 0, who: str = "", sent: float = 0) -> None:
+    """Note down whose it is, when it was sent and when it started, on the machine's monotonic clock; wait for *ms*."""
+    if who:
+        os.write(_diary(), f"{who} {sent:.6f} {time.monotonic():.6f}\n".encode())
+    if ms:
+        time.sleep(ms / 1000)
+
+
+@cache
+def _diary() -> int:
+    """A file that every process of a measurement appends to."""
+    return os.open(os.environ["BENCH_DIARY"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
