@@ -172,45 +172,69 @@ local function pool_settle(Q, t, worker, tenant, seq, verdict, took, charged, en
     end
 end
 
--- The tenants whose turn it is, `most` of them: first those with a guarantee that is not filled.
+-- The tenants whose turn may be now, `most` of them, each with what a turn of it depends on: first those with a guarantee
+-- that is not filled, then those whose clocks are furthest behind.
 local function pool_next(Q, most, first)
     local found, seen = {}, {}
-    local function add(tenants)
-        for _, tenant in ipairs(tenants) do
-            if #found < most and not seen[tenant] then
-                found[#found + 1], seen[tenant] = tenant, true
-            end
+    local function add(tenant, at)
+        if #found < most and not seen[tenant] then
+            seen[tenant] = true
+            local weight, guaranteed, may = pool_terms(Q, tenant)
+            found[#found + 1] = {tenant = tenant, at = at, step = (pool_cost(Q, tenant) + RUN_MS) / weight, runs = 0,
+                weight = weight, used = pool_used(Q, tenant), guaranteed = guaranteed, most = may}
         end
     end
     if first ~= '' then
-        return {first}
+        add(first, 0)
+        found[1].most = math.max(found[1].most, found[1].used + 1)
+        return found
     end
-    add(redis.call('ZRANGE', pool_owed_key(Q), 0, most - 1))
+    local owed = redis.call('ZRANGE', pool_owed_key(Q), 0, most - 1, 'WITHSCORES')
+    for i = 1, #owed, 2 do
+        add(owed[i], tonumber(owed[i + 1]))
+    end
     local lowest = redis.call('ZRANGE', pool_active_key(Q), 0, most - 1, 'WITHSCORES')
     if lowest[2] then
         local floor = tonumber(redis.call('GET', pool_floor_key(Q)) or '0')
         redis.call('SET', pool_floor_key(Q), string.format('%.3f', math.max(floor, tonumber(lowest[2]))))
-        local names = {}
         for i = 1, #lowest, 2 do
-            names[#names + 1] = lowest[i]
+            add(lowest[i], tonumber(lowest[i + 1]))
         end
-        add(names)
     end
     return found
 end
 
--- Give a tenant its turn. Returns its seq, and how many runs: fewer when it may not have as many.
-local function pool_give(Q, worker, tenant, runs)
-    local weight, guaranteed, most = pool_terms(Q, tenant)
-    runs = math.max(1, math.min(runs, most - pool_used(Q, tenant)))
-    pool_charge(Q, tenant, runs * (pool_cost(Q, tenant) + RUN_MS), weight)
+-- Share `total` runs among tenants: one by one, each to the one whose clock is furthest behind by then. So those who are
+-- few have their shares by weight and time, too, though each of them has a turn.
+local function pool_share(tenants, total)
+    for _ = 1, total do
+        local best, best_owed
+        for _, each in ipairs(tenants) do
+            local has = each.used + each.runs
+            local owed = has < each.guaranteed
+            if has < each.most and (not best or owed and not best_owed
+                or owed == best_owed and each.at < best.at) then
+                best, best_owed = each, owed
+            end
+        end
+        if not best then
+            return
+        end
+        best.runs, best.at = best.runs + 1, best.at + best.step
+    end
+end
+
+-- Give a tenant its turn. Returns its seq, how many runs it is for, and whether its slots are counted.
+local function pool_give(Q, worker, turn)
+    local tenant, runs = turn.tenant, turn.runs
+    pool_charge(Q, tenant, runs * turn.step * turn.weight, turn.weight)
     local held = tonumber(redis.call('HGET', pool_visits_key(Q, worker), tenant) or '0') + runs
     pool_hold(Q, worker, tenant, held)
-    if pool_used(Q, tenant) >= most then
+    if turn.used + runs >= turn.most then
         pool_rest(Q, tenant)
         redis.call('SADD', pool_full_key(Q), tenant)
     end
-    return redis.call('HGET', pool_seq_key(Q), tenant) or '', runs, (guaranteed > 0 or most < FAR) and 1 or 0
+    return redis.call('HGET', pool_seq_key(Q), tenant) or '', runs, (turn.guaranteed > 0 or turn.most < FAR) and 1 or 0
 end
 
 local function pool_life(Q, worker)
@@ -233,12 +257,14 @@ local function pool_turn(keys, args)
     end
     if total > 0 then
         local turns = pool_next(Q, math.max(1, math.ceil(total / quantum)), args[5])
-        for _, tenant in ipairs(turns) do
-            local size, seq, runs, counts = #answer, pool_give(Q, visitor, tenant,
-                math.max(quantum, math.floor(total / #turns)))
-            answer[size + 1], answer[size + 2], answer[size + 3], answer[size + 4] = tenant, seq, runs, counts
+        pool_share(turns, total)
+        for _, turn in ipairs(turns) do
+            if turn.runs > 0 then
+                local size, seq, runs, counts = #answer, pool_give(Q, visitor, turn)
+                answer[size + 1], answer[size + 2], answer[size + 3], answer[size + 4] = turn.tenant, seq, runs, counts
+            end
         end
-        if #turns > 0 and redis.call('ZCARD', pool_active_key(Q)) > 0 then
+        if #answer > 2 and redis.call('ZCARD', pool_active_key(Q)) > 0 then
             pool_ring(Q)
         end
     end

@@ -43,12 +43,12 @@ end
 -- What end_run and the moves need to know of a run. Raises a WRONGTYPE error when the key is no hash.
 local function load_run(P, id)
     local f = redis.call('HMGET', run_key(P, id), 'state', 'token', 'holder', 'job', 'deps', 'join', 'tag', 'step',
-        'expires', 'cancel', 'started', 'queued_at')
+        'expires', 'cancel', 'started', 'queued_at', 'ended')
     if not f[1] then
         return nil
     end
     return {id = id, state = f[1], token = f[2], holder = f[3], job = f[4], deps = f[5], join = f[6], tag = f[7],
-        step = f[8], expires = f[9], cancel = f[10], started = f[11], queued_at = f[12]}
+        step = f[8], expires = f[9], cancel = f[10], started = f[11], queued_at = f[12], ended = f[13]}
 end
 
 -- Strike a run out of the books of the worker that holds it.
@@ -276,10 +276,13 @@ local function forget_oldest(P, zset, kept, since, most)
     else
         old = redis.call('ZRANGEBYSCORE', zset, '-inf', int(since), 'LIMIT', 0, int(most))
     end
-    for _, id in ipairs(old) do
-        redis.call('DEL', run_key(P, id))
-        redis.call('ZREM', runs_key(P), id)
-        redis.call('ZREM', zset, id)
+    if old[1] then
+        redis.call('ZREM', runs_key(P), unpack(old))
+        redis.call('ZREM', zset, unpack(old))
+        for i, id in ipairs(old) do
+            old[i] = run_key(P, id)
+        end
+        redis.call('DEL', unpack(old))
     end
 end
 

@@ -26,7 +26,7 @@ local function purge_one(P, t, tag, id, at)
     if not waits(P, run) then
         return 0
     end
-    if redis.call('HGET', run_key(P, id), 'ended') then
+    if run.ended then
         redis.call('HSET', run_key(P, id), 'state', 'scheduled')
         delay(P, id, tag, at)
         return 0
@@ -37,16 +37,11 @@ end
 
 -- End what a queue holds, `most` entries of it. Returns how many it ended, and how many more it may look at.
 local function purge_queue(P, t, tag, step, most)
-    local queue, count = queue_key(P, tag, step), 0
-    while most > 0 do
-        local id = redis.call('LPOP', queue)
-        if not id then
-            break
-        end
-        most = most - 1
+    local ids, count = most > 0 and redis.call('LPOP', queue_key(P, tag, step), most) or {}, 0
+    for _, id in ipairs(ids) do
         count = count + (try(P, id, purge_one, P, t, tag, id, t) or 0)
     end
-    return count, most
+    return count, most - #ids
 end
 
 -- Likewise of what is delayed, the last of it first: follow-ups stay, and most of them are due by now. Returns how many
