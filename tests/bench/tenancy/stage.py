@@ -151,8 +151,6 @@ class Stage:
     def slowest_call(self) -> tuple[float, int]:
         """The longest call since then, ms, at least 1; and how many took over 10 ms."""
         entries = self.redis.slowlog_get(100_000)
-        for entry in entries:
-            if entry["duration"] > SLOW_US: print("SLOW", entry["duration"], entry["command"][:60], entry.get("client_name"))
         spent = [entry["duration"] for entry in entries if not entry["command"].startswith((b"SLOWLOG", b"CONFIG"))]
         return max(spent, default=1_000) / 1000, sum(each > SLOW_US for each in spent)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from taglane.runtime.pace import AHEAD_AT_MOST, Pace
+from taglane.runtime.pace import AHEAD_AT_MOST, SHARED_HORIZON, Pace
 
 SECONDS = st.floats(min_value=0, max_value=10_000, allow_nan=False)
 
@@ -21,6 +21,14 @@ def settled(seconds: float, batch: int = 64) -> Pace:
 def test_a_tenth_of_a_second_of_work_is_held(seconds: float, wanted: int) -> None:
     """Short runs are held by the batch, long ones one by one."""
     assert wanted == settled(seconds).wanted(2)
+
+
+def test_a_shared_pool_holds_less() -> None:
+    """Behind what is held stands whoever comes meanwhile; what takes no time is held by the batch there, too."""
+    for seconds, wanted in ((0.0001, 64), (0.0019, 21), (0.03, 1)):
+        pace = settled(seconds)
+        pace.horizon = SHARED_HORIZON
+        assert wanted == pace.wanted(2)
 
 
 @given(st.lists(SECONDS, max_size=50), st.integers(1, 64), st.integers(1, 1_000))

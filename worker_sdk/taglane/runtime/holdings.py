@@ -60,7 +60,7 @@ class Holdings:
         self._roster = Roster()
         self._executing = 0
         self._alone = False
-        self._pace = Pace(batch)
+        self.pace = Pace(batch)
         self._outbox = Outbox()
 
     def serve(self, window: int) -> None:
@@ -166,7 +166,7 @@ class Holdings:
                 return
             ran = time.monotonic() - held.started_at if held.started_at is not None else None
             if ran is not None:
-                self._pace.learn(ran if took is None else took)
+                self.pace.learn(ran if took is None else took)
             if not held.lost:
                 self._say(held, held.noted or outcome or Outcome("failed"), ran)
             self._ask_for_more()
@@ -192,7 +192,7 @@ class Holdings:
         """How many runs to fetch now; 0 when the inbox has enough. The lock is held."""
         if self._alone or (self.keeps_to_slots and not self.free_slots()):
             return 0
-        wanted = self._pace.wanted(self._window)
+        wanted = self.pace.wanted(self._window)
         return wanted - len(self._inbox) if len(self._inbox) * 2 <= wanted else 0
 
     def free_slots(self) -> int:
@@ -234,11 +234,11 @@ class Holdings:
             return
         oldest = time.monotonic() - STALE
         if self._inbox and self._inbox[0].fetched_at < oldest:
-            self._pace.slow_down(STALE)
+            self.pace.slow_down(STALE)
             self._empty_inbox()
         stuck = self._roster.stuck_since(oldest)
         if stuck and self.looks_ahead:
-            self._pace.slow_down(STALE)
+            self.pace.slow_down(STALE)
             self.on_stuck(stuck)
 
     def is_busy(self) -> bool:
@@ -306,7 +306,7 @@ class Holdings:
         return False
 
     def _ahead(self) -> int:
-        return self._pace.ahead(self._window) if self.looks_ahead and not self._alone else 0
+        return self.pace.ahead(self._window) if self.looks_ahead and not self._alone else 0
 
     def _ask_for_more(self) -> None:
         if self.serving and self.appetite():

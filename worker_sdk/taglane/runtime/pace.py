@@ -5,6 +5,9 @@ from __future__ import annotations
 HORIZON = 0.1
 """Seconds of work to hold beyond what is being executed."""
 
+SHARED_HORIZON = 0.02
+"""The same in a shared pool: whoever comes meanwhile, however short its queue, stands behind all of it."""
+
 AHEAD = 0.005
 """Seconds of work that a pool with a queue of its own is given beyond what it executes."""
 
@@ -25,6 +28,8 @@ class Pace:
     """
 
     def __init__(self, batch: int) -> None:
+        self.horizon = HORIZON
+        """Seconds of work to hold."""
         self._batch = batch
         self._mean = 0.02
 
@@ -38,7 +43,7 @@ class Pace:
 
     def wanted(self, window: int) -> int:
         """How many runs to hold for *window* slots, beside those that execute: at least one."""
-        return max(1, min(self._batch, self._runs_in(HORIZON, window)))
+        return max(1, min(self._batch, self._runs_in(self.horizon, window)))
 
     def ahead(self, window: int) -> int:
         """How many runs to give to the pool beyond its *window* slots."""

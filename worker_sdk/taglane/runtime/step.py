@@ -24,6 +24,7 @@ from taglane.runtime.health import Pulse, listen
 from taglane.runtime.heart import Heart
 from taglane.runtime.holdings import logger
 from taglane.runtime.limits import Interrupting
+from taglane.runtime.pace import SHARED_HORIZON
 from taglane.runtime.patience import Patience
 from taglane.runtime.pools import Carrying, Solo
 from taglane.runtime.sender import BEAT, FAREWELL, Sender
@@ -102,6 +103,8 @@ class TagStep(bootsteps.StartStopStep):
             self._heart.start()
         held = holdings.Holdings(lease=lease, batch=settings.batch)
         held.looks_ahead = worker.pool.looks_ahead
+        if isinstance(leases, PoolLeases):
+            held.pace.horizon = SHARED_HORIZON
         held.on_stuck = lambda messages: worker.hub.call_soon(_recall, worker, held, messages)
         held.on_cancel = lambda message: _cancel(worker, held, message)
         patience = Patience(settings.patience / 1000, lambda why: self._give_up(EX_UNAVAILABLE, why))
