@@ -2,7 +2,8 @@
 
 The quiet tenant sends a probe every 100 ms. Its wait is the start of the task less the instant before it was sent, both
 of one machine's monotonic clock. Beside it stock Celery, with one queue for both, and with a queue each that one worker
-takes from in turn.
+takes from in turn. The server's slow log counts the clock's time: where five processes want two processors, a call also
+waits for one. So the aim for slow calls is held where a purge has the server to itself, in `stops`.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def neighbour(sheet: Sheet, size: Size) -> None:
         with stage.worker():
             found = _waits(stage, "taglane", size, TAG, TAG, size.flood)
             _note(sheet, f"pool, flood of {size.flood:,}", found, judged=True)
-            sheet.note("pool: slowest server call", stage.slowest_call()[0], "ms")
+            sheet.note("pool: slowest server call, with waits for a processor", stage.slowest_call()[0], "ms")
             left = stage.limits.load("noisy").waiting
             stage.watch_slow_calls()
             took = stage.taglane("tenant", "purge", "noisy", "-y")
@@ -51,8 +52,8 @@ def neighbour(sheet: Sheet, size: Size) -> None:
             "taglane tenant purge of what is left, beside the worker", took, "s", most=max(1, left * 6 / 500_000)
         )
         slowest, slow = stage.slowest_call()
-        sheet.note("that purge: slowest server call", slowest, "ms", most=10)
-        sheet.note("that purge: server calls over 10 ms", slow, "calls", most=0)
+        sheet.note("that purge: slowest server call, with waits for a processor", slowest, "ms")
+        sheet.note("that purge: server calls over 10 ms, with such waits", slow, "calls")
     for name, quiet, noisy in (("one queue", "celery", "celery"), ("a queue each", "quiet", "noisy")):
         with Stage(quiet=True) as stage, stage.celery_worker(",".join(sorted({quiet, noisy}))):
             _note(

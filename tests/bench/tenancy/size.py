@@ -17,8 +17,8 @@ class Size:
     backlog: int = 600
     small: int = 150
     large: int = 2_400
-    noops: int = 50_000
-    naps: int = 4_000
+    noops: int = 20_000
+    naps: int = 2_000
     active: tuple[int, ...] = (10, 1_000, 100_000)
     fetches: int = 500
     registered: int = 10_000
