@@ -13,7 +13,7 @@ local MOST_PURGED = 300 -- runs a call: about 3 ms in which the server serves no
 
 local function waits(P, run)
     return (run.state == 'queued' or run.state == 'scheduled' or run.state == 'retrying')
-        and not redis.call('ZSCORE', leases_key(P), run.id)
+        and not (run.holder and redis.call('ZSCORE', leases_key(P), run.id))
 end
 
 -- Answers 1 when it has ended a run that was taken from where it waited. A follow-up waits on, until `at`.
