@@ -48,9 +48,7 @@ def neighbour(sheet: Sheet, size: Size) -> None:
             stage.watch_slow_calls()
             took = stage.taglane("tenant", "purge", "noisy", "-y")
         sheet.note("pool: left of the flood", left, "runs")
-        sheet.note(
-            "taglane tenant purge of what is left, beside the worker", took, "s", most=max(1, left * 6 / 500_000)
-        )
+        sheet.note("purge of what is left, beside the worker", took, "s", most=max(1, left * 6 / 500_000))
         slowest, slow = stage.slowest_call()
         sheet.note("that purge: slowest server call, with waits for a processor", slowest, "ms")
         sheet.note("that purge: server calls over 10 ms, with such waits", slow, "calls")

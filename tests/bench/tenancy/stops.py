@@ -49,15 +49,13 @@ def stops(sheet: Sheet, size: Size) -> None:
                 raise RuntimeError("a paused tenant's runs start")
             last = stage.starts()[-1][2]
             left = stage.limits.load("acme").waiting
-            sheet.note(f"taglane tenant pause, backlog of {size.queued:,}: the command", took, "s")
+            sheet.note(f"pause with a backlog of {size.queued:,}: the command", took, "s")
             sheet.note("that pause: last start after the command began", max(0.0, last - begin), "s")
             sheet.note("that pause: last start after the command ended", max(0.0, last - begin - took), "s", most=1)
             sheet.note("that pause: slowest server call until then", stage.slowest_call()[0], "ms", most=10)
             stage.watch_slow_calls()
             took = stage.taglane("tenant", "purge", "acme", "-y")
-        sheet.note(
-            f"taglane tenant purge of what is left of {size.queued:,}", took, "s", most=max(1.0, left * 6 / 500_000)
-        )
+        sheet.note(f"purge of what is left of {size.queued:,}", took, "s", most=max(1.0, left * 6 / 500_000))
         slowest, slow = stage.slowest_call()
         sheet.note(f"that purge of {size.queued:,}: slowest server call", slowest, "ms", most=10)
         sheet.note(f"that purge of {size.queued:,}: server calls over 10 ms", slow, "calls", most=0)
