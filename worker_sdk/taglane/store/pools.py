@@ -131,13 +131,13 @@ class Pools:
         self._server.call_at(keys.pool_prefix(pool), "pool_leave", worker, number)
 
     def forget_tenant(self, tenant: str) -> None:
-        """Strike a tenant that is deleted out of all pools."""
+        """Strike a tenant that is deleted out of all pools; its slots are free as soon as their workers say so."""
         for pool in self.names():
             with self._server.renamed("leaving the pools", operator=True):
                 pipeline = self._redis.pipeline(transaction=False)
                 for zset in (keys.pool_active, keys.pool_owed, keys.pool_parked, keys.pool_resting):
                     pipeline.zrem(zset(pool), tenant)
-                for table in (keys.pool_seq, keys.pool_terms, keys.pool_used, keys.pool_cost):
+                for table in (keys.pool_seq, keys.pool_terms, keys.pool_cost):
                     pipeline.hdel(table(pool), tenant)
                 pipeline.srem(keys.pool_full(pool), tenant)
                 pipeline.execute()
