@@ -24,7 +24,8 @@ TaglaneError
 │   ├── JobTooNew            a newer Taglane wrote the job
 │   └── NotReplayable        a run that goes on, or of which too little is kept
 ├── Refused                  the credential does not reach that far
-│   └── OperatorNeeded       it is a tenant's, and takes the operator's
+│   ├── OperatorNeeded       it is a tenant's, and takes the operator's
+│   └── OtherTenant          a run of one tenant, and the other is not its own
 ├── ServerUnavailable        no answer, or no answer that we can use
 │   ├── ServerFull           maxmemory is reached: nothing was written
 │   ├── NotReplicated        written on the primary, and on too few replicas yet
@@ -251,6 +252,15 @@ class OperatorNeeded(Refused):
     def __init__(self, what: str, tenant: str) -> None:
         self.what, self.tenant = what, tenant
         told = f"{what} takes the operator's credential, and TAGLANE_URL holds that of tenant {tenant!r}"
+        TaglaneError.__init__(self, told)
+
+
+class OtherTenant(Refused):
+    """A run reaches its own tenant alone, whatever credential its worker has."""
+
+    def __init__(self, own: str, other: str) -> None:
+        self.own, self.other = own, other
+        told = f"a run of tenant {own!r} reaches no other tenant, and {other!r} is one: do it from outside of tasks"
         TaglaneError.__init__(self, told)
 
 

@@ -5,6 +5,8 @@ All keys of a tenant share one hash tag, so a tenant is one slot of a cluster an
 
 from __future__ import annotations
 
+from taglane.context import check_reach
+
 TENANTS = "taglane:tenants"  # hash: tenant -> record, JSON
 SCHEDULERS = "taglane:schedulers"  # hash: scheduler -> heartbeat counter
 ALERTS = "taglane:alerts"  # hash: kind, tenant and subject, JSON -> what is wrong now, JSON
@@ -20,7 +22,12 @@ ALONE_AFTER = 2
 
 
 def prefix(tenant: str) -> str:
-    """What every key of *tenant* starts with; `KEYS[1]` of each function."""
+    """What every key of *tenant* starts with; `KEYS[1]` of each function.
+
+    Raises:
+        OtherTenant: a run is being executed here, and it is of another tenant.
+    """
+    check_reach(tenant)
     return f"taglane:{{{tenant}}}:"
 
 
@@ -29,6 +36,7 @@ def read_only_prefix(tenant: str) -> str:
 
     Outside the tenant's own pattern, since ACL patterns add up and nothing takes away; in the same slot of a cluster.
     """
+    check_reach(tenant)
     return f"taglane-ro:{{{tenant}}}:"
 
 
