@@ -5,7 +5,7 @@ All keys of a tenant share one hash tag, so a tenant is one slot of a cluster an
 
 from __future__ import annotations
 
-from taglane.context import check_reach
+from taglane import context
 
 TENANTS = "taglane:tenants"  # hash: tenant -> record, JSON
 SCHEDULERS = "taglane:schedulers"  # hash: scheduler -> heartbeat counter
@@ -27,7 +27,7 @@ def prefix(tenant: str) -> str:
     Raises:
         OtherTenant: a run is being executed here, and it is of another tenant.
     """
-    check_reach(tenant)
+    context.check_reach(tenant)
     return f"taglane:{{{tenant}}}:"
 
 
@@ -36,7 +36,7 @@ def read_only_prefix(tenant: str) -> str:
 
     Outside the tenant's own pattern, since ACL patterns add up and nothing takes away; in the same slot of a cluster.
     """
-    check_reach(tenant)
+    context.check_reach(tenant)
     return f"taglane-ro:{{{tenant}}}:"
 
 
