@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 from taglane.errors import TenantExists, TenantNotFound
 from taglane.model.names import check_tenant
 from taglane.store import functions, keys
+from taglane.store.pools import Pools
 
 from taglane_scheduler.tenancy import acl
 from taglane_scheduler.tenancy.users import Record, Users
@@ -172,6 +173,7 @@ class Tenants:
             self._redis.hdel(keys.TENANTS, name)
             self._users.apply(name)
             self._wake(name)
+        Pools(self._server).forget_tenant(name)
         return count
 
     def apply_all(self) -> int:

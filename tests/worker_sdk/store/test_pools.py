@@ -372,7 +372,8 @@ def test_a_tenants_delete_leaves_nothing_behind(pool: HandPool) -> None:
     assert {"gone", "stays"} == {run.tenant for run in held}
 
     Tenants(pool.server).delete("gone")
-    pool.pools.forget_tenant("gone")
+    assert pool.redis.zscore(keys.pool_active(POOL), "gone") is None
+    assert not pool.redis.hexists(keys.pool_seq(POOL), "gone")
     for run in held:
         finish(worker, run)
     worker.say([("renew", [worker.worker, 0, 0])], lambda _move, _answer: None)
@@ -380,6 +381,7 @@ def test_a_tenants_delete_leaves_nothing_behind(pool: HandPool) -> None:
 
     assert [] == [key for key in pool.redis.keys("*") if b"{gone}" in key]
     assert pool.redis.zscore(keys.pool_active(POOL), "gone") is None
+    assert {} == pool.redis.hgetall(keys.pool_used(POOL)), "its slots are free when their worker says so"
 
 
 @pytest.mark.parametrize(
