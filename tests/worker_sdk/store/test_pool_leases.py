@@ -204,6 +204,20 @@ def fetch_one(worker: PoolLeases) -> list[Delivery]:
     return fetched.deliveries
 
 
+def test_however_much_a_dead_worker_held_goes_back(pool: HandPool) -> None:
+    """More than one call may move, too."""
+    worker = pool.worker()
+    pool.enqueue("acme", 1_100)
+    pool.attend()
+    held = [run for _ in range(2) if (each := worker.fetch(600, [TAG], idle=True)) for run in each.deliveries]
+    assert 1_100 == len(held)
+
+    assert 1 == let_die(pool)
+
+    assert 0 == pool.redis.zcard(keys.leases("acme"))
+    assert 1_100 == pool.redis.llen(keys.queue("acme", TAG, 0))
+
+
 def test_who_was_given_up_for_dead_gets_nothing_until_it_says_hello(pool: HandPool) -> None:
     """A fetch that was under way when it was given up leases nothing; afterwards it is another worker."""
     worker = pool.worker()

@@ -164,6 +164,20 @@ def test_a_tenant_at_its_cap_is_parked_and_comes_back_when_it_lets_go(pool: Hand
     assert "capped" in [run.tenant for _ in range(2) for run in fetch(pool, worker)]
 
 
+def test_near_its_cap_a_tenant_gives_a_worker_what_that_can_start(pool: HandPool) -> None:
+    """No run waits behind another of its tenant while another worker of the pool is idle."""
+    pool.tenants("capped", running=4)
+    first, second = pool.worker(), pool.worker("w2")
+    pool.enqueue("capped", 9)
+    pool.attend()
+
+    got = [worker.fetch(16, [TAG], idle=True, slots=slots) for worker, slots in ((first, 1), (second, 2), (first, 0))]
+
+    assert [1, 2, 1] == [len(each.deliveries) for each in got if each]
+    assert [] == fetch(pool, second)
+    assert pool.redis.zscore(keys.pool_parked(POOL), "capped") is not None
+
+
 def test_a_paused_tenant_is_parked_until_it_goes_on(pool: HandPool) -> None:
     """And a sweep does not wake it: it is not looked at again and again."""
     pool.tenants("paused")

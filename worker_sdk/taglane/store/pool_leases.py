@@ -102,10 +102,10 @@ class PoolLeases:
     def fetch(self, most: int, tags: list[str], *, idle: bool, slots: int | None = None) -> Fetched | None:
         """Lease up to *most* runs, of the tenants whose turn it is; None: the pool does not know this worker.
 
-        Its tag is the pool's, and each tenant's limits bind *most*. After a lost reply the same tenants are asked the
-        same again, and give the same runs.
+        Its tag is the pool's, and each tenant's limits bind *most*: near one, it gives what can be started at once.
+        After a lost reply the same tenants are asked the same again, and give the same runs.
         """
-        del tags, slots
+        del tags
         if not self._asked:
             if self._alone and not idle:
                 return Fetched(100, [], ALONE)  # what has cost workers their lives is served to one that holds nothing
@@ -115,7 +115,7 @@ class PoolLeases:
             wait, turns = answer
             if not turns:
                 return Fetched(wait, [], "")
-            self._ask(turns, idle=idle)
+            self._ask(turns, idle=idle, slots=max(1, most if slots is None else slots))
         with self._lock:
             asked, life = list(self._asked), self._life
         answers = self._server.calls([("fetch", tenant, given) for tenant, _, given in asked])
@@ -135,14 +135,14 @@ class PoolLeases:
             return None
         return Fetched(0 if found else 2, found, "more")
 
-    def _ask(self, turns: list[tuple[str, str, int]], *, idle: bool) -> None:
+    def _ask(self, turns: list[tuple[str, str, int]], *, idle: bool, slots: int) -> None:
         """Prepare what to fetch; one whose run must be served alone gets it when no other tenant is asked with it."""
         with self._lock:
             self._alone = ""
             for tenant, seq, runs in turns:
                 self._sequence += 1
                 alone = "1" if idle and len(turns) == 1 else "0"
-                given = [self.visitor, self._sequence, runs, f"{alone} {self._pool}", self._tag]
+                given = [self.visitor, self._sequence, f"{runs} {slots}", f"{alone} {self._pool}", self._tag]
                 self._asked.append((tenant, seq, given))
 
     def _received(self, tenant: str, seq: str, answer: Any) -> list[Delivery]:

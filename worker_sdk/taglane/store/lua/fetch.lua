@@ -100,10 +100,10 @@ local function allowed(P, t, most, slots)
         end
     end
     local few = math.max(0, math.min(free, math.max(slots, math.floor(free / 8))))
-    if few >= most then
-        why = 'more'
-    elseif few == 0 and free > 0 then
+    if few == 0 and free > 0 then
         why = 'slots'
+    elseif few >= most or few < free then
+        why = 'more' -- for others, if not for this one
     end
     return {most = math.min(most, few), why = why, wait = wait, free = free, rate = rate, burst = burst,
         capped = running}
