@@ -46,10 +46,18 @@ def create(connection: Connection, name: str, output: str) -> None:
 @click.pass_obj
 def list_(connection: Connection, output: str) -> None:
     """List the tenants."""
+    tenants = connection.tenants.list()
+    states = connection.limits.states([each.tenant for each in tenants])
     rows = [
-        {"tenant": each.tenant, "tag": each.tag, "created": instant(each.created)} for each in connection.tenants.list()
+        {
+            "tenant": each.tenant,
+            "tag": each.tag,
+            "state": states[each.tenant] or "active",
+            "created": instant(each.created),
+        }
+        for each in tenants
     ]
-    show_list(rows, ["tenant", "tag", "created"], output, empty="no tenant yet:  taglane tenant create NAME")
+    show_list(rows, ["tenant", "tag", "state", "created"], output, empty="no tenant yet:  taglane tenant create NAME")
 
 
 @tenant.command()
@@ -63,6 +71,7 @@ def show(connection: Connection, name: str, output: str) -> None:
         "tenant": found.tenant,
         "tag": found.tag,
         "user": found.user,
+        "state": connection.limits.state(name) or "active",
         "created": instant(found.created),
         "jobs": [stored.job.name for stored in connection.jobs.list(name)],
         "workers": [worker.id for worker in connection.workers.list(name)],

@@ -69,6 +69,9 @@ def test_pause_drain_and_resume_say_what_there_is_to_do(taglane: Cli, acme: Cli)
     acme.ok("enqueue", "a.b")
     drained = taglane.ok("tenant", "drain", "acme", "-o", "json").json
     assert {"tenant": "acme", "state": "draining", "waiting": 2, "held": 0} == drained
+    listed = {each["tenant"]: each["state"] for each in taglane.ok("tenant", "list", "-o", "json").json}
+    assert "draining" == listed["acme"]
+    assert "draining" == taglane.ok("tenant", "show", "acme", "-o", "json").json["state"]
     refused = acme("enqueue", "a.b")
     assert (6, True) == (refused.code, "taglane tenant resume acme" in refused.error)
 
