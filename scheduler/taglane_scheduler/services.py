@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from taglane_scheduler.firing.firing import Firing
     from taglane_scheduler.firing.loop import SchedulerLoop
     from taglane_scheduler.pools.keeper import PoolKeeper
+    from taglane_scheduler.pools.serving import Serving
     from taglane_scheduler.tenancy.cutoff import CutOff
     from taglane_scheduler.tenancy.tenants import Tenants
 
@@ -56,7 +57,16 @@ class Services:
         """What turns due instants into runs."""
         from taglane_scheduler.firing.firing import Firing
 
-        return Firing(self.server)
+        return Firing(self.server, pool_serves=self.pool_serves)
+
+    @cached_property
+    def pool_serves(self) -> Serving:
+        """Whether a shared tag has a worker."""
+        from taglane.store.pools import Pools
+
+        from taglane_scheduler.pools.serving import Serving
+
+        return Serving(Pools(self.server))
 
     @cached_property
     def rescue(self) -> Rescue:
@@ -70,7 +80,7 @@ class Services:
         """What says that runs wait for a tag that nobody serves."""
         from taglane_scheduler.care.unserved import Unserved
 
-        return Unserved(self.server, self.alerts)
+        return Unserved(self.server, self.alerts, pool_serves=self.pool_serves)
 
     @cached_property
     def alerts(self) -> Alerts:
