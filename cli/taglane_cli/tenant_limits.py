@@ -124,4 +124,4 @@ def purge(connection: Connection, name: str, *, yes: bool, output: str) -> None:
     if output == "json":
         show_json({"tenant": name, "purged": count})
     else:
-        click.echo(f"purged {count} runs of {name}")
+        click.echo(f"purged {count} run{'' if count == 1 else 's'} of {name}")

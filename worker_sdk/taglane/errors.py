@@ -178,8 +178,8 @@ class QueueFull(OverLimit):
     def __init__(self, tenant: str, limit: int, waiting: int, retry_after: float) -> None:
         self.tenant, self.limit, self.waiting, self.retry_after = tenant, limit, waiting, retry_after
         super().__init__(
-            f"tenant {tenant!r} has {waiting} runs waiting, and may have {limit}: come back in {retry_after:g} s, "
-            f"or let the operator raise it:  taglane tenant limit {tenant} queued=N"
+            f"the queues of tenant {tenant!r} are full, {waiting} of {limit} runs wait: come back in {retry_after:g} s,"
+            f" or let the operator raise it:  taglane tenant limit {tenant} queued=N"
         )
 
 
@@ -200,7 +200,7 @@ class TenantDraining(OverLimit):
     def __init__(self, tenant: str) -> None:
         self.tenant = tenant
         super().__init__(
-            f"tenant {tenant!r} drains, and takes no more: until the operator says  taglane tenant resume {tenant}"
+            f"tenant {tenant!r} drains, and takes no more until the operator says  taglane tenant resume {tenant}"
         )
 
 

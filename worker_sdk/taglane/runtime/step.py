@@ -88,7 +88,8 @@ class TagStep(bootsteps.StartStopStep):
     def start(self, worker: Any) -> None:
         """Enter the tenant's workers."""
         settings = load_settings(url=self._url)
-        name = f"{self.tenant}@{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+        whose = self.tags[0] if self.tenant == SHARED else self.tenant
+        name = f"{whose}@{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         pool = type(worker.pool).__name__.lower()
         if not isinstance(worker.pool, Carrying):
             raise BadSetting("-P", pool, "is a pool that can't carry results: choose prefork, threads or solo")
