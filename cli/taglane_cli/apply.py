@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from difflib import unified_diff
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ import click
 from taglane_cli.render import cell, output_option, show_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from taglane_scheduler.jobs_diff import Change
     from taglane_scheduler.jobs_file import JobsFile
@@ -46,6 +47,8 @@ def apply(connection: Connection, /, path: str, prune: bool, dry_run: bool, outp
         for change in found:
             if change.change == "pruned":
                 connection.jobs.delete(change.tenant, change.job)
+        counts = Counter(str(change.change) for change in found)
+        connection.note("apply", _only(wanted.tenants), tenants=len(wanted.tenants), file=path, **counts)
     if output == "json":
         show_json([{"tenant": each.tenant, "job": each.job, "change": each.change} for each in found])
     else:
@@ -81,6 +84,11 @@ def diff(ctx: click.Context, /, path: str, prune: bool, output: str) -> None:
             for line in _lines(each, path):
                 click.secho(line, fg={"-": "red", "+": "green"}.get(line[:1]))
     ctx.exit(1 if found else 0)
+
+
+def _only(tenants: Collection[str]) -> str:
+    """The tenant that an entry of the audit log is about; of several, none."""
+    return next(iter(tenants)) if len(tenants) == 1 else ""
 
 
 def _read(path: str) -> JobsFile:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from taglane_scheduler.care.rescue import Rescue
     from taglane_scheduler.firing.firing import Firing
     from taglane_scheduler.firing.loop import SchedulerLoop
+    from taglane_scheduler.tenancy.audit import Audit
+    from taglane_scheduler.tenancy.denials import Denials
     from taglane_scheduler.tenancy.tenants import Tenants
 
 
@@ -46,6 +48,18 @@ class Services:
         return Tenants(self.server)
 
     @cached_property
+    def audit(self) -> Audit:
+        """Where it is noted who did what to which tenant."""
+        return self.tenants.audit
+
+    @cached_property
+    def denials(self) -> Denials:
+        """What copies the server's refusals into the audit log."""
+        from taglane_scheduler.tenancy.denials import Denials
+
+        return Denials(self.server)
+
+    @cached_property
     def firing(self) -> Firing:
         """What turns due instants into runs."""
         from taglane_scheduler.firing.firing import Firing
@@ -70,7 +84,7 @@ class Services:
             self.rescue,
             patience_ms=self.settings.patience,
             prepare=self.prepare,
-            sweep=self.tenants.apply_to_replicas,
+            sweep=self.tenants.sweep,
         )
 
     @cached_property

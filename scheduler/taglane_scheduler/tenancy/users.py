@@ -2,22 +2,25 @@
 
 A server neither replicates its users nor appends them to its log. A replica that becomes the primary must have them by
 then: it has the tenants' data and the function library, and without the users nobody could log in.
+
+Where the operator's credential may make no users, as on some managed servers, the record is kept all the same and no
+user is made: workers then have the operator's credential, and a tag is a convention. `enforces` tells.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import RedisError, WatchError
+from redis.exceptions import NoPermissionError, RedisError, ResponseError, WatchError
 from taglane.store import keys
 from taglane.store.server import USER, connect_node
 
 from taglane_scheduler.tenancy import acl
+from taglane_scheduler.tenancy.record import Record, has_ends
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -39,22 +42,8 @@ ROUNDS = 5
 """How often a replica is brought up to a record that changes under our hands; the next sweep does the rest."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One field of `taglane:tenants`. What a newer version has written beside these is dropped by this one."""
-
-    created: int
-    password_hashes: tuple[str, ...]
-
-    def to_json(self) -> str:
-        """As it is kept."""
-        return json.dumps({"created": self.created, "password_hashes": self.password_hashes})
-
-    @staticmethod
-    def from_json(text: bytes | str) -> Record:
-        """Read what is kept."""
-        values: dict[str, Any] = json.loads(text)
-        return Record(created=int(values["created"]), password_hashes=tuple(values["password_hashes"]))
+_NO_RULE = "?"
+"""A word that no server knows as a rule: who may make users is told so, and who may not is refused before."""
 
 
 @dataclass(slots=True)
@@ -73,6 +62,68 @@ class Users:
         self._server = server
         self._redis: Any = server.redis
         self._replicas: dict[tuple[str, int], _Replica] = {}
+        self._enforces: bool | None = None
+
+    def enforces(self, *, ask_again: bool = False) -> bool:
+        """Whether this credential may make users, and so whether the server fences the tenants."""
+        if self._enforces is None or ask_again:
+            self._enforces = self._may_make_users()
+        return self._enforces
+
+    def write(self, name: str, change: Callable[[Record | None], Record | None], *, disconnects: bool = False) -> bool:
+        """Change one tenant's record and its user in one step, and with *disconnects* end its connections in it, too.
+
+        Connections end by their user, not by their ids: one that opens meanwhile needs a password that holds.
+
+        Args:
+            name: the tenant.
+            change: what the record becomes, None for none; called again when another process was faster. Nothing is
+                written when it answers what it was given.
+            disconnects: whether to end all of the tenant's connections.
+
+        Returns whether anything was written.
+        """
+        fenced = self.enforces()
+        kick = ("CLIENT KILL", "USER", acl.user_of(name), "SKIPME", "yes")
+        while True:
+            with self._redis.pipeline() as pipeline:
+                pipeline.watch(keys.TENANTS)
+                text = pipeline.hget(keys.TENANTS, name)
+                old = None if text is None else Record.from_json(text)
+                new = change(old)
+                if new == old:
+                    return False
+                pipeline.multi()
+                if new is None:
+                    pipeline.hdel(keys.TENANTS, name)
+                else:
+                    pipeline.hset(keys.TENANTS, name, new.to_json())
+                wanted = None if new is None else new.to_json().encode()
+                ends = [kick] if disconnects and new is not None else []  # with a user end its connections anyway
+                for command in [*_commands({name: wanted}, self._database()), *ends] if fenced else ():
+                    pipeline.execute_command(*command)
+                try:
+                    pipeline.execute()
+                except WatchError:
+                    continue
+                break
+        if fenced:
+            self._on_replicas(lambda replica, _: _tell(replica, {name: wanted}, self._database(), *ends))
+        return True
+
+    def end_passwords(self) -> list[str]:
+        """End the passwords whose overlap is over, and all connections of these tenants, which are returned.
+
+        A client that has the new password connects again by itself.
+        """
+        seconds, micros = self._redis.time()
+        now = seconds * 1000 + micros // 1000
+
+        def at_now(record: Record | None) -> Record | None:
+            return record and record.at(now)
+
+        found = [name for name, text in self._records().items() if has_ends(text)]
+        return [name for name in found if self.write(name, at_now, disconnects=True)]
 
     def apply_all(self) -> int:
         """Make every user anew, and remove those of tenants that are gone; return how many tenants there are.
@@ -80,6 +131,8 @@ class Users:
         It interrupts no connection of a tenant.
         """
         tenants = {name.decode() for name in self._redis.hkeys(keys.TENANTS)}
+        if not self.enforces(ask_again=True):
+            return len(tenants)
         names = sorted(tenants | self._strays(self._redis, tenants))
         for start in range(0, len(names), BATCH):
             self._apply(names[start : start + BATCH])
@@ -87,17 +140,13 @@ class Users:
         self.apply_to_replicas()
         return len(tenants)
 
-    def apply(self, name: str) -> None:
-        """Make one tenant's user as its record says now, or remove it when there is none."""
-        self._apply([name])
-        self._on_replicas(lambda replica, _: _tell(replica, {name: self._records().get(name)}, self._database()))
-
     def apply_to_replicas(self) -> None:
         """Bring every replica up to the record: all of it for a new one, what has changed for one that we know.
 
         One that can't be reached is logged, and left alone for a while.
         """
-        self._on_replicas(self._bring_up)
+        if self.enforces():
+            self._on_replicas(self._bring_up)
 
     def amiss(self) -> list[str]:
         """Return the tenants whose user the primary has not, or has otherwise than the record asks for."""
@@ -113,11 +162,14 @@ class Users:
             if not _is_as(user, acl.rules(name, record.password_hashes, database=database))
         ]
 
-    def disconnect(self, name: str) -> None:
-        """End all connections of a tenant. By user, not by id: those that open meanwhile need the new password."""
-        end = ("CLIENT KILL", "USER", acl.user_of(name), "SKIPME", "yes")
-        self._redis.execute_command(*end)
-        self._on_replicas(lambda replica, _: replica.execute_command(*end))
+    def _may_make_users(self) -> bool:
+        try:
+            self._redis.execute_command("ACL SETUSER", USER, _NO_RULE)
+        except NoPermissionError:
+            return False
+        except ResponseError as error:
+            return "unknown command" not in str(error).lower()  # some managed servers have renamed it away
+        return True
 
     def _apply(self, names: Sequence[str]) -> None:
         """Make these users on the primary; asked again when the record was changed before we were done."""
@@ -184,9 +236,9 @@ def _commands(records: Mapping[str, bytes | None], database: int) -> Iterator[Se
             yield "ACL SETUSER", user, *acl.rules(name, Record.from_json(text).password_hashes, database=database)
 
 
-def _tell(redis: Any, records: Mapping[str, bytes | None], database: int) -> None:
+def _tell(redis: Any, records: Mapping[str, bytes | None], database: int, *more: Sequence[str]) -> None:
     pipeline = redis.pipeline(transaction=False)
-    for command in _commands(records, database):
+    for command in [*_commands(records, database), *more]:
         pipeline.execute_command(*command)
     pipeline.execute()
 

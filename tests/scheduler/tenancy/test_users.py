@@ -15,7 +15,8 @@ from taglane.errors import Refused, TenantNotFound
 from taglane.store import keys
 from taglane.store.server import Server, connect_node
 from taglane_scheduler.tenancy.tenants import Tenants
-from taglane_scheduler.tenancy.users import Record, Users
+from taglane_scheduler.tenancy.record import Record
+from taglane_scheduler.tenancy.users import Users
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,11 +56,6 @@ def is_let_in(url: str) -> bool:
     return True
 
 
-def test_a_record_is_read_as_it_is_kept() -> None:
-    record = Record(5, ("aa", "bb"))
-    assert record == Record.from_json(record.to_json())
-
-
 def test_users_of_tenants_that_are_gone_go(store: Server, redis: Redis) -> None:
     """A user without a record, as a delete that was interrupted leaves it; not an operator's own of such a name."""
     tenants = Tenants(store)
@@ -88,7 +84,7 @@ def test_an_old_password_never_comes_back(store: Server, redis: Redis) -> None:
     thread.start()
     try:
         for _ in range(30):
-            second = tenants.rotate("acme")
+            second = tenants.rotate("acme", overlap=0)
             assert not is_let_in(first.url)
             assert is_let_in(second.url)
             first = second
@@ -109,6 +105,20 @@ def test_what_is_being_deleted_is_not_rotated_back(store: Server) -> None:
         tenants.rotate("acme")
 
     assert [] == tenants.names()
+
+
+def test_a_change_of_nothing_writes_nothing(store: Server, redis: Redis) -> None:
+    """Neither record nor user, and nobody is disconnected."""
+    made = Tenants(store).create("acme")
+    own = Server(made.url)
+    own.redis.ping()
+    before = redis.client_list()
+
+    assert not Users(store).write("acme", lambda record: record, disconnects=True)
+    assert not Users(store).write("nobody", lambda record: record)
+
+    assert {each["id"] for each in before} == {each["id"] for each in redis.client_list()}
+    own.close()
 
 
 def test_many_users_are_made_in_batches(store: Server, redis: Redis) -> None:
@@ -152,7 +162,7 @@ def test_a_replica_has_the_users_at_once(group: Group) -> None:
     with replica.client() as redis:
         eventually(lambda: redis.function_list(library="taglane"))
         assert is_let_in(at(replica, first.url))
-        second = tenants.rotate("acme")
+        second = tenants.rotate("acme", overlap=0)
         assert not is_let_in(at(replica, first.url))
         assert is_let_in(at(replica, second.url))
         tenants.delete("acme")

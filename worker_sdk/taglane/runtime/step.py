@@ -35,6 +35,13 @@ from taglane.store.server import Server
 EX_UNAVAILABLE = 69
 """The exit code of a worker whose server was gone for longer than its patience."""
 
+EX_REFUSED = 4
+"""The exit code of a worker whose login was refused for longer than its patience: deleted, or given a new password.
+
+A server that has just started, or taken over, refuses everybody until a scheduler connects: so it is not the first
+refusal that ends a worker. The same code says at the start that a credential does not reach the tenant.
+"""
+
 EX_TENANT_GONE = 67
 """The exit code of a worker whose tenant was deleted."""
 
@@ -103,7 +110,7 @@ class TagStep(bootsteps.StartStopStep):
         held.looks_ahead = worker.pool.looks_ahead
         held.on_stuck = lambda messages: worker.hub.call_soon(_recall, worker, held, messages)
         held.on_cancel = lambda message: _cancel(worker, held, message)
-        patience = Patience(settings.patience / 1000, lambda why: self._give_up(EX_UNAVAILABLE, why))
+        self._patience = patience = Patience(settings.patience / 1000, self._lose_patience)
         worker.app.conf.broker_transport_options["who_knows"] = lambda task, tag: leases.who_knows(task, [tag])
         current.hold(held)
         self._leases, self._holdings = leases, held
@@ -173,10 +180,16 @@ class TagStep(bootsteps.StartStopStep):
             self._worker.pidlock.release()
         self._farewell.exit(code)
 
+    def _lose_patience(self, why: str) -> None:
+        self._give_up(EX_REFUSED if self._patience.was_refused else EX_UNAVAILABLE, why)
+
     def _give_up(self, code: int, why: str) -> None:
         """Stop by ourselves, for a reason that lasts."""
         if code == EX_TENANT_GONE:
             logger.error("tenant_gone error=%s", why)
+        elif code == EX_REFUSED:
+            hint = "was the tenant deleted, or its password replaced? (taglane tenant show)"
+            logger.error("credential_refused_for_good tenant=%s error=%s; %s", self.tenant, why, hint)
         else:
             logger.error("server_gone_for_good error=%s", why)
         worker_state.should_stop = code

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 TENANTS = "taglane:tenants"  # hash: tenant -> record, JSON
 SCHEDULERS = "taglane:schedulers"  # hash: scheduler -> heartbeat counter
+AUDIT = "taglane:audit"  # stream: who did what to which tenant
+DENIED = "taglane:denied"  # stream: what the server refused to whom
+DENIALS = "taglane:denials"  # hash: entry of the server's own log of refusals -> how often it was counted here
 WAKE_ALL = "taglane:{*}:wake"  # the pattern of every tenant's wake channel
 
 STEPS = (0, 3, 6, 9)  # kombu's priority steps: 0 is served first
