@@ -188,8 +188,8 @@ class TagStep(bootsteps.StartStopStep):
         if code == EX_TENANT_GONE:
             logger.error("tenant_gone error=%s", why)
         elif code == EX_REFUSED:
-            hint = "was the tenant deleted, or its password replaced? (taglane tenant show)"
-            logger.error("credential_refused_for_good tenant=%s error=%s; %s", self.tenant, why, hint)
+            hint = f"deleted, or given a new password? (taglane tenant show {self.tenant})"
+            logger.error("credential_refused_for_good tenant=%s hint=%s error=%s", self.tenant, hint, why)
         else:
             logger.error("server_gone_for_good error=%s", why)
         worker_state.should_stop = code
