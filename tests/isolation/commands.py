@@ -1,7 +1,7 @@
 """Makes well-formed calls of every command that a server knows, from what it says of them: also of those to come.
 
-`COMMAND DOCS` gives the grammar of each, `COMMAND` where its keys are. Of the grammar every alternative and every option
-is used once; not all of their combinations.
+`COMMAND DOCS` gives the grammar of each, `COMMAND` where its keys are. Of the grammar every alternative and every
+option is used once; not all of their combinations.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class Command:
         return words
 
     def calls(self, target: str) -> Iterator[list[Word]]:
-        """Every form with *target* as each of its keys; and, of several, with one of the attacker's before or behind."""
+        """Every form with *target* as each of its keys; of several also with the attacker's own before or behind."""
         for form in self.forms():
             holes = [place for place, word in enumerate(form) if word is KEY]
             count = len(holes)
@@ -180,7 +180,7 @@ def _forms(argument: dict[str, Any]) -> Iterator[list[Any]]:
                 yield [*token, *form]
         case kind:
             name = str(argument["name"]).lower()
-            value = KEY if kind == "key" else LEX.get(name) if kind == "string" else None
+            value: Word | Key | Count | None = KEY if kind == "key" else LEX.get(name) if kind == "string" else None
             value = BY_NAME.get(name, BY_TYPE.get(kind, "x")) if value is None else value
             yield [*token, value]
 

@@ -1,4 +1,4 @@
-"""Every command that the server knows, aimed at all that is not the attacker's: none has an effect, none tells anything."""
+"""Every command that the server knows, aimed at all that is not the attacker's: none has an effect, none tells."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_in_one_write_or_a_transaction_nothing_else_is_reached(
 
 
 def test_no_script_and_no_function_reaches_beyond(world: World, attacker: Attacker) -> None:
-    """Scripts are refused; functions of its own too; ours take one prefix, which is a key; the operator's not at all."""
+    """Scripts are refused, and functions of its own; ours take one prefix, which is a key; the operator's nothing."""
     before = world.look()
     foreign = keys.prefix(VICTIM)
     script = f"return redis.call('GET', '{typed(VICTIM, 'string')}')"
@@ -141,7 +141,8 @@ def test_no_script_and_no_function_reaches_beyond(world: World, attacker: Attack
         answer = attacker.send(words)
         assert is_refused(answer), (words, answer)
     for name in functions:
-        for words in (["FCALL", name, 0, foreign], ["FCALL", name, 2, OWN, foreign], ["FCALL", name, 2, foreign, OWN]):
+        for behind in ([0, foreign], [2, OWN, foreign], [2, foreign, OWN]):
+            words = ["FCALL", name, *behind]
             answer = attacker.send(words)
             assert isinstance(answer, Exception), (words, answer)
             assert not leaks(answer)

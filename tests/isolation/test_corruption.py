@@ -17,6 +17,7 @@ from taglane.client import Taglane
 from taglane.settings import load_settings
 from taglane.store import keys
 from taglane.store.server import Server
+from taglane_scheduler.embedded import EmbeddedServer
 from taglane_scheduler.services import build
 from taglane_scheduler.tenancy.tenants import Tenants
 
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from taglane.store.runs import RunInfo
-    from taglane_scheduler.embedded import EmbeddedServer
+    from taglane.model.run import RunInfo
 
     Spoil = Callable[[Any, str], object]
 
@@ -64,16 +64,14 @@ def own_keys() -> list[str]:
 @pytest.fixture
 def lanes(binary: Any, tmp_path: Path) -> Iterator[tuple[Server, Taglane, Taglane, Path]]:
     """The operator, the spoiler's client and the neighbour's."""
-    from taglane_scheduler.embedded import EmbeddedServer  # noqa: PLC0415
-
-    server: EmbeddedServer
     with EmbeddedServer(binary=binary) as server:
         operator = Server(server.url)
         tenants = Tenants(operator)
         clients = [Taglane(tenants.create(name).url) for name in ("acme", "globex")]
         yield operator, clients[0], clients[1], tmp_path
-        for each in (*clients, operator):
-            each.close()
+        for client in clients:
+            client.close()
+        operator.close()
 
 
 def fires_on_time(operator: Server, neighbour: Taglane, folder: Path) -> list[int]:

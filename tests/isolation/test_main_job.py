@@ -119,7 +119,7 @@ def calls_of_celery(app: Celery, scene: Scene) -> None:
 
 
 def jobs_on_a_schedule(lane: Taglane) -> None:
-    """Fired, retried by their own policy, overlapping, with a fixed delay; their dead letter is replayed and dropped."""
+    """Fired, retried by their own policy, overlapping, with a fixed delay; the last leaves a dead letter."""
     lane.put_job("tick", task="calls.tasks.add", every="1s", params={"x": 1, "y": 1}, overlap="queue")
     lane.put_job("after", task="calls.tasks.add", after="1s", params={"x": 1, "y": 1})
     lane.put_job("bad", task="calls.tasks.fail", manual=True, retry={"attempts": 2, "delay": "100ms"})
@@ -138,9 +138,10 @@ def words_of_the_command(scene: Scene) -> None:
     ended = json.loads(command(scene, "run", "list", "-o", "json").stdout)[0]["id"]
     (dead,) = json.loads(command(scene, "dead", "list", "-o", "json").stdout)
     for line in [
-        "job add mine --task calls.tasks.add --manual", "job list", "job show mine", "job pause mine", "job resume mine",
-        "job next mine", "job trigger mine", "job delete mine", f"apply -f {jobs}", f"diff -f {jobs}",
-        "enqueue calls.tasks.add --params {\"x\":1,\"y\":2}", "run list", f"run show {ended}", f"run wait {ended}",
+        "job add mine --task calls.tasks.add --manual", "job list", "job show mine", "job pause mine",
+        "job resume mine", "job next mine", "job trigger mine", "job delete mine", f"apply -f {jobs}",
+        f"diff -f {jobs}",
+        'enqueue calls.tasks.add --params {"x":1,"y":2}', "run list", f"run show {ended}", f"run wait {ended}",
         "queue list", "queue purge acme.q -y", "workers", "dead list", f"dead show {dead['id']}", "doctor",
         f"dead drop {dead['id']} -y",
     ]:  # fmt: skip

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from factories import make_job
-from redis import Redis
 from redis.exceptions import ConnectionError as Lost
 from redis.exceptions import ResponseError
 from taglane.model.limits import change_limits, read_limits
@@ -83,7 +82,7 @@ class World:
     def __init__(self, url: str) -> None:
         self.url = url
         self.operator = Server(url)
-        self.redis: Redis = self.operator.redis
+        self.redis: Any = self.operator.redis
         self.tenants = Tenants(self.operator)
         self.attackers_url = ""
         self._listener: Any = None
@@ -111,7 +110,7 @@ class World:
         self.redis.xadd(keys.DENIED, {"action": "denied", "who": CANARY})
         self.redis.hset(keys.DENIALS, f"0-{CANARY}", 1)
         self.redis.client_setname(CANARY)
-        self._listener = self.redis.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
+        self._listener = self.redis.pubsub(ignore_subscribe_messages=True)
         self._listener.psubscribe("*")
         self._heard: list[Any] = []
         self._hear()
@@ -128,7 +127,7 @@ class World:
         return Sight(
             keys=dict(zip(names, zip(told[::2], told[1::2], strict=True), strict=True)),
             sizes=tuple(spaces[f"db{n}"]["keys"] if f"db{n}" in spaces else 0 for n in range(1, 16)),
-            functions=bytes(self.redis.function_dump()),  # type: ignore[arg-type]
+            functions=bytes(self.redis.function_dump()),
             users=tuple(sorted(map(str, self.redis.acl_list()))),
             settings=dict(self.redis.config_get("*")),
             scripts=int(self.redis.info("memory")["number_of_cached_scripts"]),
@@ -154,7 +153,7 @@ class World:
         self.operator.close()
 
 
-def _plant_keys(redis: Redis, tenant: str) -> None:
+def _plant_keys(redis: Any, tenant: str) -> None:
     redis.set(typed(tenant, "string"), CANARY)
     redis.set(typed(tenant, "number"), 7)
     redis.hset(typed(tenant, "hash"), CANARY, CANARY)

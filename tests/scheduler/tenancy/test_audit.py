@@ -115,7 +115,7 @@ def test_a_flood_of_denials_pushes_no_deed_out(audit: Audit, redis: Redis, monke
 
 def test_a_full_server_stops_no_deed(audit: Audit, redis: Redis, caplog: pytest.LogCaptureFixture) -> None:
     """It is logged that it was not noted."""
-    maxmemory = redis.config_get("maxmemory")["maxmemory"]
+    maxmemory = str(redis.config_get("maxmemory")["maxmemory"])
     try:
         redis.config_set("maxmemory", 1)
         audit.note("delete", "acme")

@@ -14,8 +14,8 @@ from sentinel import Group, Node
 from taglane.errors import Refused, TenantNotFound
 from taglane.store import keys
 from taglane.store.server import Server, connect_node
-from taglane_scheduler.tenancy.tenants import Tenants
 from taglane_scheduler.tenancy.record import Record
+from taglane_scheduler.tenancy.tenants import Tenants
 from taglane_scheduler.tenancy.users import Users
 
 if TYPE_CHECKING:

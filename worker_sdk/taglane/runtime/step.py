@@ -13,7 +13,7 @@ from celery import bootsteps
 from celery.signals import worker_shutdown, worker_shutting_down
 from celery.worker import state as worker_state
 
-from taglane.errors import BadName, BadSetting, TaglaneError, TagNotOwned
+from taglane.errors import BadName, BadSetting, Refused, TaglaneError, TagNotOwned
 from taglane.model.names import SHARED, check_tag, owner_of
 from taglane.runtime import current, holdings
 from taglane.runtime.carry import UNTOLD, Outcome
@@ -101,7 +101,11 @@ class TagStep(bootsteps.StartStopStep):
         slots = 1 if pool == "solo" else worker.concurrency
         leases = Leases(Server(self._url), self.tenant, name)
         info = {"host": socket.gethostname(), "pid": os.getpid(), "slots": slots, "pool": pool}
-        leases.hello(info, self.tags, sorted(worker.app.tasks), settings.lease)
+        try:
+            leases.hello(info, self.tags, sorted(worker.app.tasks), settings.lease)
+        except TaglaneError as error:  # what was right at the start of its supervisor may not be at its own
+            logger.error("hello_failed error=%s", error)
+            raise SystemExit(EX_REFUSED if isinstance(error, Refused) else EX_UNAVAILABLE) from None
         lease = settings.lease / 1000
         if pool != "prefork":
             self._heart = Heart(self._url, self.tenant, name, min(lease / 5, BEAT))
