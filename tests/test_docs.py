@@ -9,11 +9,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import click
 import pytest
+from click.testing import CliRunner
 from eventually import eventually
 from processes import WorkerProcess
 from taglane.settings import Settings
@@ -27,6 +29,7 @@ from taglane_scheduler.tenancy.tenants import Tenants
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -174,6 +177,27 @@ def test_the_readmes_python_runs(tmp_path: Path, url: str) -> None:
 def test_the_readmes_jobs_file_can_be_read() -> None:
     (text,) = blocks(README, "yaml")
     assert 3 == len(read_jobs_file(text).jobs)
+
+
+def test_the_page_of_jobs_files_shows_what_a_diff_prints(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file is applied; then its template is changed as the page says."""
+    page = (ROOT / "docs" / "jobs-file.md").read_text("utf-8")
+    (text,), (printed,) = blocks(page, "yaml"), blocks(page, "diff")
+    monkeypatch.chdir(tmp_path)
+    file = Path("jobs.yaml")
+    file.write_text(text)
+    call = partial(CliRunner().invoke, cli, env={"TAGLANE_URL": url})
+    for tenant in read_jobs_file(text).tenants:
+        assert 0 == call(["tenant", "create", tenant]).exit_code
+
+    assert 0 == call(["apply", "-f", "jobs.yaml"]).exit_code
+    assert ("", 0) == ((answer := call(["diff", "-f", "jobs.yaml"])).stdout, answer.exit_code)
+    file.write_text(text.replace('"H 3', '"H 5'))
+
+    shown = call(["diff", "-f", "jobs.yaml"]).stdout
+    assert printed == shown
 
 
 def test_the_readme_names_every_setting_and_its_default() -> None:

@@ -1,20 +1,20 @@
-"""`taglane apply` and `taglane diff`: make the server's jobs those of a jobs file, or show what that would change."""
+"""`taglane apply` and `taglane diff`: make the server's jobs and limits those of a file, or show what would change."""
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
-from difflib import unified_diff
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from taglane_cli.render import cell, output_option, show_json
+from taglane_cli.changes import row, show_diff, show_lines
+from taglane_cli.progress import progress
+from taglane_cli.render import output_option, show_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Sequence
 
     from taglane_scheduler.jobs_diff import Change
     from taglane_scheduler.jobs_file import JobsFile
@@ -36,24 +36,20 @@ prune_option: Callable[..., Any] = click.option(
 @output_option
 @click.pass_obj
 def apply(connection: Connection, /, path: str, prune: bool, dry_run: bool, output: str) -> None:
-    """Make the server's jobs those of a jobs file.
+    """Make the server's jobs and limits those of a jobs file.
 
-    The file is checked whole before anything is written.
+    The file is checked whole before anything is written. A job that a tenant has off is deleted.
     """
     wanted = _read(path)
     found = _changes(connection, wanted, prune=prune)
     if not dry_run:
-        connection.jobs.put_many(wanted.jobs)
-        for change in found:
-            if change.change == "pruned":
-                connection.jobs.delete(change.tenant, change.job)
+        _write(connection, wanted, found)
         counts = Counter(str(change.change) for change in found)
         connection.note("apply", _only(wanted.tenants), tenants=len(wanted.tenants), file=path, **counts)
     if output == "json":
-        show_json([{"tenant": each.tenant, "job": each.job, "change": each.change} for each in found])
+        show_json([row(each) for each in found])
     else:
-        for each in found:
-            click.echo(f"{each.change:<9}  {each.tenant}/{each.job}")
+        show_lines(found)
     if dry_run:
         click.echo("nothing was changed (--dry-run)", err=True)
 
@@ -64,25 +60,15 @@ def apply(connection: Connection, /, path: str, prune: bool, dry_run: bool, outp
 @output_option
 @click.pass_context
 def diff(ctx: click.Context, /, path: str, prune: bool, output: str) -> None:
-    """Show what apply would change; exit 1 when that is anything."""
-    found = [change for change in _changes(ctx.obj, _read(path), prune=prune) if change.change != "unchanged"]
+    """Show what apply would change; exit 1 when that is anything.
+
+    What changes alike for many tenants is shown once.
+    """
+    found = [change for change in _changes(ctx.obj, _read(path), prune=prune) if change.is_any]
     if output == "json":
-        show_json(
-            [
-                {
-                    "tenant": each.tenant,
-                    "job": each.job,
-                    "change": each.change,
-                    "before": each.before,
-                    "after": each.after,
-                }
-                for each in found
-            ]
-        )
+        show_json([{**row(each), "before": each.before, "after": each.after} for each in found])
     else:
-        for each in found:
-            for line in _lines(each, path):
-                click.secho(line, fg={"-": "red", "+": "green"}.get(line[:1]))
+        show_diff(found, path)
     ctx.exit(1 if found else 0)
 
 
@@ -106,35 +92,36 @@ def _read(path: str) -> JobsFile:
 
 
 def _changes(connection: Connection, wanted: JobsFile, *, prune: bool) -> list[Change]:
-    from taglane_scheduler.jobs_diff import changes  # noqa: PLC0415 - not for the help
+    from taglane.store.job_plan import check_payload  # noqa: PLC0415 - not for the help
+    from taglane_scheduler.jobs_diff import changes  # noqa: PLC0415
 
     connection.check_tenants(wanted.tenants)
     named = {(job.tenant, job.name) for job in wanted.jobs}
     stored = []
-    for jobs, unread in (connection.jobs.list_all(tenant) for tenant in wanted.tenants):
+    with progress("reading", len(wanted.tenants)) as told:
+        kept_jobs = connection.jobs.list_many(wanted.tenants, told)
+    for jobs, unread in kept_jobs.values():
         stored += [kept.job for kept in jobs]
-        for job in unread:
-            if job.too_new and (job.tenant, job.name) in named:
-                raise job.error()  # it would lose what the newer one can do more
-            if (job.tenant, job.name) not in named:
-                click.echo(f"note: {job.error()}", err=True)
-    return changes(wanted.jobs, stored, prune=prune)
+        for each in unread:
+            if each.too_new and (each.tenant, each.name) in named:
+                raise each.error()  # it would lose what the newer one can do more
+            if (each.tenant, each.name) not in named:
+                click.echo(f"note: {each.error()}", err=True)
+    limits = connection.limits.get_many(wanted.tenants)
+    found = changes(wanted, stored, limits, prune=prune)
+    changed = {(each.tenant, each.job) for each in found if each.is_any}
+    for job in wanted.jobs:
+        if (job.tenant, job.name) in changed:
+            check_payload(job, wanted.limits.get(job.tenant, limits[job.tenant]))
+    return found
 
 
-def _lines(change: Change, path: str) -> Iterator[str]:
-    name = f"{change.tenant}/{change.job}"
-    before, after = (
-        [
-            f"{field}: {cell(value) if isinstance(value, str) else json.dumps(value)}"
-            for field, value in (fields or {}).items()
-        ]
-        for fields in (change.before, change.after)
-    )
-    yield from unified_diff(
-        before,
-        after,
-        "/dev/null" if change.before is None else f"{name} (server)",
-        "/dev/null" if change.after is None else f"{name} ({path})",
-        n=1,
-        lineterm="",
-    )
+def _write(connection: Connection, wanted: JobsFile, found: Sequence[Change]) -> None:
+    from taglane.errors import OperatorNeeded  # noqa: PLC0415 - not for the help
+
+    limits = {each.tenant: wanted.limits[each.tenant] for each in found if each.job is None and each.is_any}
+    if limits and connection.own_tenant:
+        raise OperatorNeeded("changing limits", connection.own_tenant)  # before anything is written
+    with progress("applying", len(wanted.jobs)) as told:
+        connection.jobs.put_many(wanted.jobs, told, lambda: connection.limits.put_many(limits))
+    connection.jobs.delete_many((each.tenant, each.job) for each in found if each.job and each.change == "pruned")

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
     from taglane.client import Taglane
     from taglane.store.dead_letters import DeadLetters
+    from taglane.store.history import History
     from taglane.store.jobs import Jobs
+    from taglane.store.limits import LimitStore
     from taglane.store.queues import Queues
     from taglane.store.runs import Runs
     from taglane.store.workers import Workers
@@ -61,11 +63,25 @@ class Connection:
         return DeadLetters(self.services.server)
 
     @cached_property
+    def history(self) -> History:
+        """Reads all that is kept of a tenant's past."""
+        from taglane.store.history import History  # noqa: PLC0415
+
+        return History(self.services.server)
+
+    @cached_property
     def queues(self) -> Queues:
         """Says what waits for each tag, and empties queues."""
         from taglane.store.queues import Queues  # noqa: PLC0415
 
         return Queues(self.services.server, self.services.settings.lease)
+
+    @cached_property
+    def limits(self) -> LimitStore:
+        """The tenants' limits, and whether they are paused or drain."""
+        from taglane.store.limits import LimitStore  # noqa: PLC0415
+
+        return LimitStore(self.services.server)
 
     @property
     def tenants(self) -> Tenants:

@@ -13,7 +13,7 @@ from taglane_cli.render import Instant, instant, iso, output_option, show_json, 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taglane.store.jobs import StoredJob
+    from taglane.store.stored_job import StoredJob
 
     from taglane_cli.connection import Connection
 

@@ -15,13 +15,15 @@ from taglane_cli.lazy import LazyGroup
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-OK, FAILED, USAGE, NOT_FOUND, REFUSED, CONFLICT, UNAVAILABLE, TIMED_OUT, INTERRUPTED = 0, 1, 2, 3, 4, 5, 69, 75, 130
+OK, FAILED, USAGE, NOT_FOUND, REFUSED, CONFLICT, OVER_LIMIT = range(7)
+UNAVAILABLE, TIMED_OUT, INTERRUPTED = 69, 75, 130
 
 _CODES: tuple[tuple[type[errors.TaglaneError], int], ...] = (
     (errors.CallerError, USAGE),
     (errors.NotFound, NOT_FOUND),
     (errors.Refused, REFUSED),
     (errors.Conflict, CONFLICT),
+    (errors.OverLimit, OVER_LIMIT),
     (errors.ServerUnavailable, UNAVAILABLE),
     (errors.RunTimeout, TIMED_OUT),
 )
@@ -29,10 +31,11 @@ _CODES: tuple[tuple[type[errors.TaglaneError], int], ...] = (
 _COMMANDS = (
     ("demo", "taglane_cli.demo:demo", "Run three tenants' jobs on tagged workers, and check each fire."),
     ("dev", "taglane_cli.dev:dev", "Start a server and a scheduler to develop against."),
-    ("tenant", "taglane_cli.tenants:tenant", "Create, list and delete tenants."),
+    ("tenant", "taglane_cli.tenants:tenant", "Create, limit, pause, export and delete tenants."),
     ("job", "taglane_cli.jobs:job", "Add jobs, see when they are due, pause and trigger them."),
-    ("apply", "taglane_cli.apply:apply", "Make the server's jobs those of a jobs file."),
+    ("apply", "taglane_cli.apply:apply", "Make the server's jobs and limits those of a jobs file."),
     ("diff", "taglane_cli.apply:diff", "Show what apply would change; exit 1 when that is anything."),
+    ("export", "taglane_cli.export:export_jobs", "Print the jobs and limits of tenants as a jobs file."),
     ("enqueue", "taglane_cli.enqueue:enqueue", "Run a task once, now or later."),
     ("run", "taglane_cli.runs:run", "List runs, wait for them, cancel them, run them again."),
     ("queue", "taglane_cli.queues:queue", "See what waits for each tag, and end it."),
@@ -46,7 +49,7 @@ _COMMANDS = (
 
 _EPILOG = """\b
 Exit codes: 0 ok, 1 the thing failed, 2 usage or bad input, 3 not found, 4 refused, 5 conflict,
-69 no server, 75 timed out, 130 interrupted. Data goes to stdout, all else to stderr."""
+6 over a limit, 69 no server, 75 timed out, 130 interrupted. Data goes to stdout, all else to stderr."""
 
 
 class Root(LazyGroup):

@@ -39,7 +39,7 @@ def instant(value: int | None) -> Instant | None:
 
 def show_json(data: Any) -> None:
     """Write one JSON document, in ASCII: what a task has said can neither steer a terminal nor fail to be encoded."""
-    click.echo(json.dumps(data, default=_encode, indent=2))
+    click.echo(json.dumps(data, default=jsonable, indent=2))
 
 
 def show_list(rows: Sequence[Row], columns: Sequence[str], output: str, *, empty: str) -> None:
@@ -85,11 +85,12 @@ def cell(value: Any) -> str:
         case list() | tuple() if all(isinstance(item, str) for item in value):
             text = " ".join(value)
         case _:
-            text = json.dumps(value, default=_encode, ensure_ascii=False)
+            text = json.dumps(value, default=jsonable, ensure_ascii=False)
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
-def _encode(value: Any) -> Any:
+def jsonable(value: Any) -> Any:
+    """Return as JSON has it what a row holds and JSON does not: for `json.dumps`."""
     if isinstance(value, Instant):
         return iso(value.ms)
     raise TypeError(f"{value!r} is not JSON")

@@ -1,4 +1,4 @@
-"""`taglane tenant`: create, list, show and delete tenants, with the operator's credential."""
+"""`taglane tenant`: create, list, show, rotate and delete tenants, with the operator's credential."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from taglane_cli.export import export_tenant
 from taglane_cli.render import instant, iso, output_option, show_json, show_list, show_one
+from taglane_cli.tenant_limits import drain, limit, pause, purge, resume
 
 if TYPE_CHECKING:
     from taglane_scheduler.tenancy.tenants import TenantInfo
@@ -17,7 +19,11 @@ if TYPE_CHECKING:
 
 @click.group()
 def tenant() -> None:
-    """Create, list and delete tenants."""
+    """Create, limit, pause, export and delete tenants."""
+
+
+for _command in (limit, pause, resume, drain, purge, export_tenant):
+    tenant.add_command(_command)
 
 
 @tenant.command()

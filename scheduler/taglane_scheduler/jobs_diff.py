@@ -10,39 +10,66 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from taglane.model.duration import format_duration
 from taglane.model.instant import format_instant
+from taglane.model.limits import spelled
 from taglane.model.schedule import After, At, Cron, Every
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from taglane.model.job import Job
+    from taglane.model.limits import Limits
     from taglane.model.retry import Retry
+
+    from taglane_scheduler.jobs_file import JobsFile
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What becomes of one job; *before* and *after* are its fields, None where there is no such job."""
+    """What becomes of one job, or of a tenant's limits: *job* is None then.
+
+    *before* and *after* are its fields as a jobs file spells them, None where there is no such job.
+    """
 
     tenant: str
-    job: str
+    job: str | None
     change: Literal["created", "updated", "unchanged", "pruned"]
     before: dict[str, Any] | None
     after: dict[str, Any] | None
+    template: str | None = None
+    """Of which template of the file the job is."""
+
+    @property
+    def is_any(self) -> bool:
+        """Whether it changes anything."""
+        return self.change != "unchanged"
+
+    @property
+    def subject(self) -> str:
+        """What it is about, in a line: `acme/report`, `acme limits`."""
+        return f"{self.tenant} limits" if self.job is None else f"{self.tenant}/{self.job}"
 
 
-def changes(wanted: Iterable[Job], stored: Iterable[Job], *, prune: bool) -> list[Change]:
-    """Compare the jobs of a file with those of the same tenants on the server; in the file's order, the pruned last."""
+def changes(wanted: JobsFile, stored: Iterable[Job], limits: Mapping[str, Limits], *, prune: bool) -> list[Change]:
+    """Compare a file with what the server has of its tenants: their jobs, and the limits of those whose the file names.
+
+    In the file's order: the limits, the jobs, then those that go: what a tenant has off, with *prune* all others too.
+    """
     known = {(job.tenant, job.name): fields_of(job) for job in stored}
-    found = []
-    for job in wanted:
-        before, after = known.pop((job.tenant, job.name), None), fields_of(job)
-        if before is None:
-            found.append(Change(job.tenant, job.name, "created", None, after))
-        else:
-            found.append(Change(job.tenant, job.name, "unchanged" if before == after else "updated", before, after))
-    if prune:
-        found += [Change(tenant, name, "pruned", before, None) for (tenant, name), before in sorted(known.items())]
-    return found
+    found = [_of_limits(tenant, limits[tenant], after) for tenant, after in wanted.limits.items()]
+    for job in wanted.jobs:
+        named = (job.tenant, job.name)
+        before, after, template = known.pop(named, None), fields_of(job), wanted.templates.get(named)
+        change: Literal["created", "updated", "unchanged"] = "updated"
+        if before is None or before == after:
+            change = "created" if before is None else "unchanged"
+        found.append(Change(*named, change, before, after, template))
+    gone = sorted(known) if prune else [named for named in wanted.off if named in known]
+    return found + [Change(*named, "pruned", known[named], None) for named in gone]
+
+
+def _of_limits(tenant: str, before: Limits, after: Limits) -> Change:
+    kept, wanted = spelled(before), spelled(after)
+    return Change(tenant, None, "unchanged" if kept == wanted else "updated", kept, wanted)
 
 
 def fields_of(job: Job) -> dict[str, Any]:

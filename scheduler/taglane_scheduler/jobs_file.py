@@ -1,69 +1,64 @@
 """Reads a jobs file, the definitions of many tenants' jobs in YAML, whole or not at all. Pure.
 
+templates:                          # jobs that many tenants have
+  nightly: {task: shop.tasks.report, cron: "H 3 * * *", params: {region: eu, days: 1}}
+  mail: {task: shop.tasks.mail, every: 5m, tag: "{tenant}.mail"}
+defaults:                           # of every tenant below, unless it says otherwise
+  templates: [nightly]
+  limits: {running: 10}
 tenants:
   acme:
-    timezone: Europe/Berlin
+    timezone: Europe/Berlin         # goes before a template's, and a job's own before both
+    limits: {running: 40, rate: 10/s}
+    templates: [mail]
     jobs:
-      report: {task: shop.tasks.report, cron: "*/5 9-17 * * MON-FRI", params: {region: eu}}
-      sync: {task: shop.tasks.sync, every: 30s, tag: acme.io, retry: {attempts: 5, delay: 10s, on: [ConnectionError]}}
+      nightly: {params: {region: apac}}                                   # its template's, with another region
+      weekly:  {template: nightly, cron: "H 4 * * MON", params: {days: 7}}
+      sync:    {task: shop.tasks.sync, every: 30s, tag: acme.io, retry: {attempts: 5, delay: 10s}}
+  globex: {jobs: {nightly: off}}
+  initech:
+
+The server keeps whole jobs, and knows nothing of templates: a change of one is a change of each of its jobs.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, NoReturn
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from taglane.errors import BadJobsFile, BadName, BadParams, CallerError, TagNotOwned
-from taglane.model.job import Job, make_job
+from taglane.errors import BadJobsFile
+from taglane.model.limits import Limits
 from taglane.model.names import check_job, check_tenant
-from taglane.model.zone import find_zone
 
-from taglane_scheduler.yaml_tree import BadYaml, Key, Value, read_yaml
+from taglane_scheduler.job_fields import FIELDS, read_job, read_name, read_text, read_zone
+from taglane_scheduler.job_templates import check_known, merged, read_taken, read_templates
+from taglane_scheduler.limit_fields import limits_of
+from taglane_scheduler.yaml_tree import BadYaml, Key, Value, fields, pairs, read_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
-_EXAMPLES = {
-    "every": "30s",
-    "after": "5m",
-    "expires": "1h",
-    "timeout": "5m",
-    "soft_timeout": "4m30s",
-    "task": "shop.tasks.report",
-    "retry": "5 or {attempts: 5, delay: 10s}",
-    "retry.delay": "10s",
-    "retry.max_delay": "10m",
-    "retry.on": "[ConnectionError]",
-}
-_TEXTS = (
-    *("task", "cron", "every", "after", "at", "timezone", "tag", "start", "end", "overlap", "misfire", "expires"),
-    *("timeout", "soft_timeout"),
-)
-_KINDS: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(_TEXTS, (str,)),
-    "manual": (bool,),
-    "priority": (int,),
-    "params": (dict,),
-    "retry": (int, dict),
-}
-_RETRY_KINDS: dict[str, tuple[type, ...]] = {
-    "attempts": (int,),
-    "delay": (str,),
-    "backoff": (str,),
-    "max_delay": (str,),
-    "jitter": (bool,),
-    "on": (list,),
-}
-_WORDS = {str: "a text", bool: "true or false", int: "a whole number", dict: "a mapping", list: "a list"}
+    from taglane.model.job import Job
+
+    from taglane_scheduler.job_templates import Templates
+
+_OFF = ("off", False)  # YAML 1.2 reads `off` as a text, 1.1 as false
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class JobsFile:
     """What a jobs file says. `tenants` are all that it names, also those without a job."""
 
-    tenants: tuple[str, ...]
-    jobs: tuple[Job, ...]
+    tenants: list[str] = field(default_factory=list)
+    jobs: list[Job] = field(default_factory=list)
+    templates: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Of which template a job is, by its tenant and name; those of none are left out."""
+
+    limits: dict[str, Limits] = field(default_factory=dict)
+    """All limits of a tenant, where the file names any for it or for every tenant."""
+
+    off: list[tuple[str, str]] = field(default_factory=list)
+    """The jobs, by tenant and name, that a tenant is not to have though they are a template's."""
 
 
 def read_jobs_file(text: str, path: str = "jobs.yaml") -> JobsFile:
@@ -79,107 +74,87 @@ def read_jobs_file(text: str, path: str = "jobs.yaml") -> JobsFile:
 
 
 def _read(text: str) -> JobsFile:
-    top = _fields(read_yaml(text), ("tenants",), "a jobs file")
+    top = fields(read_yaml(text), ("templates", "defaults", "tenants"), "a jobs file")
     if "tenants" not in top:
         raise BadYaml(1, 1, "there is no 'tenants' in it")
-    names, jobs = [], []
-    for key, body in _pairs(top["tenants"], "tenants"):
-        tenant = _named(key, check_tenant)
-        names.append(tenant)
-        fields = _fields(body, ("timezone", "jobs"), f"tenant {tenant!r}")
-        zone = _zone(fields["timezone"]) if "timezone" in fields else None
-        if "jobs" in fields:
-            jobs += [_job(tenant, job_key, job, zone) for job_key, job in _pairs(fields["jobs"], "jobs")]
-    return JobsFile(tuple(names), tuple(jobs))
+    templates = read_templates(top["templates"]) if "templates" in top else {}
+    reader = _Reader(templates, top.get("defaults", Value(None, 1, 1)))
+    for key, body in pairs(top["tenants"], "tenants").items():
+        reader.tenant(read_name(key, check_tenant), body)
+    return reader.file
 
 
-def _job(tenant: str, key: Key, body: Value, zone: str | None) -> Job:
-    name = _named(key, check_job)
-    fields = _fields(body, tuple(_KINDS), f"job {name!r}")
-    if "task" not in fields:
-        raise BadYaml(key.line, key.column, f"job {name!r} has no 'task'")
-    given = {field: _typed(field, value) for field, value in fields.items()}
-    tz = _zone(fields["timezone"]) if "timezone" in fields else zone
-    given.pop("timezone", None)
-    try:
-        return make_job(tenant, name, tz=tz, **given)
-    except CallerError as error:
-        _blame(error, key, fields)
+class _Reader:
+    """Reads one tenant after the other into a `JobsFile`."""
+
+    def __init__(self, templates: Templates, defaults: Value) -> None:
+        self.file = JobsFile()
+        self._templates = templates
+        given = fields(defaults, ("timezone", "limits", "templates"), "defaults")
+        self._zone = _zone(given)
+        self._limits = limits_of(given["limits"], Limits()) if "limits" in given else None
+        self._taken = read_taken(given["templates"], templates) if "templates" in given else {}
+
+    def tenant(self, tenant: str, body: Value) -> None:
+        """Read what the file says of one tenant."""
+        given = fields(body, ("timezone", "limits", "templates", "jobs"), f"tenant {tenant!r}")
+        self.file.tenants.append(tenant)
+        if "limits" in given:
+            self.file.limits[tenant] = limits_of(given["limits"], self._limits or Limits())
+        elif self._limits is not None:
+            self.file.limits[tenant] = self._limits
+        zone = _zone(given)
+        taken = self._taken
+        if "templates" in given:
+            taken = {**taken, **read_taken(given["templates"], self._templates)}
+        own = pairs(given["jobs"], "jobs") if "jobs" in given else {}
+        named = {key.name for key in own}
+        for name, place in taken.items():
+            if name not in named:
+                self._of_template(tenant, name, name, {}, zone, place)
+        for key, job in own.items():
+            self._job(tenant, key, job, zone, taken)
+
+    def _job(self, tenant: str, key: Key, body: Value, zone: Value | None, taken: Mapping[str, Value]) -> None:
+        name = read_name(key, check_job)
+        if body.data in _OFF:
+            check_known(name, key, self._templates)
+            self.file.off.append((tenant, name))
+            return
+        given = fields(body, (*FIELDS, "template"), f"job {name!r}")
+        if "template" in given:
+            place = given.pop("template")
+            template = read_text("template", place)
+            check_known(template, place, self._templates)
+            self._of_template(tenant, name, template, given, zone, key)
+        elif name in taken and "task" not in given:
+            self._of_template(tenant, name, name, given, zone, key)
+        elif name in self._templates and "task" not in given:
+            raise BadYaml(key.line, key.column, f"job {name!r} has no 'task': is it to have  template: {name} ?")
+        else:
+            self.file.jobs.append(read_job(tenant, name, _in_zone(given, zone or self._zone), key))
+
+    def _of_template(  # noqa: PLR0913 - a job, its template, and what goes before that
+        self, tenant: str, name: str, template: str, own: Mapping[str, Value], zone: Value | None, place: Key | Value
+    ) -> None:
+        given = merged(self._templates[template], _in_zone(own, zone), tenant)
+        try:
+            job = read_job(tenant, name, _in_zone(given, self._zone), place)
+        except BadYaml as error:
+            told = f"{error.why} (job {name!r} of tenant {tenant!r}, template {template!r})"
+            raise BadYaml(error.line, error.column, told) from error
+        self.file.jobs.append(job)
+        self.file.templates[tenant, name] = template
 
 
-def _blame(error: CallerError, key: Key, fields: Mapping[str, Value]) -> NoReturn:
-    """Raise the error again, at the field that it is about: or at the job's name, when it is about none alone."""
-    match error:
-        case BadParams():
-            field = "params"
-        case TagNotOwned():
-            field = "tag"
-        case BadName():
-            field = error.kind
-        case _:
-            field = next((name for name in fields if str(error).startswith((f"{name}:", f"{name} ", f"{name}."))), "")
-    place = _inside(str(error), field, fields[field]) if field in fields else key
-    raise BadYaml(place.line, place.column, str(error)) from error
+def _zone(given: Mapping[str, Value]) -> Value | None:
+    """Return a tenant's zone, checked, with its place."""
+    if "timezone" not in given:
+        return None
+    read_zone(given["timezone"])
+    return given["timezone"]
 
 
-def _inside(told: str, field: str, value: Value) -> Key | Value:
-    """Return the place in a field's own mapping that *told* is about, `retry.delay: …`: of the key if it is unknown."""
-    if isinstance(value.data, dict):
-        pairs: dict[Key, Value] = value.data
-        for key, inner in pairs.items():
-            if told.startswith((f"{field}.{key.name}:", f"{field}.{key.name} ")):
-                return key if "no such field" in told else inner
-    return value
-
-
-def _typed(field: str, value: Value) -> Any:
-    if field == "params" and value.data is None:
-        return {}
-    _check_kind(field, value, _KINDS[field])
-    if field == "retry" and isinstance(value.data, dict):
-        for key, inner in value.data.items():
-            if key.name in _RETRY_KINDS:  # of another, make_job says what was perhaps meant
-                _check_kind(f"retry.{key.name}", inner, _RETRY_KINDS[key.name])
-    return value.plain()
-
-
-def _check_kind(field: str, value: Value, wanted: tuple[type, ...]) -> None:
-    if type(value.data) not in wanted:
-        words = " or ".join(_WORDS[kind] for kind in wanted)
-        example = f", like {_EXAMPLES[field]}" if field in _EXAMPLES else ""
-        raise BadYaml(value.line, value.column, f"{field} is {words}{example}, not {value.kind}")
-
-
-def _zone(value: Value) -> str:
-    name: str = _typed("timezone", value)
-    try:
-        find_zone(name)
-    except ValueError as error:
-        raise BadYaml(value.line, value.column, str(error)) from error
-    return name
-
-
-def _named(key: Key, check: Any) -> str:
-    try:
-        return str(check(str(key.name)))
-    except BadName as error:
-        raise BadYaml(key.line, key.column, str(error)) from error
-
-
-def _pairs(value: Value, what: str) -> Iterator[tuple[Key, Value]]:
-    if value.data is None:
-        return
-    if not isinstance(value.data, dict):
-        raise BadYaml(value.line, value.column, f"{what} is a mapping by name, not {value.kind}")
-    yield from value.data.items()
-
-
-def _fields(value: Value, known: tuple[str, ...], what: str) -> dict[str, Value]:
-    if not isinstance(value.data, dict | None):
-        raise BadYaml(value.line, value.column, f"{what} is a mapping, not {value.kind}")
-    for key in value.data or ():
-        if key.name not in known:
-            near = get_close_matches(str(key.name), known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
-            raise BadYaml(key.line, key.column, f"{what} has no field {key.name!r}: {hint}")
-    return {key.name: field for key, field in (value.data or {}).items()}
+def _in_zone(given: Mapping[str, Value], zone: Value | None) -> Mapping[str, Value]:
+    """Return a job's fields with this zone, unless they have one."""
+    return given if zone is None or "timezone" in given else {**given, "timezone": zone}

@@ -51,12 +51,14 @@ def run_scheduler(
     try:
         denials.start()
         log.info("scheduler_starting health=%s", endpoint.address if endpoint else "off")
+        services.pool_keeper.start()
         services.loop.run(stop, ready)
         log.info("scheduler_stopped")
     finally:
         over.set()
         denials.join(JOIN)
         restore()
+        services.pool_keeper.stop()
         if endpoint is not None:
             endpoint.stop()
         services.close()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from taglane_scheduler.care.rescue import Rescue
     from taglane_scheduler.firing.firing import Firing
     from taglane_scheduler.firing.loop import SchedulerLoop
+    from taglane_scheduler.pools.keeper import PoolKeeper
     from taglane_scheduler.tenancy.audit import Audit
     from taglane_scheduler.tenancy.denials import Denials
     from taglane_scheduler.tenancy.tenants import Tenants
@@ -86,6 +87,20 @@ class Services:
             prepare=self.prepare,
             sweep=self.tenants.sweep,
         )
+
+    @cached_property
+    def pool_keeper(self) -> PoolKeeper:
+        """What keeps the shared pools: a thread, with connections of its own."""
+        from taglane.store.limits import LimitStore
+        from taglane.store.pools import Pools
+        from taglane.store.server import Server
+
+        from taglane_scheduler.pools.keeper import PoolKeeper
+        from taglane_scheduler.pools.rescue import PoolRescue
+
+        server = Server(self.settings.url)
+        pools = Pools(server)
+        return PoolKeeper(server, pools, LimitStore(server), PoolRescue(server, pools, self.settings.lease))
 
     @cached_property
     def doctor(self) -> Doctor:

@@ -7,10 +7,14 @@ document can neither name a Python type nor grow beyond what it says (aliases ar
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML, nodes
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 _MOST_NODES = 300_000
 _DEEPEST = 100
@@ -89,6 +93,39 @@ def read_yaml(text: str) -> Value:
     return Value(None, 1, 1) if node is None else _Reader(yaml).value(node, 0)
 
 
+def pairs(value: Value, what: str) -> Mapping[Key, Value]:
+    """Return the pairs of a mapping by name; nothing is an empty one.
+
+    Raises:
+        BadYaml: it is something else; *what* says what it should be.
+    """
+    if not isinstance(value.data, dict | None):
+        raise BadYaml(value.line, value.column, f"{what} is a mapping by name, not {value.kind}")
+    return value.data or {}
+
+
+def fields(value: Value, known: Iterable[str], what: str) -> dict[str, Value]:
+    """Return the fields of a mapping, all of them *known*; nothing is an empty one.
+
+    Raises:
+        BadYaml: it is something else, or has another field, at whose place the one is named that was perhaps meant.
+    """
+    if not isinstance(value.data, dict | None):
+        raise BadYaml(value.line, value.column, f"{what} is a mapping, not {value.kind}")
+    allowed = tuple(known)
+    for key in value.data or ():
+        if key.name not in allowed:
+            hint = did_you_mean(key.name, allowed) or f"there are {', '.join(allowed)}"
+            raise BadYaml(key.line, key.column, f"{what} has no field {key.name!r}: {hint}")
+    return {key.name: field for key, field in (value.data or {}).items()}
+
+
+def did_you_mean(name: Any, known: Iterable[str]) -> str:
+    """Return the question that names what was perhaps meant; '' when nothing is near."""
+    near = get_close_matches(str(name), list(known), n=1)
+    return f"did you mean {near[0]!r}?" if near else ""
+
+
 class _Reader:
     def __init__(self, yaml: Any) -> None:
         self._construct = yaml.constructor.construct_object
@@ -122,6 +159,7 @@ class _Reader:
 
     def _mapping(self, node: Any, depth: int) -> dict[Key, Value]:
         own: dict[Key, Value] = {}
+        names: set[Any] = set()
         merged: dict[Key, Value] = {}
         for key_node, value_node in node.value:
             if str(key_node.tag) == _MERGE:
@@ -131,10 +169,10 @@ class _Reader:
                 raise BadYaml(*_place(key_node), "a key is a plain text")
             self._check_tag(key_node)
             key = Key(self._scalar(key_node), *_place(key_node))
-            if any(key.name == known.name for known in own):
+            if key.name in names:
                 raise BadYaml(key.line, key.column, f"{key.name!r} is there twice")
+            names.add(key.name)
             own[key] = self.value(value_node, depth + 1)
-        names = {key.name for key in own}
         return {**{key: value for key, value in merged.items() if key.name not in names}, **own}
 
     def _merged(self, node: Any, depth: int) -> dict[Key, Value]:

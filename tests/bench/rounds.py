@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bench import sides
+from bench.applies import applies
 from bench.drain import Drain, drain
 from bench.fires import fires
 
@@ -63,6 +64,7 @@ class Rounds:
         self._sends()
         self._latencies()
         self._fires()
+        self._applies()
 
     def choose_prefetch(self) -> Mapping[str, str]:
         """Find, for each pool, the prefetch at which stock Celery drains faster."""
@@ -144,6 +146,13 @@ class Rounds:
         self._say(f"fires of {jobs} jobs")
         line = self._line(f"fires of {jobs} due jobs of {max(1, jobs // 20)} tenants", "fires/s")
         line.ours.append(fires(self._redis, self._url, tenants=max(1, jobs // 20), jobs=jobs))
+
+    def _applies(self) -> None:
+        tenants = max(20, min(10_000, self._runs // 2))
+        self._say(f"a template of {tenants} tenants")
+        rates = applies(self._redis, self._url, tenants=tenants)
+        for what, rate in zip(("a template", "a template's change"), rates, strict=True):
+            self._line(f"apply of {what} to {tenants} tenants", "tenants/s").ours.append(rate)
 
     def _line(self, what: str, unit: str, aim: float | None = None) -> Comparison:
         return self.comparisons.setdefault(what, Comparison(what, unit, aim))

@@ -6,7 +6,10 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from taglane.model.limits import Limits
 from taglane.store import keys
+from taglane.store.limits import LimitStore
+from taglane.store.server import Server
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,10 +30,23 @@ tenants:
 """
 
 
-def said(*pairs: tuple[str, str]) -> list[dict[str, str]]:
+TEMPLATES = """\
+templates:
+  report: {task: shop.tasks.report, cron: "H 3 * * *", params: {region: eu}}
+defaults:
+  templates: [report]
+  limits: {running: 10, rate: 10/s}
+tenants:
+  acme: {jobs: {report: {params: {region: apac}}}}
+  other:
+"""
+
+
+def said(*pairs: tuple[str, str]) -> list[dict[str, str | None]]:
     """What apply answers, from (tenant/job, change)."""
     return [
-        {"tenant": name.partition("/")[0], "job": name.partition("/")[2], "change": change} for name, change in pairs
+        {"tenant": name.partition("/")[0], "job": name.partition("/")[2], "template": None, "change": change}
+        for name, change in pairs
     ]
 
 
@@ -92,6 +108,140 @@ def test_a_diff_shows_the_fields_that_differ(taglane: Cli, acme: Cli) -> None:
     assert [("report", "updated", {"region": "eu"}, {"region": "us"})] == [
         (row["job"], row["change"], row["before"]["params"], row["after"]["params"]) for row in rows.json
     ]
+
+
+def test_a_template_reaches_its_tenants(taglane: Cli, acme: Cli) -> None:
+    """In one apply, shown before; and so does a change of it, but not to what a tenant says otherwise."""
+    before = taglane("diff", "-f", "-", "-o", "json", stdin=TEMPLATES)
+    assert ([], 1) == (names(taglane), before.code)
+    applied = taglane.ok("apply", "-f", "-", "-o", "json", stdin=TEMPLATES)
+    rows = [{field: row[field] for field in ("tenant", "job", "template", "change")} for row in before.json]
+
+    changed = taglane("diff", "-f", "-", stdin=TEMPLATES.replace("H 3", "H 4").replace("region: eu", "region: us"))
+    taglane.ok("apply", "-f", "-", stdin=TEMPLATES.replace("H 3", "H 4").replace("region: eu", "region: us"))
+    shown = [taglane.ok("job", "show", "report", "-t", each, "-o", "json").json for each in ("acme", "other")]
+
+    assert applied.json == rows
+    assert [("acme", None), ("other", None), ("acme", "report"), ("other", "report")] == [
+        (row["tenant"], row["template"]) for row in rows
+    ]
+    assert "+++ acme/report (-, template report)\n" in changed.out
+    assert ["apac", "us"] == [row["params"]["region"] for row in shown]
+    assert {"cron H 4 * * * (UTC)"} == {row["schedule"] for row in shown}
+    assert 2 == len({row["next"] for row in shown})
+    del acme
+
+
+def test_what_changes_alike_for_many_is_shown_once(taglane: Cli, acme: Cli) -> None:
+    """With the tenants that it reaches."""
+    del acme
+    file = TEMPLATES.replace(" {jobs: {report: {params: {region: apac}}}}", "")
+    taglane.ok("apply", "-f", "-", stdin=file)
+
+    answer = taglane("diff", "-f", "-", stdin=file.replace("H 3", "H 4"))
+
+    assert (
+        """\
+--- report of acme, other (server)
++++ report of acme, other (-, template report)
+@@ -1,3 +1,3 @@
+ task: shop.tasks.report
+-cron: H 3 * * *
++cron: H 4 * * *
+ params: {"region": "eu"}
+"""
+        == answer.out
+    )
+
+
+def test_a_tenant_that_opts_out_loses_the_job(taglane: Cli, acme: Cli) -> None:
+    """In the same apply, with no --prune: the file says that it has it off."""
+    del acme
+    taglane.ok("apply", "-f", "-", stdin=TEMPLATES)
+    off = TEMPLATES.replace("other:", "other: {jobs: {report: off}}")
+
+    shown = taglane("diff", "-f", "-", stdin=off)
+    applied = taglane.ok("apply", "-f", "-", stdin=off)
+
+    assert "--- other/report (server)\n+++ /dev/null\n" in shown.out
+    assert "pruned     other/report" == applied.out.splitlines()[-1]
+    assert ["acme/report"] == names(taglane)
+    assert 0 == taglane("diff", "-f", "-", stdin=off).code
+
+
+def test_limits_are_those_of_the_file(taglane: Cli, acme: Cli, redis: Redis) -> None:
+    """Of a tenant whose limits it names, all; of any other, none is touched."""
+    del acme
+    taglane.ok("apply", "-f", "-", stdin=TEMPLATES)
+    store = LimitStore(Server(taglane.url, redis))
+    assert {"acme": Limits(running=10, rate=10), "other": Limits(running=10, rate=10)} == store.get_many(
+        ["acme", "other"]
+    )
+    one = "tenants:\n  acme: {limits: {running: 4, weight: 2}}\n  other:\n"
+
+    shown = taglane("diff", "-f", "-", stdin=one)
+    applied = taglane.ok("apply", "-f", "-", stdin=one)
+
+    assert "--- acme limits (server)\n+++ acme limits (-)\n" in shown.out
+    assert "-running: 10\n-rate: 10/s\n+running: 4\n+weight: 2\n" in shown.out
+    assert "updated    acme limits\n" == applied.out
+    assert {"acme": Limits(running=4, weight=2), "other": Limits(running=10, rate=10)} == store.get_many(
+        ["acme", "other"]
+    )
+
+
+def test_params_are_held_against_the_limits_of_the_same_file(taglane: Cli, acme: Cli, redis: Redis) -> None:
+    """Over what a tenant may send: nothing is written, no limit either. Of a file that allows more, all is."""
+    del acme
+    long = TEMPLATES.replace("region: eu", f"region: {'x' * 500}")
+
+    refused = taglane("apply", "-f", "-", stdin=long.replace("running: 10", "payload: 400"))
+    assert "tenant 'other' may send 400" in refused.error
+    assert (0, []) == (redis.exists(keys.limits("acme"), keys.limits("other")), names(taglane))
+
+    taglane.ok("tenant", "limit", "other", "payload=400")
+    assert (
+        "tenant 'other' may send 400"
+        in taglane("diff", "-f", "-", stdin=long.replace("  limits:", "  # limits:")).error
+    )
+    taglane.ok("apply", "-f", "-", stdin=long.replace("running: 10", "payload: 4000"))
+    taglane.ok("tenant", "limit", "other", "payload=400")
+    taglane.ok("apply", "-f", "-", stdin=long.replace("  limits:", "  # limits:"))  # what is there, is there
+    assert ["acme/report", "other/report"] == names(taglane)
+
+
+def test_a_tenant_can_not_raise_its_limits(acme: Cli, taglane: Cli) -> None:
+    """With its own credential nothing of such a file is written; one that leaves them as they are is applied."""
+    jobs = "tenants:\n  acme:\n    jobs:\n      ask: {task: a.b, manual: true}\n"
+    limits = jobs + "    limits: {running: 4}\n"
+
+    refused = acme("apply", "-f", "-", stdin=limits)
+    assert (4, []) == (refused.code, names(taglane))
+    assert "changing limits takes the operator's credential" in refused.error
+    assert 1 == acme("diff", "-f", "-", stdin=limits).code
+
+    taglane.ok("apply", "-f", "-", stdin=limits)
+    acme.ok("apply", "-f", "-", stdin=limits.replace(" ask:", " call:"))
+    assert ["acme/ask", "acme/call"] == names(taglane)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("params:", "parms:", "<stdin>:2:56: template 'report' has no field 'parms': did you mean 'params'?"),
+        ("[report]", "[reprot]", "<stdin>:4:15: no template 'reprot': did you mean 'report'?"),
+        ("running: 10", "running: 0", "<stdin>:5:21: limits.running: 0 can't be"),
+        ("other:", "other: {limits: {weight: much}}", "<stdin>:8:28: limits.weight: 'much' can't be"),
+        ("other:", "other: {jobs: {mail: off}}", "<stdin>:8:18: no template 'mail': there are report"),
+    ],
+)
+def test_a_mistake_in_templates_and_limits(taglane: Cli, acme: Cli, old: str, new: str, told: str) -> None:
+    """One line with its place, and nothing is written."""
+    del acme
+    answer = taglane("apply", "-f", "-", stdin=TEMPLATES.replace(old, new, 1))
+
+    assert (2, []) == (answer.code, names(taglane))
+    assert told in answer.error
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def actions(taglane: Cli, *options: str) -> list[str]:
     return [entry["action"] for entry in taglane.ok("audit", *options, "-o", "json").json]
 
 
-def test_what_the_operator_does_to_a_tenant_is_noted(taglane: Cli, acme: Cli) -> None:
+def test_what_the_operator_does_to_a_tenant_is_noted(taglane: Cli, acme: Cli, tmp_path: Path) -> None:
     """Each command that changes something, in order, with what it was about; what a tenant does itself is not."""
     taglane.ok("job", "add", "report", "-t", "acme", "--task", "a.b", "--manual")
     taglane.ok("job", "pause", "report", "-t", "acme")
@@ -32,25 +32,23 @@ def test_what_the_operator_does_to_a_tenant_is_noted(taglane: Cli, acme: Cli) ->
     taglane.ok("queue", "purge", "acme", "-y")
     taglane.ok("job", "delete", "report", "-t", "acme")
     acme.ok("job", "add", "own", "--task", "a.b", "--manual")
+    taglane.ok("tenant", "limit", "acme", "running=4", "rate=10/s")
+    for command in ("pause", "drain", "resume"):
+        taglane.ok("tenant", command, "acme")
+    taglane.ok("tenant", "purge", "acme", "-y")
+    taglane.ok("tenant", "export", "acme", "-d", str(tmp_path / "acme"))
+    taglane.ok("tenant", "limit", "acme")
     taglane.ok("tenant", "rotate", "acme", "--overlap", "1h")
     taglane.ok("tenant", "delete", "acme", "-y")
 
     entries = taglane.ok("audit", "--tenant", "acme", "-o", "json").json
 
-    expected = [
-        "create",
-        "job-put",
-        "job-pause",
-        "job-resume",
-        "job-trigger",
-        "purge",
-        "job-delete",
-        "rotate",
-        "delete",
-    ]
+    expected = ["create", "job-put", "job-pause", "job-resume", "job-trigger", "purge", "job-delete"]
+    expected += ["limit", "pause", "drain", "resume", "purge", "export", "rotate", "delete"]
     assert expected == [entry["action"] for entry in entries]
     assert {"job": "report", "run": run} == entries[4]["details"]
     assert {"tag": "acme", "runs": 1} == entries[5]["details"]
+    assert {"changes": "running=4 rate=10/s"} == entries[7]["details"]
     assert {"acme"} == {entry["tenant"] for entry in entries}
     assert all("@" in entry["who"] and entry["address"] for entry in entries)
 

@@ -39,9 +39,9 @@ def acme(operator: Server) -> Iterator[Server]:
     for name in NEIGHBOURS:
         tenants.create(name)
         Tenant(operator, name).enqueue(f"{name}.1")
-        operator.redis.set(f"taglane-ro:{{{name}}}:limits", "10")
+        operator.redis.hset(f"taglane-ro:{{{name}}}:limits", "running", "1000")
     server = Server(tenants.create("acme").url)
-    operator.redis.set("taglane-ro:{acme}:limits", "10")
+    operator.redis.hset("taglane-ro:{acme}:limits", "running", "1000")
     operator.redis.acl_log_reset()
     yield server
     server.close()
@@ -64,7 +64,7 @@ class Tenant:
 
     def fetch(self, worker: str, number: int, most: int = 10) -> list[tuple[str, int]]:
         self.call("hello", worker, "info", "{}", "tags", self.name)
-        _, _, runs = self.call("fetch", worker, number, most, "1", self.name)
+        _, _, runs, _ = self.call("fetch", worker, number, most, "1", self.name)
         return [(run[0].decode(), run[1]) for run in runs]
 
     def put(self, job: str, after: str = "") -> Any:
@@ -150,7 +150,7 @@ def test_a_client_reads_and_listens_within_its_own(acme: Server, redis: Redis) -
     pipeline.lrange(keys.queue("acme", "acme", 0), 0, -1)
     pipeline.zrevrange(keys.runs("acme"), 0, -1)
     pipeline.blpop([keys.bell("acme", "acme")], 1)
-    pipeline.get("taglane-ro:{acme}:limits")
+    pipeline.hgetall("taglane-ro:{acme}:limits")
     pipeline.execute()
     acme.redis.fcall("taglane_version", 0)
 

@@ -76,6 +76,7 @@ class Seen:
             ("workers",): ("SMEMBERS", keys.workers(tenant)),
             ("jobs",): ("SMEMBERS", keys.jobs(tenant)),
             ("tags",): ("SMEMBERS", keys.tags(tenant)),
+            ("capped",): ("SMEMBERS", keys.capped(tenant)),
             ("aside",): ("LRANGE", keys.aside(tenant), 0, -1),
         }
         for command in asked.values():
@@ -160,6 +161,7 @@ def compare_workers(model: Model, seen: Seen) -> None:
         held = model.held(name)
         assert sorted(run.id for run in held) == sorted(seen.ids("held", name))
         assert sorted(run.id for run in held if run.cancel) == sorted(seen.ids("cancels", name))
+    assert sorted(model.capped) == sorted(seen.ids("capped"))
     for (tag,), tokens in seen.of("bell").items():
         assert tokens or tag not in model.rung
         if seen.ids("delayed", tag) or any(model.queues[tag, step] for step in keys.STEPS):

@@ -13,7 +13,20 @@ from moves.things import Chord, Run
 class ByCallers(Lives):
     """Each method is the move of its name, with the move's own arguments and its answer."""
 
-    def enqueue(self, *args: Any) -> list[Any]:
+    def govern(self, *args: str) -> int:
+        for name, value in zip(args[::2], args[1::2], strict=True):
+            self.limits[name] = value
+        self.limits = {name: value for name, value in self.limits.items() if value}
+        self.capped.clear()
+        self.rung |= {tag for (tag, _), queue in self.queues.items() if queue}
+        return 1
+
+    def enqueue(self, *args: Any) -> Any:
+        calls = [args[i : i + 9] for i in range(0, len(args), 9)]
+        binding = [call for call in calls if "c" not in call[8]]
+        new = [call for call in calls if call[7] not in self.keys and call[0] not in self.runs]
+        if binding and (refusal := self.refusal(len(new))):
+            return refusal
         answer: list[Any] = []
         for i in range(0, len(args), 9):
             answer += self.make(*args[i : i + 9])
@@ -28,7 +41,7 @@ class ByCallers(Lives):
             run = Run(run_id, tag, step)
         elif not self.make_way(run):
             return run_id, 0
-        run.tag, run.step, run.deps, run.has_envelope = tag, step, depends == "1", True
+        run.tag, run.step, run.deps, run.has_envelope = tag, step, "1" in depends, True
         run.expires = self.instant(expires, "expires", run_id)
         self.admit(run, self.instant(at, "delayed", run_id))
         if key:
@@ -65,6 +78,8 @@ class ByCallers(Lives):
         if run.state == "dead" and run.replayed:
             return run.replayed
         if new not in self.runs:
+            if refusal := self.refusal(1):
+                return refusal
             again = Run(new, run.tag, run.step, job=run.job, ended=run.ended, loose=True)
             if not run.ended:
                 again.join, again.deps = run.join, bool(run.join)

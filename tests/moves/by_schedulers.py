@@ -73,11 +73,13 @@ class BySchedulers(Lives):
             self.waiting.add(name)
         return 1
 
-    def trigger(self, name: str, run_id: str, _: str) -> int:
+    def trigger(self, name: str, run_id: str, _: str) -> int | str:
         job = self.jobs.get(name)
         if job is None:
             return 0
         if run_id not in self.runs:
+            if refusal := self.refusal(1):
+                return refusal
             self.start(name, run_id, "", loose=True)
             self.ledger[name, "triggered"] += 1
         return 1
@@ -94,7 +96,12 @@ class BySchedulers(Lives):
             job.last = run_id
 
     def fire(self, *args: Any) -> list[int]:
-        return [self.fire_one(*args[i : i + 5]) for i in range(0, len(args), 5)]
+        left = self.fires_left()
+        answer: list[int] = []
+        for i in range(0, len(args), 5):
+            made = 4 if left is not None and answer.count(1) >= left else self.fire_one(*args[i : i + 5])
+            answer.append(made)
+        return answer
 
     def fire_one(self, name: str, due: int, revision: int, next_due: Any, run: str) -> int:
         job = self.jobs.get(name)
@@ -145,7 +152,10 @@ class BySchedulers(Lives):
             (name, job.due, job.revision) for name, job in self.jobs.items() if job.due is not None and job.due < PAST
         ]
         listed.sort(key=lambda each: (each[1], each[0]))
-        ahead = [job.due for job in self.jobs.values() if job.due is not None and job.due > PAST]
+        left = self.fires_left()
+        held = left is not None and left < len(listed)
+        fires = not self.limits.get("state")
+        ahead = [job.due for job in self.jobs.values() if job.due is not None and job.due > PAST and fires]
         revived = [name for name in sorted(self.waiting) if self.revive(name)]
         for tag in {run.tag for run in self.at("delayed")}:
             self.promote(tag)
@@ -155,7 +165,8 @@ class BySchedulers(Lives):
         self.rung &= {tag for (tag, _), queue in self.queues.items() if queue} | {run.tag for run in self.at("delayed")}
         earliest = min(ahead, default=-1)
         self.trim()
-        return None if revived else earliest, int(late), len(self.workers), listed[:most]
+        unknown = revived or (held and fires)
+        return None if unknown else earliest, int(late), len(self.workers), listed[: most if left is None else left]
 
     def revive(self, name: str) -> bool:
         """Let a job go on that waits for a run which does not go any more; answers whether its delay has begun."""

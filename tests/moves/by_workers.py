@@ -34,9 +34,30 @@ class ByWorkers(Lives):
         if worker.seq and seq <= worker.seq:
             still = [self.runs[run] for run, token in worker.taken if self.holding(run, token)]
             return wait, [entry(run) for run in still] if seq == worker.seq else []
-        runs, stopped = self.serve(name, most, tags, idle=idle == "1")
+        free = self.free(most)
+        runs, stopped = self.serve(name, min(most, free), tags, idle=idle == "1")
+        self.note_capped(tags, len(runs), free, stopped=stopped or free >= most)
         worker.seq, worker.taken = seq, [run[:2] for run in runs]
         return 100 if stopped and not runs else wait, runs
+
+    def free(self, most: int) -> int:
+        """How many runs the limits let all workers have, beside those that they have."""
+        if self.limits.get("state") == "paused":
+            return 0
+        cap = self.limits.get("running")
+        return max(0, int(cap) - len(self.at("leased"))) if cap else most
+
+    def note_capped(self, tags: tuple[str, ...], took: int, free: int, *, stopped: bool) -> None:
+        """Remember of which tags runs are left because of the limit: with no slot free, nobody needs to look."""
+        if self.limits.get("state") == "paused":
+            return
+        for tag in tags:
+            if not any(self.queues[tag, step] for step in keys.STEPS):
+                if self.limits.get("running"):
+                    self.capped.discard(tag)
+            elif "running" in self.limits and not stopped and free <= took:
+                self.capped.add(tag)
+                self.rung.discard(tag)
 
     def serve(self, name: str, most: int, tags: tuple[str, ...], *, idle: bool) -> tuple[list[Entry], bool]:
         taken: list[Entry] = []

@@ -36,6 +36,18 @@ class CallerRules(Machine):
         if made:
             self.make("enqueue", *made)
 
+    @precondition(lambda self: not self.lossy)
+    @rule(
+        state=st.sampled_from(["", "", "", "paused", "draining"]),
+        running=st.sampled_from(["", "1", "2", "40"]),
+        queued=st.sampled_from(["", "", "2", "5"]),
+        often=seldom,
+    )
+    def govern(self, state: str, running: str, queued: str, often: bool) -> None:
+        """The operator changes what the tenant may have, whatever it has."""
+        if often:
+            self.make("govern", "state", state, "running", running, "queued", queued)
+
     @rule(pick=picks, ours=flags, twice=flags)
     def replay(self, pick: int, ours: bool, twice: bool) -> None:
         """What joins a chord or tells of an end may be replayed, too; and a dead letter that was replayed before."""

@@ -34,6 +34,9 @@ class Lives:
         self.aged: set[str] = set()
         """Runs that ended so long ago that they are no history any more."""
         self.ledger: Counter[tuple[str, str]] = Counter()
+        self.limits: dict[str, str] = {}
+        self.capped: set[str] = set()
+        """Tags that wait until a worker lets a run go."""
         self.rung: set[str] = set()
         """Tags of which somebody has to be woken, or was."""
         self.past, self.future = count(1), count(LATER)
@@ -58,6 +61,25 @@ class Lives:
         """The run, when this token still holds it."""
         run = self.runs.get(run_id)
         return run if run and run.goes and run.token == token and run.place == "leased" else None
+
+    # -- limits ----------------------------------------------------------------------------------------------------
+
+    def refusal(self, new: int) -> str:
+        """What is answered instead of making so many new runs; empty when they may be made."""
+        if new and self.limits.get("state") == "draining":
+            return "TenantDraining"
+        most = self.limits.get("queued")
+        return "QueueFull" if new and most and self.count_waiting() + new > int(most) else ""
+
+    def count_waiting(self) -> int:
+        return len(self.at("queue", "delayed", "parked"))
+
+    def fires_left(self) -> int | None:
+        """How many instants may be fired; None for as many as there are."""
+        if self.limits.get("state"):
+            return 0
+        most = self.limits.get("queued")
+        return max(0, int(most) - self.count_waiting()) if most else None
 
     # -- waiting ---------------------------------------------------------------------------------------------------
 
@@ -109,6 +131,8 @@ class Lives:
     def end(self, run: Run, state: str, why: str = "", *, told: bool = False) -> None:
         """Every end comes through here. `told` says that a worker has told the run's dependants of it itself."""
         assert run.goes
+        if run.place == "leased":
+            self.rung |= self.capped
         self.unplace(run)
         run.place, run.state, run.why = "dead" if state == "dead" else "ended", state, why
         run.expiring = False
@@ -150,6 +174,7 @@ class Lives:
         """End a worker's hold. What has begun does not expire any more: not between its attempts either."""
         if begun or run.started:
             run.expires, run.expiring = 0, False
+        self.rung |= self.capped
         run.token += 1
         run.started = run.last = run.replacing = False
         run.place = ""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant
+from taglane.errors import OverLimit
 from taglane.store import keys
 
 from moves.agreement import Seen, compare, promises
@@ -91,7 +92,10 @@ class Machine(RuleBasedStateMachine):
         self.sound = False
         Machine.moves_made += 1
         before = {queue: list(runs) for queue, runs in self.model.queues.items()}
-        answer = self.read(move, plain(self.server.call(move, self.tenant, *args)))
+        try:
+            answer = self.read(move, plain(self.server.call(move, self.tenant, *args)))
+        except OverLimit as error:
+            answer = type(error).__name__
         expected = getattr(self.model, move)(*args)
         expected = list(expected) if isinstance(expected, tuple) else expected
         if move == "look" and expected[0] is None:
@@ -165,7 +169,7 @@ class Machine(RuleBasedStateMachine):
     def check_keys(self) -> None:
         model, tenant = self.model, self.tenant
         found = {name.decode() for name in self.redis.keys("*")}
-        assert set() == {name for name in found if not name.startswith(keys.prefix(tenant))}
+        assert set() == {name for name in found if not name.startswith((keys.prefix(tenant), keys.limits(tenant)))}
         for name in WORKERS:
             if name not in model.workers and not model.gone:
                 own = {keys.held(tenant, name), keys.worker(tenant, name), keys.cancels(tenant, name)}
@@ -194,6 +198,7 @@ class Machine(RuleBasedStateMachine):
         for job in self.model.jobs.values():
             if self.lossy and self.model.goes(job.last):
                 self.lose(self.model.runs[job.last])
+        self.make("govern", "state", "", "running", "", "queued", "")
         self.make("hello", LAST_WORKER)
         for seq in count(1):
             self.make("look", 16)

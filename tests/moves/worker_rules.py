@@ -63,7 +63,7 @@ class WorkerRules(Machine):
         self.redis.delete(keys.bell(self.tenant, woken))
         self.model.rung.discard(woken)
         self.fetch(name, most, both=True, turned=tag % 3 == 0)
-        for left in self.tags:
+        for left in self.tags if not self.model.limits else ():
             if self.model.workers[name].taken and any(self.model.queues[left, step] for step in keys.STEPS):
                 assert left in self.model.rung
 

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 from taglane.model.job import Job, make_job
-from taglane_scheduler.jobs_diff import changes, fields_of
+from taglane.model.limits import Limits
+from taglane_scheduler.jobs_diff import Change, changes, fields_of
+from taglane_scheduler.jobs_file import JobsFile
 
 
 def make(name: str = "report", tenant: str = "acme", **fields: Any) -> Job:
@@ -17,7 +19,7 @@ def make(name: str = "report", tenant: str = "acme", **fields: Any) -> Job:
 
 
 def what(wanted: list[Job], stored: list[Job], *, prune: bool = False) -> list[tuple[str, str]]:
-    return [(f"{each.tenant}/{each.job}", each.change) for each in changes(wanted, stored, prune=prune)]
+    return [(each.subject, each.change) for each in changes(JobsFile(jobs=wanted), stored, {}, prune=prune)]
 
 
 def test_each_job_is_created_updated_or_unchanged() -> None:
@@ -32,6 +34,35 @@ def test_only_prune_deletes() -> None:
     """What the file lacks stays where it is otherwise."""
     assert [] == what([], [make("a")])
     assert [("acme/a", "pruned")] == what([], [make("a")], prune=True)
+
+
+def test_what_a_tenant_has_off_goes() -> None:
+    """Without prune; what is not there can't go."""
+    wanted = JobsFile(off=[("acme", "a"), ("acme", "none"), ("other", "b")])
+
+    found = changes(wanted, [make("a"), make("b")], {}, prune=False)
+
+    assert [Change("acme", "a", "pruned", {"task": "a.b", "every": "30s"}, None)] == found
+
+
+def test_a_job_of_a_template_says_so() -> None:
+    """And one of none does not."""
+    wanted = JobsFile(jobs=[make("a"), make("b")], templates={("acme", "a"): "report"})
+
+    assert ["report", None] == [each.template for each in changes(wanted, [], {}, prune=False)]
+
+
+def test_limits_are_compared_where_the_file_names_them() -> None:
+    """As users spell them; a limit that the file lacks goes, and of other tenants it says nothing."""
+    wanted = JobsFile(limits={"acme": Limits(running=4, rate=1.5), "other": Limits(), "same": Limits(weight=2.0)})
+    kept = {"acme": Limits(running=8, queued=5), "other": Limits(), "same": Limits(weight=2)}
+
+    assert [
+        Change("acme", None, "updated", {"running": 8, "queued": 5}, {"running": 4, "rate": "90/m"}),
+        Change("other", None, "unchanged", {}, {}),
+        Change("same", None, "unchanged", {"weight": 2}, {"weight": 2}),
+    ] == changes(wanted, [], kept, prune=True)
+    assert "acme limits" == changes(wanted, [], kept, prune=True)[0].subject
 
 
 def test_the_anchor_that_the_server_chose_is_no_difference() -> None:
@@ -51,7 +82,7 @@ def test_the_anchor_that_the_server_chose_is_no_difference() -> None:
 )  # fmt: skip
 def test_every_field_counts(fields: dict[str, Any]) -> None:
     """A change of any one is an update, and shows."""
-    (change,) = changes([make(**fields)], [make()], prune=False)
+    (change,) = changes(JobsFile(jobs=[make(**fields)]), [make()], {}, prune=False)
 
     assert "updated" == change.change
     assert change.before != change.after

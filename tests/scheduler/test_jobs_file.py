@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from taglane.errors import BadJobsFile
+from taglane.model.limits import Limits
 from taglane.model.retry import Retry
-from taglane.model.schedule import After, At, Cron, Every, Manual
-from taglane_scheduler.jobs_file import read_jobs_file
+from taglane.model.schedule import After, At, Cron, Every, Manual, next_due
+from taglane_scheduler import jobs_file
+from taglane_scheduler.jobs_file import JobsFile, read_jobs_file
 
 FILE = """\
 tenants:
@@ -28,6 +32,17 @@ tenants:
   empty:
 """
 
+TEMPLATES = """\
+templates:
+  nightly: {task: shop.tasks.report, cron: "H 3 * * *", params: {region: eu, days: 1}}
+  mail: {task: shop.tasks.mail, every: 5m, tag: "{tenant}.mail", timezone: Asia/Tokyo}
+defaults:
+  timezone: America/New_York
+  templates: [nightly]
+  limits: {running: 10, queued: 1000}
+tenants:
+"""
+
 
 def job(fields: str) -> str:
     """A file with one job; its fields start at line 4, column 13."""
@@ -39,7 +54,7 @@ def test_a_file_is_read_into_jobs() -> None:
     read = read_jobs_file(FILE)
     report, sync, clean, once, ask = read.jobs
 
-    assert ("acme", "other", "empty") == read.tenants
+    assert ["acme", "other", "empty"] == read.tenants
     assert {"acme"} == {each.tenant for each in read.jobs}
     assert Cron(expr="*/5 9-17 * * MON-FRI", tz="Europe/Berlin") == report.schedule
     assert ({"region": "eu", "ids": [1, 2]}, "acme") == (report.params, report.tag)
@@ -66,6 +81,159 @@ def test_policies() -> None:
     assert Retry(attempts=5, delay=10_000, on=("ConnectionError",)) == long.retry
     assert (300_000, 240_000, "queue", "all") == (long.timeout, long.soft_timeout, long.overlap, long.misfire)
     assert Retry(attempts=5) == short.retry
+
+
+def of_templates(*tenants: str) -> JobsFile:
+    """What is read of tenants, a line each from line 9 on, below two templates and defaults."""
+    return read_jobs_file(TEMPLATES + "".join(f"  {tenant}\n" for tenant in tenants))
+
+
+def test_a_tenant_is_a_word_where_the_defaults_say_it_all() -> None:
+    """It has the templates, the limits and the zone that every tenant of the file has."""
+    read = of_templates("acme:", "globex: {}")
+
+    assert ["acme", "globex"] == [each.tenant for each in read.jobs]
+    assert {Cron(expr="H 3 * * *", tz="America/New_York")} == {each.schedule for each in read.jobs}
+    assert {("acme", "nightly"): "nightly", ("globex", "nightly"): "nightly"} == read.templates
+    assert dict.fromkeys(["acme", "globex"], Limits(running=10, queued=1000)) == read.limits
+
+
+def test_a_tenant_overrides_its_templates() -> None:
+    """By a job of the template's name, or by one that names its template: as many of one template as it likes."""
+    read = of_templates(
+        "acme: {templates: [mail], jobs: {nightly: {params: {region: apac}}, weekly: {template: nightly, every: 7d}}}"
+    )
+    mail, nightly, weekly = read.jobs
+
+    assert ("mail", "shop.tasks.mail", "acme.mail") == (mail.name, mail.task, mail.tag)
+    assert {"region": "apac", "days": 1} == nightly.params
+    assert ("weekly", "shop.tasks.report", {"region": "eu", "days": 1}) == (weekly.name, weekly.task, weekly.params)
+    assert isinstance(weekly.schedule, Every)
+    assert {"mail", "nightly"} == set(read.templates.values())
+
+
+@pytest.mark.parametrize(
+    ("tenant", "zone"),
+    [
+        ("acme: {templates: [mail]}", "Asia/Tokyo"),
+        ("acme: {templates: [mail], timezone: Europe/Berlin}", "Europe/Berlin"),
+        ("acme: {templates: [mail], timezone: Europe/Berlin, jobs: {mail: {timezone: UTC}}}", "UTC"),
+    ],
+)
+def test_the_nearest_zone_holds(tenant: str, zone: str) -> None:
+    """The job's own, its tenant's, its template's, that of all tenants."""
+    (mail,) = [each for each in of_templates(tenant).jobs if each.name == "mail"]
+
+    assert zone == mail.schedule.tz
+
+
+def test_an_h_spreads_the_tenants_of_a_template() -> None:
+    """One cron, and every minute of the hour is some tenants': none gets more than four times its share."""
+    jobs = of_templates(*(f"t{number}:" for number in range(1_200))).jobs
+    dues = [next_due(each.schedule, after=0, hash_id=f"{each.tenant}/{each.name}") for each in jobs]
+
+    minutes = Counter((due or 0) // 60_000 % 60 for due in dues)
+
+    assert 60 == len(minutes)
+    assert max(minutes.values()) <= 4 * 20
+
+
+@pytest.mark.parametrize("off", ["off", "false"])
+def test_a_tenant_opts_out(off: str) -> None:
+    """Of a template that it would have, or might get."""
+    read = of_templates(f"acme: {{jobs: {{nightly: {off}, mail: {off}}}}}", "globex:")
+
+    assert ["globex"] == [each.tenant for each in read.jobs]
+    assert [("acme", "nightly"), ("acme", "mail")] == read.off
+
+
+def test_a_job_with_a_task_is_the_tenants_own() -> None:
+    """Though a template that it would have is called so: only a job that names its template has one."""
+    read = of_templates("acme: {jobs: {nightly: {task: a.b, manual: true}}}")
+
+    assert ["a.b"] == [each.task for each in read.jobs]
+    assert {} == read.templates
+
+
+def test_limits_are_named_or_left_alone() -> None:
+    """A tenant's go over those of all; a file without any says nothing of limits."""
+    read = of_templates("acme: {limits: {running: 40, queued: none, rate: 10/s}}", "globex: {limits: }")
+    alone = read_jobs_file("tenants: {acme: {limits: {running: 4}}, globex: {}, initech: {limits: {}}}")
+
+    assert {"acme": Limits(running=40, rate=10), "globex": Limits(running=10, queued=1000)} == read.limits
+    assert {"acme": Limits(running=4), "initech": Limits()} == alone.limits
+
+
+@pytest.mark.parametrize(
+    ("tenant", "line", "column", "why"),
+    [
+        ("acme: {templates: [nigthly]}", 9, 22, "no template 'nigthly': did you mean 'nightly'?"),
+        ("acme: {jobs: {a: {template: weekly}}}", 9, 31, "no template 'weekly'"),
+        ("acme: {jobs: {a: {template: [nightly]}}}", 9, 31, "template is a text, like report, not a list"),
+        ("acme: {jobs: {weekly: off}}", 9, 17, "no template 'weekly': there are nightly, mail"),
+        ("acme: {jobs: {nightly: on}}", 9, 26, "job 'nightly' is a mapping, not a text"),
+        ("acme: {jobs: {nightly: {parms: {}}}}", 9, 27, "job 'nightly' has no field 'parms': did you mean 'params'?"),
+        ("acme: {jobs: {mail: {every: 5m}}}", 9, 17, "job 'mail' has no 'task': is it to have  template: mail ?"),
+        ("acme: {jobs: {nightly: {every: 5s, cron: 0 3 * * *}}}", 9, 17, "given were cron, every (job 'nightly' of te"),
+        ("acme: {jobs: {nightly: {params: {a: .nan}}}}", 9, 39, "params.a is nan"),
+        (
+            "acme: {jobs: {nightly: {template: nightly, task: }}}",
+            9,
+            17,
+            "has no 'task' (job 'nightly' of tenant 'acme'",
+        ),
+        ("acme: {jobs: {nightly: {task: }}}", 9, 32, "task is a text, like shop.tasks.report, not nothing"),
+        ("acme: {limits: {running: 0}}", 9, 28, "limits.running: 0 can't be"),
+        ("acme: {limits: {rate: -1/s}}", 9, 25, "limits.rate: '-1/s' can't be"),
+        ("acme: {limits: {weight: heavy}}", 9, 27, "limits.weight: 'heavy' can't be: it must be a number"),
+        ("acme: {limits: {runing: 1}}", 9, 19, "did you mean 'running'?"),
+        ("acme: {limit: {running: 1}}", 9, 10, "tenant 'acme' has no field 'limit': did you mean 'limits'?"),
+    ],
+)
+def test_a_mistake_of_a_tenant_stands_in_its_line(tenant: str, line: int, column: int, why: str) -> None:
+    with pytest.raises(BadJobsFile) as caught:
+        of_templates(tenant)
+
+    assert (line, column) == (caught.value.line, caught.value.column)
+    assert why in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "why"),
+    [
+        ("templates: {a: {evry: 5s}}\ntenants:", 1, 17, "template 'a' has no field 'evry': did you mean 'every'?"),
+        ("templates: {a: {task: x, cron: 61 * * * *}}\ntenants:", 1, 32, "cron field minute: '61'"),
+        ("templates: {a: {task: x}}\ntenants: {acme: {templates: [a]}}", 2, 30, "given were none (job 'a' of tenant"),
+        ("templates: {a: {manual: true, task: x, tag: b.c}}\ntenants: {acme: {templates: [a]}}", 1, 45, "not belong"),
+        ("defaults: {templates: [a]}\ntenants:", 1, 24, "no template 'a': the file has no 'templates'"),
+        (
+            "defaults: {jobs: {}}\ntenants:",
+            1,
+            12,
+            "defaults has no field 'jobs': there are timezone, limits, templates",
+        ),
+        ("defaults: {limits: {running: 0}}\ntenants:", 1, 30, "limits.running: 0 can't be"),
+        ("defaults: {timezone: Mars}\ntenants:", 1, 22, "unknown time zone"),
+        ("templates: {a: {manual: true}}", 1, 1, "there is no 'tenants' in it"),
+    ],
+)
+def test_a_mistake_in_what_is_common_stands_there(text: str, line: int, column: int, why: str) -> None:
+    """And names the job that it was found by, where it is none of the template alone."""
+    with pytest.raises(BadJobsFile) as caught:
+        read_jobs_file(text)
+
+    assert (line, column) == (caught.value.line, caught.value.column)
+    assert why in str(caught.value)
+
+
+def test_the_example_of_the_module_is_a_jobs_file() -> None:
+    """It shows every way to have a template, to change it, and not to have it."""
+    read = read_jobs_file((jobs_file.__doc__ or "").partition("\n")[2].partition("\nThe server")[0])
+
+    assert ["acme/mail", "acme/nightly", "acme/weekly", "acme/sync", "initech/nightly"] == [
+        f"{each.tenant}/{each.name}" for each in read.jobs
+    ]
+    assert ([("globex", "nightly")], {"acme", "globex", "initech"}) == (read.off, set(read.limits))
 
 
 @pytest.mark.parametrize(
@@ -140,7 +308,7 @@ def test_a_mistake_is_named_with_its_place(text: str, line: int, column: int, wh
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.sampled_from(FILE.replace("\n", "\n ").split(" ")), max_size=20))
+@given(st.lists(st.sampled_from((TEMPLATES + FILE).replace("\n", "\n ").split(" ")), max_size=20))
 def test_no_file_breaks_the_reader(words: list[str]) -> None:
     """Whatever is in it, the answer is a file or one error of ours."""
     try:

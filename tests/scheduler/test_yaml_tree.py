@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
-from taglane_scheduler.yaml_tree import BadYaml, read_yaml
+from taglane_scheduler.yaml_tree import BadYaml, did_you_mean, fields, pairs, read_yaml
 
 
 def test_values_know_their_line_and_column() -> None:
@@ -71,6 +71,40 @@ def test_what_is_refused(text: str, line: int, column: int, why: str) -> None:
 
     assert why in caught.value.why
     assert (line, column) == (caught.value.line, caught.value.column)
+
+
+def test_the_fields_of_a_mapping() -> None:
+    """By their names; of nothing, none."""
+    found = fields(read_yaml("{a: 1, b: 2}"), ["a", "b", "c"], "a thing")
+
+    assert {"a": 1, "b": 2} == {name: value.data for name, value in found.items()}
+    assert ({}, {}) == (fields(read_yaml(""), ["a"], "a thing"), pairs(read_yaml(""), "things"))
+    assert ["x"] == [key.name for key in pairs(read_yaml("x: 1"), "things")]
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "why"),
+    [
+        ("5", 1, "a thing is a mapping, not a number"),
+        ("{jobs: 1, timezon: 2}", 11, "a thing has no field 'timezon': did you mean 'timezone'?"),
+        ("{5: 1}", 2, "a thing has no field 5: there are jobs, timezone"),
+    ],
+)
+def test_other_fields_are_refused(text: str, column: int, why: str) -> None:
+    """At their place, with the one that was perhaps meant, or all that there are."""
+    with pytest.raises(BadYaml) as caught:
+        fields(read_yaml(text), ["jobs", "timezone"], "a thing")
+
+    assert (column, why) == (caught.value.column, caught.value.why)
+
+
+def test_pairs_are_of_a_mapping() -> None:
+    with pytest.raises(BadYaml, match="1:1: things is a mapping by name, not a list"):
+        pairs(read_yaml("[1]"), "things")
+
+
+def test_what_was_perhaps_meant() -> None:
+    assert ("did you mean 'every'?", "") == (did_you_mean("evry", ["every"]), did_you_mean(5, ["every"]))
 
 
 def test_a_document_does_not_grow_beyond_what_it_says() -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from taglane.model.job import JobFields
     from taglane.model.run import RunInfo
-    from taglane.store.jobs import Put
+    from taglane.store.job_plan import Put
 
 CHUNK = 200
 """Runs a call of the enqueue script, when many are made."""

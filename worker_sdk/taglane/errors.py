@@ -15,6 +15,10 @@ TaglaneError
 │   ├── JobNotFound
 │   ├── RunNotFound
 │   └── DeadLetterNotFound
+├── OverLimit                a limit of the tenant's is in the way: nothing was written
+│   ├── QueueFull            it has as many runs waiting as it may
+│   ├── ParamsOverLimit      the params take more bytes than it may send
+│   └── TenantDraining       it takes no more
 ├── Conflict
 │   ├── TenantExists
 │   ├── JobTooNew            a newer Taglane wrote the job
@@ -163,6 +167,42 @@ class DeadLetterNotFound(NotFound):
         else:
             why = f"no dead letter {run_id!r} is kept: see  taglane dead list"
         super().__init__(why)
+
+
+class OverLimit(TaglaneError):
+    """A limit of the tenant's is in the way: nothing was written."""
+
+
+class QueueFull(OverLimit):
+    """The tenant has as many runs waiting as it may; `retry_after` says in how many seconds there may be room."""
+
+    def __init__(self, tenant: str, limit: int, waiting: int, retry_after: float) -> None:
+        self.tenant, self.limit, self.waiting, self.retry_after = tenant, limit, waiting, retry_after
+        super().__init__(
+            f"tenant {tenant!r} has {waiting} runs waiting, and may have {limit}: come back in {retry_after:g} s, "
+            f"or let the operator raise it:  taglane tenant limit {tenant} queued=N"
+        )
+
+
+class ParamsOverLimit(OverLimit):
+    """The params of a run take more bytes than its tenant may send."""
+
+    def __init__(self, tenant: str, size: int, limit: int) -> None:
+        self.tenant, self.size, self.limit = tenant, size, limit
+        super().__init__(
+            f"the params take {size} bytes, and tenant {tenant!r} may send {limit}: store the data elsewhere and send "
+            f"where it is, or let the operator raise it:  taglane tenant limit {tenant} payload=N"
+        )
+
+
+class TenantDraining(OverLimit):
+    """The tenant finishes what it has, and takes no more."""
+
+    def __init__(self, tenant: str) -> None:
+        self.tenant = tenant
+        super().__init__(
+            f"tenant {tenant!r} drains, and takes no more: until the operator says  taglane tenant resume {tenant}"
+        )
 
 
 class TenantExists(Conflict):

@@ -28,7 +28,9 @@ CHUNK = 100  # claims a call, and the rest of a job's: about 5 ms in which the s
 RETRY_MS = 5_000  # until a tenant whose keys can't be read is looked at again
 PAUSE_MS = 50  # until a tenant is looked at again that says it is due, and gave nothing to do
 
-_FIRED, _SKIPPED, _MOVED = 1, 2, 3  # what `fire` answers; 0 is a lost claim
+LIMITED_MS = 1_000  # until a tenant is looked at again that was over a limit: a claim is refused where a look was not
+
+_FIRED, _SKIPPED, _MOVED, _LIMITED = 1, 2, 3, 4  # what `fire` answers; 0 is a lost claim
 
 
 @dataclass(slots=True)
@@ -44,6 +46,9 @@ class StepReport:
 
     lost: int = 0
     """Claims that another scheduler won, or that a change of the job overtook."""
+
+    limited: int = 0
+    """Claims that came over a limit of their tenant, which stay due."""
 
     expired: int = 0
     next: dict[str, int | None] = field(default_factory=dict)
@@ -73,11 +78,14 @@ class _Look:
     claims: list[Claim]
     left: int | None
     done: int = 0
+    limited: bool = False
 
     def next(self) -> int | None:
         """Return when to look again: no sooner than after a pause when there was something due and nothing to do."""
         if self.left is not None:
             return self.left  # its turn in the next step: it was not planned in this one
+        if self.limited:
+            return self.now + LIMITED_MS
         last = {claim.job: claim.next_due for claim in self.claims}
         instants = [due for due in last.values() if due is not None]
         if self.earliest is not None:
@@ -126,6 +134,7 @@ class Firing:
                 look.done += answer
             else:
                 look.done += _count(report, answer)
+                look.limited = look.limited or _LIMITED in answer
         for look in looks:
             if look.tenant not in report.failed:
                 report.next[look.tenant] = look.next()
@@ -222,9 +231,10 @@ def _run_of(claim: Claim) -> str:
 
 def _count(report: StepReport, outcomes: Sequence[int]) -> int:
     """Add what `fire` answered to the report; return how many claims were won."""
-    fired, skipped, moved = (outcomes.count(outcome) for outcome in (_FIRED, _SKIPPED, _MOVED))
+    fired, skipped, moved, limited = (outcomes.count(each) for each in (_FIRED, _SKIPPED, _MOVED, _LIMITED))
     report.fired += fired
     report.skipped += skipped
     report.moved += moved
-    report.lost += len(outcomes) - fired - skipped - moved
+    report.limited += limited
+    report.lost += len(outcomes) - fired - skipped - moved - limited
     return fired + skipped + moved

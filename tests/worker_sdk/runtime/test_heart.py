@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 PARENT = """
 import sys
 from taglane.runtime.heart import Heart
-heart = Heart(sys.argv[1], "acme", sys.argv[2], 0.02)
+heart = Heart(sys.argv[1], ("taglane:{acme}:", "beat", sys.argv[2]), 0.02)
 heart.start()
 print("started", flush=True)
 sys.stdin.readline()

@@ -10,9 +10,12 @@ from snapshot import snapshot
 from taglane.errors import BadParams, BadSchedule, Conflict, JobNotFound, JobTooNew, ServerUnavailable
 from taglane.model.job import Job
 from taglane.model.schedule import Every
+from taglane.store import jobs as store_jobs
 from taglane.store import keys
-from taglane.store.jobs import Jobs, Put, UnreadJob
+from taglane.store.job_plan import Put
+from taglane.store.jobs import Jobs
 from taglane.store.server import Server
+from taglane.store.stored_job import UnreadJob
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -162,6 +165,78 @@ def test_put_many_mixes(jobs: Jobs) -> None:
     puts = jobs.put_many([make_job("a"), make_job("b", params={"x": 1}), make_job("c", tenant="globex")])
 
     assert [("unchanged", 1), ("updated", 2), ("created", 1)] == [(put.change, put.revision) for put in puts]
+
+
+def test_many_jobs_are_put_a_batch_at_a_time(jobs: Jobs, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each answer at its job's place; who waits is told of each batch."""
+    monkeypatch.setattr(store_jobs, "BATCH", 3)
+    told: list[int] = []
+
+    jobs.put_many([make_job(f"j{number}") for number in range(0, 8, 2)])
+    puts = jobs.put_many([make_job(f"j{number}", tenant="acme") for number in range(8)], told.append)
+
+    assert ["unchanged", "created"] * 4 == [put.change for put in puts]
+    assert [3, 3, 2] == told
+    assert 8 == redis.scard(keys.jobs("acme"))
+
+
+def test_all_batches_are_checked_before_the_first_is_written(
+    jobs: Jobs, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last of many jobs is wrong: nothing of the others is there."""
+    monkeypatch.setattr(store_jobs, "BATCH", 3)
+    good = [make_job(f"j{number}") for number in range(8)]
+
+    with pytest.raises(BadParams):
+        jobs.put_many([*good, make_job(params={"text": "x" * 2_000})])
+    with pytest.raises(BadSchedule):
+        jobs.put_many([*good, make_job(at="2020-01-01T00:00:00Z")], ready=lambda: pytest.fail("it is not"))
+
+    assert [] == redis.keys("taglane:*")
+
+
+def test_who_puts_is_told_when_all_is_checked(jobs: Jobs, redis: Redis) -> None:
+    """Once, and before the first is written."""
+    seen: list[int] = []
+
+    jobs.put_many([make_job("a"), make_job("b")], ready=lambda: seen.append(redis.dbsize()))
+
+    assert ([0], 2) == (seen, redis.scard(keys.jobs("acme")))
+
+
+def test_the_jobs_of_many_tenants_are_listed(jobs: Jobs, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By tenant as asked, and by name; those that can't be read beside them; who waits is told how many tenants."""
+    monkeypatch.setattr(store_jobs, "BATCH", 2)
+    jobs.put_many(make_job(name, tenant=tenant) for tenant in ("a", "b", "c") for name in ("z", "y", "x"))
+    redis.hset(keys.job("b", "y"), "definition", "{")
+    redis.delete(keys.job("b", "x"))
+    told: list[int] = []
+
+    found = jobs.list_many(["c", "none", "b"], told.append)
+
+    assert {"c": ["x", "y", "z"], "none": [], "b": ["z"]} == {
+        tenant: [stored.job.name for stored in good] for tenant, (good, _) in found.items()
+    }
+    assert [UnreadJob("b", "x"), UnreadJob("b", "y")] == found["b"][1]
+    assert [2, 1] == told
+
+
+def test_a_list_of_jobs_that_is_none_is_named(jobs: Jobs, redis: Redis) -> None:
+    """A tenant can make something else of its own key: the error says which tenant."""
+    redis.set(keys.jobs("b"), "x")
+
+    with pytest.raises(ServerUnavailable, match="reading the jobs of tenant b"):
+        jobs.list_many(["a", "b"])
+
+
+def test_many_jobs_are_deleted(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several tenants; those that are gone already are passed over."""
+    monkeypatch.setattr(store_jobs, "BATCH", 2)
+    jobs.put_many(make_job(name, tenant=tenant) for tenant in ("a", "b") for name in ("x", "y"))
+
+    jobs.delete_many([("a", "x"), ("a", "none"), ("b", "x"), ("b", "y")])
+
+    assert [["y"], []] == [[stored.job.name for stored in jobs.list(tenant)] for tenant in ("a", "b")]
 
 
 def test_list_is_by_name_and_by_tenant(jobs: Jobs) -> None:

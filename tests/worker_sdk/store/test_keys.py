@@ -19,7 +19,7 @@ PRELUDE = (LUA / "prelude.lua").read_text("utf-8")
 BUILDERS = {
     name: function
     for name, function in inspect.getmembers(keys, inspect.isfunction)
-    if name != "prefix" and "tenant" in inspect.signature(function).parameters
+    if not name.endswith("prefix") and "tenant" in inspect.signature(function).parameters
 }
 """What builds a key or a channel of a tenant."""
 
@@ -53,8 +53,21 @@ def test_the_prelude_spells_each_key_as_python_does() -> None:
     assert {"run", "queue", "delayed", "bell", "leases", "due", "done", "wake"} <= set(prelude)
     for name, (parameters, expression) in prelude.items():
         parts = [f"<{number}>" for number in range(len(parameters))]
-        values = {"P": keys.prefix("acme"), **dict(zip(parameters, parts, strict=True))}
+        values = {"P": keys.prefix("acme"), "string.sub(P, 9)": "{acme}:", **dict(zip(parameters, parts, strict=True))}
         assert evaluated(expression, values) == built(name, "acme", *parts), name
+
+
+def test_the_prelude_spells_a_pools_keys_as_python_does() -> None:
+    """Likewise; and none of them is in a tenant's reach, whatever the pool is called."""
+    builders = {name for name, _ in inspect.getmembers(keys, inspect.isfunction) if name.startswith("pool_")}
+    found = re.findall(r"^local function (pool_\w+)_key\(Q(?:, )?([^)]*)\) return (.+) end$", PRELUDE, re.MULTILINE)
+
+    assert builders - {"pool_prefix"} == {name for name, _, _ in found}
+    for name, parameters, expression in found:
+        parts = ["<0>"] if parameters else []
+        values = {"Q": keys.pool_prefix("acme"), parameters: "<0>"}
+        assert evaluated(expression, values) == getattr(keys, name)("acme", *parts)
+        assert not getattr(keys, name)("acme", *parts).startswith(keys.prefix("acme"))
 
 
 def test_what_the_prelude_lacks_no_function_needs() -> None:
@@ -103,7 +116,7 @@ def test_all_keys_of_a_tenant_are_one_slot(tenant: str, first: str, second: str)
     for name in BUILDERS:
         key = built(name, tenant, first, second, "0")
         assert tenant == hash_tag(key)
-        assert key.startswith(keys.prefix(tenant))
+        assert key.startswith((keys.prefix(tenant), keys.read_only_prefix(tenant)))
 
 
 @given(tenants, tenants, st.text(max_size=20))

@@ -295,7 +295,7 @@ def test_fetch_says_when_to_come_again(acme: Acme) -> None:
     acme.call("hello", WORKER)
     acme.enqueue("acme.1", at="+60000")
 
-    _, wait, _ = acme.call("fetch", WORKER, 1, 10, "1", TENANT)
+    _, wait, _, _ = acme.call("fetch", WORKER, 1, 10, "1", TENANT)
 
     assert 50_000 < wait <= 60_000
 
@@ -358,7 +358,7 @@ def test_one_fetch_drops_a_bounded_number(acme: Acme) -> None:
     acme.call("hello", WORKER)
     acme.redis.delete(keys.bell(TENANT, TENANT))
 
-    _, wait, runs = acme.call("fetch", WORKER, 1, 10, "1", TENANT)
+    _, wait, runs, _ = acme.call("fetch", WORKER, 1, 10, "1", TENANT)
 
     assert (0, []) == (wait, runs)
     assert 1 == acme.redis.llen(keys.bell(TENANT, TENANT))

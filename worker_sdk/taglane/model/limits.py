@@ -71,8 +71,8 @@ def read_limits(kept: Mapping[str, str]) -> Limits:
     for name in FIELDS:
         if name in kept:
             try:
-                found[name] = _check(name, kept[name])
-            except BadLimit:
+                found[name] = _check(name, float(kept[name]))
+            except (BadLimit, ValueError, OverflowError):
                 continue
     return Limits(**found)
 

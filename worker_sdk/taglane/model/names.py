@@ -78,6 +78,11 @@ def owner_of(tag: str) -> str:
     return tag.partition(".")[0]
 
 
+def pool_of(tag: str) -> str:
+    """Return the pool of a tag that has one: ``shared.small`` -> ``small``."""
+    return tag.partition(".")[2]
+
+
 def tag_for(tenant: str, tag: str | None) -> str:
     """Return the tag a run of *tenant* asks for: its own name when none is given.
 

@@ -68,6 +68,8 @@ class Carry:
         """What `envelope.unpack` says of the run."""
         self.entered = False
         """The task's own code has begun."""
+        self.inside = False
+        """The task's own code is being executed: what is sent now it sends, and no link of a chain."""
         self.verdict: Outcome | None = None
         """What the job's retry policy says of an error of the task."""
         self.state = ""

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from taglane.runtime.holdings import Holdings
     from taglane.runtime.patience import Patience
     from taglane.store.leases import Leases
+    from taglane.store.pool_leases import PoolLeases
+
+NO_SLOT = "slots"
+"""What a fetch says to a worker that can start nothing now, near a limit of its tenant."""
 
 WAIT = 5.0
 """Seconds to wait on a bell at most: who was to ring it may have died."""
@@ -20,7 +24,7 @@ WAIT = 5.0
 class Fetcher:
     """Keeps the inbox of one worker filled, as long as it serves."""
 
-    def __init__(self, holdings: Holdings, leases: Leases, tags: list[str], patience: Patience) -> None:
+    def __init__(self, holdings: Holdings, leases: Leases | PoolLeases, tags: list[str], patience: Patience) -> None:
         self._holdings = holdings
         self._leases = leases
         self._tags = tags
@@ -56,16 +60,18 @@ class Fetcher:
 
     def step(self, most: int) -> float:
         """Fetch once; answers for how many seconds to wait on the bells then, 0 when more may be there."""
-        answer = self._leases.fetch(most, self._tags, idle=self._holdings.is_idle())
+        slots = self._holdings.free_slots()
+        answer = self._leases.fetch(most, self._tags, idle=self._holdings.is_idle(), slots=slots)
         if answer is None:  # the server does not know us any more: the sender introduces us again
             with self._holdings.lock:
                 self._holdings.must_renew = True
                 self._holdings.news.notify()
             return 0.2
-        wait_ms, deliveries = answer
+        wait_ms, deliveries, why = answer
         if deliveries:
             self._holdings.receive(deliveries)
-        if len(deliveries) >= most:
+        self._holdings.keeps_to_slots = why == NO_SLOT
+        if len(deliveries) >= most or why == NO_SLOT or (deliveries and wait_ms == 0):
             return 0.0
         longest = STALE / 2 if self._holdings.is_backed_up() else WAIT
         return longest if wait_ms < 0 else min(longest, max(wait_ms, 2) / 1000)

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 GUARDED = "taglane_guarded"
 """The attribute by which a guarded function is known."""
 
+OUR_TASKS = "taglane."
+"""What the names of tasks begin with that carry on what others have begun."""
+
 TERMINATED = "terminated"
 """Why Celery says that a task was revoked, when it was stopped."""
 
@@ -59,6 +62,7 @@ def _guarded(function: Callable[..., Any], task_of: Callable[[tuple[Any, ...]], 
         if carry is None or carry.entered:  # called as a function, perhaps by the task that is executed
             return function(*args, **kwargs)
         carry.entered = True
+        carry.inside = not task_of(args).name.startswith(OUR_TASKS)
         try:
             return _interruptible(function, args, kwargs)
         except (Ignore, Reject, Retry, WorkerShutdown, WorkerTerminate):
@@ -75,6 +79,8 @@ def _guarded(function: Callable[..., Any], task_of: Callable[[tuple[Any, ...]], 
             _name_limit(task_of(args), error)
             _judge(task_of(args), carry, error)
             raise
+        finally:
+            carry.inside = False
 
     setattr(guarded, GUARDED, True)
     return guarded

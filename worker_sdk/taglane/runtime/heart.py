@@ -22,12 +22,17 @@ IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
 
 
 class Heart:
-    """The helper process of one worker."""
+    """The helper process of one worker.
 
-    def __init__(self, url: str, tenant: str, worker: str, interval: float) -> None:
+    Args:
+        url: the server.
+        heartbeat: what it calls: a prefix, a function, the worker.
+        interval: seconds between two beats.
+    """
+
+    def __init__(self, url: str, heartbeat: tuple[str, str, str], interval: float) -> None:
         self._url = url
-        self._tenant = tenant
-        self._worker = worker
+        self._heartbeat = heartbeat
         self._interval = interval
         self._pid = 0
         self._lifeline = -1
@@ -60,7 +65,7 @@ class Heart:
             if is_stopped(parent):
                 continue
             with suppress(TaglaneError):  # the next beat may get through; the worker itself reports what is wrong
-                server.call("beat", self._tenant, self._worker)
+                server.call_at(*self._heartbeat)
 
     def stop(self) -> None:
         """End it, by its id."""

@@ -45,6 +45,8 @@ class Holdings:
         """Called, from the fetcher, with the message ids of runs that the pool was given and does not get to."""
         self.looks_ahead = False
         """Whether the pool has a queue of its own, from which `on_stuck` can recall a run."""
+        self.keeps_to_slots = False
+        """Whether to fetch only what can be started at once: a limit is near."""
         self.lock = threading.Lock()
         self.room = threading.Condition(self.lock)
         """Notified when the inbox wants more."""
@@ -189,10 +191,14 @@ class Holdings:
 
     def appetite(self) -> int:
         """How many runs to fetch now; 0 when the inbox has enough. The lock is held."""
-        if self._alone:
+        if self._alone or (self.keeps_to_slots and not self.free_slots()):
             return 0
         wanted = self._pace.wanted(self._window)
         return wanted - len(self._inbox) if len(self._inbox) * 2 <= wanted else 0
+
+    def free_slots(self) -> int:
+        """How many runs more could be started at once."""
+        return max(0, self._window - self._executing - len(self._inbox))
 
     def is_idle(self) -> bool:
         """Whether nothing at all is held."""
@@ -212,7 +218,8 @@ class Holdings:
         with self.lock:
             for delivery in deliveries:
                 if self._roster.of_message(delivery.of or delivery.run) is not None:
-                    self._hand_back(delivery)
+                    self._outbox.hand_back(delivery, HAND_BACK_MS)
+                    self.news.notify()
                     continue
                 held = Held(delivery, now)
                 self._roster.add(held)
@@ -312,10 +319,6 @@ class Holdings:
 
     def _say(self, held: Held, outcome: Outcome, ran: float | None) -> None:
         self._outbox.end(held, outcome, ran)
-        self.news.notify()
-
-    def _hand_back(self, delivery: Delivery) -> None:
-        self._outbox.hand_back(delivery, HAND_BACK_MS)
         self.news.notify()
 
     def _return(self, run: str, hand_back: Callable[[Delivery], None]) -> None:

@@ -47,6 +47,7 @@ def publish(url: str, queue: str, message: dict[str, Any], default_queue: str = 
         TenantMissing: nobody says whose it is.
         BadParams: it is not JSON, or over the limit.
         BadName, TagNotOwned: its queue can't be a tag, or is another tenant's.
+        OverLimit: its tenant may not have it now; what carries on a run, as a chain's next link, it may in any case.
     """
     headers = message["headers"]
     task = headers["task"]
@@ -78,6 +79,7 @@ def publish(url: str, queue: str, message: dict[str, Any], default_queue: str = 
         at=_instant(headers.get("eta")),
         expires=_instant(headers.get("expires")),
         depends=depends,
+        carries_on=carry is not None and carry.entered and not carry.inside,
     )
     if carry is not None and is_again:
         step = run.step or ""  # Celery gives it none, where it does not know the run's

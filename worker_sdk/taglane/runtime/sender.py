@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from taglane.runtime.outbox import Call
     from taglane.runtime.patience import Patience
     from taglane.store.leases import Leases
+    from taglane.store.pool_leases import PoolLeases
 
 AT_MOST = 256
 """Ends to say in one step."""
@@ -54,7 +55,7 @@ class Sender:
     def __init__(
         self,
         holdings: Holdings,
-        leases: Leases,
+        leases: Leases | PoolLeases,
         patience: Patience,
         pulse: Pulse | None = None,
         standing: Standing | None = None,

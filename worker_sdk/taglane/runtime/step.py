@@ -13,8 +13,8 @@ from celery import bootsteps
 from celery.signals import worker_shutdown, worker_shutting_down
 from celery.worker import state as worker_state
 
-from taglane.errors import BadName, BadSetting, Refused, TaglaneError, TagNotOwned
-from taglane.model.names import SHARED, check_tag, owner_of
+from taglane.errors import BadName, BadSetting, OperatorNeeded, Refused, TaglaneError, TagNotOwned
+from taglane.model.names import SHARED, check_tag, owner_of, pool_of
 from taglane.runtime import current, holdings
 from taglane.runtime.carry import UNTOLD, Outcome
 from taglane.runtime.farewell import EX_OVERDUE, Farewell
@@ -30,6 +30,7 @@ from taglane.runtime.sender import BEAT, FAREWELL, Sender
 from taglane.runtime.standing import Standing
 from taglane.settings import load_settings
 from taglane.store.leases import Leases
+from taglane.store.pool_leases import PoolLeases
 from taglane.store.server import Server
 
 EX_UNAVAILABLE = 69
@@ -99,7 +100,7 @@ class TagStep(bootsteps.StartStopStep):
         if not isinstance(worker.pool, Carrying):
             raise BadSetting("-P", pool, "is a pool that can't carry results: choose prefork, threads or solo")
         slots = 1 if pool == "solo" else worker.concurrency
-        leases = Leases(Server(self._url), self.tenant, name)
+        leases = self._leases_as(name)
         info = {"host": socket.gethostname(), "pid": os.getpid(), "slots": slots, "pool": pool}
         try:
             leases.hello(info, self.tags, sorted(worker.app.tasks), settings.lease)
@@ -108,7 +109,7 @@ class TagStep(bootsteps.StartStopStep):
             raise SystemExit(EX_REFUSED if isinstance(error, Refused) else EX_UNAVAILABLE) from None
         lease = settings.lease / 1000
         if pool != "prefork":
-            self._heart = Heart(self._url, self.tenant, name, min(lease / 5, BEAT))
+            self._heart = Heart(self._url, leases.heartbeat, min(lease / 5, BEAT))
             self._heart.start()
         held = holdings.Holdings(lease=lease, batch=settings.batch)
         held.looks_ahead = worker.pool.looks_ahead
@@ -129,6 +130,12 @@ class TagStep(bootsteps.StartStopStep):
         self._sender.start()
         self._fetcher.start()
         worker_shutdown.connect(self.leave)
+
+    def _leases_as(self, name: str) -> Leases | PoolLeases:
+        server = Server(self._url)
+        if self.tenant == SHARED:
+            return PoolLeases(server, pool_of(self.tags[0]), name)
+        return Leases(server, self.tenant, name)
 
     def leave(self, **_: Any) -> None:
         """Say what is unsaid, hand back the rest, leave the tenant's workers: the last act, after the pool's."""
@@ -212,19 +219,22 @@ def own_pulse() -> Pulse:
 
 
 def check_tags(tags: list[str], server: Server) -> str:
-    """Return the one tenant whose tags these are.
+    """Return the one tenant whose tags these are, or `shared` for a shared pool's.
 
     Raises:
         TagMissing: there is none.
-        BadName: one is malformed, or a shared pool's.
+        BadName: one is malformed; or a shared pool's, beside another tag.
         TagNotOwned: they are of two tenants, or not of the one whose credential this is.
+        OperatorNeeded: a shared pool's, under a tenant's credential.
     """
     if not tags:
         raise TagMissing
     owner = server.tenant or owner_of(check_tag(tags[0]))
     for tag in tags:
-        if owner_of(check_tag(tag)) == SHARED:
-            raise BadName("tag", tag, why="is a shared pool: workers serve one tenant's tags, as in  --tag tenant_a")
+        if owner_of(check_tag(tag)) == SHARED and server.tenant is not None:
+            raise OperatorNeeded(f"a worker of the shared pool {tag!r}", server.tenant)
+        if SHARED in (owner_of(tag), owner) and len(tags) > 1:
+            raise BadName("tag", tag, why="can't be served beside others by a worker: start one for each shared pool")
         if owner_of(tag) != owner:
             raise TagNotOwned(tag, owner)
     return owner

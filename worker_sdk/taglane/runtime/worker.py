@@ -12,6 +12,7 @@ from celery import Celery
 from celery.app.utils import find_app
 
 from taglane.errors import BadSetting, TenantNotFound
+from taglane.model.names import SHARED
 from taglane.runtime.app import create_app, install, is_installed
 from taglane.runtime.health import Pulse, listen
 from taglane.runtime.step import check_tags
@@ -86,7 +87,7 @@ def run_worker(  # noqa: PLR0913 - the options of one command
     server = Server(settings.url)
     tenant = check_tags(list(tags), server)
     server.call("version", tenant)  # says what is wrong in one line, before there are processes and threads
-    if server.tenant is None and not server.redis.hexists(keys.TENANTS, tenant):
+    if server.tenant is None and tenant != SHARED and not server.redis.hexists(keys.TENANTS, tenant):
         raise TenantNotFound(tenant)
     server.close()
     app = load_app(app_name, url)

@@ -54,7 +54,10 @@ TENANT_MOVES = [
 ]
 """What a tenant's credential may call: each name is also the function's, behind `taglane_`."""
 
-OPERATOR_MOVES = ("fire", "look")
+POOL_MOVES = ("pool_wake", "pool_turn", "pool_hello", "pool_beat", "pool_leave", "pool_lost")
+"""What is called with a pool's prefix."""
+
+OPERATOR_MOVES = ("fire", "look", "govern", *POOL_MOVES)
 """What only the control plane calls."""
 
 
@@ -64,7 +67,10 @@ def library() -> str:
     folder = resources.files(__package__) / "lua"
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".lua"))
     names.sort(key=lambda name: not name.startswith("prelude"))  # what all others build on comes first
-    parts = [(folder / name).read_text("utf-8") for name in names]
+    # Lua has 200 locals in a chunk: those of a move's own file end with it.
+    shared = [(folder / name).read_text("utf-8") for name in names if name.startswith("prelude")]
+    own = [(folder / name).read_text("utf-8") for name in names if not name.startswith("prelude")]
+    parts = [*shared, *(f"do\n{source}end\n" for source in own)]
     return f"#!lua name={LIBRARY}\n-- library {NUMBER}\n" + "\n".join(parts) + _stamp("".join(parts))
 
 

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-from redis.exceptions import ConnectionError as LostConnection
-from redis.exceptions import RedisError
 
 from taglane.errors import TaglaneError
 from taglane.model.envelope import Delivery
 from taglane.store import keys
-from taglane.store.server import Server, connect, rename
+from taglane.store.waiter import Waiter
 from taglane.store.workers import MOST, Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-
-OVERDUE = 2.0
-"""Seconds after the end of a wait in which the server has to say that it is over; then its connection is dead."""
+    from taglane.store.server import Server
 
 
 class Beat(NamedTuple):
@@ -30,6 +24,16 @@ class Beat(NamedTuple):
     lease: float = 0.0
 
 
+class Fetched(NamedTuple):
+    """What a fetch gave."""
+
+    wait_ms: int
+    """In how many ms there may be more, where nobody rings for it; -1: that is not known."""
+    deliveries: list[Delivery]
+    why: str
+    """Why there are no more, see fetch.lua; empty when nothing more waits."""
+
+
 def read_beat(counter: bytes | None, lease: bytes | None) -> Beat:
     """Read what a worker has written; whatever can't be read is absent."""
     return Beat((counter or b"").decode(errors="replace"), _number(lease) / 1000)
@@ -37,6 +41,25 @@ def read_beat(counter: bytes | None, lease: bytes | None) -> Beat:
 
 def _number(text: bytes | None) -> int:
     return int(text) if text and text.isdigit() else 0
+
+
+def read_delivery(fields: list[bytes], tenant: str) -> Delivery:
+    """Read a run as fetch gives it: it is the tenant's from whose prefix it was fetched, whatever it says."""
+    run, token, envelope, attempts, tag, job, due, rescues, ended, of, task = fields
+    return Delivery(
+        run=run.decode(),
+        token=int(token),
+        envelope=envelope,
+        attempt=_number(attempts),
+        tenant=tenant,
+        tag=tag.decode(),
+        job=job.decode(),
+        due=_number(due) or None,
+        rescues=_number(rescues),
+        ended=ended.decode(),
+        of=of.decode() if ended else "",
+        task=task.decode(),
+    )
 
 
 class Leases:
@@ -50,9 +73,12 @@ class Leases:
         self._sequence = 0
         self._asked: list[Any] | None = None
         self._introduction: list[Any] = []
-        self._waiter: Any = None
-        self._waits_no_more = False
-        self._waiters = connect(server.url, timeout=None).connection_pool
+        self._waiter = Waiter(server)
+
+    @property
+    def heartbeat(self) -> tuple[str, str, str]:
+        """What moves this worker's heartbeat: a prefix, a function, a worker."""
+        return keys.prefix(self._tenant), "beat", self.worker
 
     def hello(self, info: dict[str, Any], tags: list[str], tasks: list[str], lease_ms: int = 0) -> None:
         """Enter the tenant's workers, as one that may be silent for *lease_ms*; 0: as long as its watchers think."""
@@ -81,37 +107,21 @@ class Leases:
         """Leave the tenant's workers; what is still held goes back to its queue."""
         self._server.call("leave", self._tenant, self.worker)
 
-    def fetch(self, most: int, tags: list[str], *, idle: bool) -> tuple[int, list[Delivery]] | None:
-        """Lease up to *most* runs; answers ms until a delayed run is due (-1: none) and the runs.
+    def fetch(self, most: int, tags: list[str], *, idle: bool, slots: int | None = None) -> Fetched | None:
+        """Lease up to *most* runs, of which *slots* can be started at once: near a limit it gets no more than these.
 
         After a lost reply the same question is asked again, word for word, and gets the same runs. None: the server
         does not know this worker.
         """
         if self._asked is None:
             self._sequence += 1
-            self._asked = [self.worker, self._sequence, most, "1" if idle else "0", *tags]
+            wanted = most if slots is None else f"{most} {slots}"
+            self._asked = [self.worker, self._sequence, wanted, "1" if idle else "0", *tags]
         answer = self._server.call("fetch", self._tenant, *self._asked)
         self._asked = None
         if answer == 0:
             return None
-        return answer[1], [self._delivery(fields) for fields in answer[2]]
-
-    def _delivery(self, fields: list[bytes]) -> Delivery:
-        run, token, envelope, attempts, tag, job, due, rescues, ended, of, task = fields
-        return Delivery(
-            run=run.decode(),
-            token=int(token),
-            envelope=envelope,
-            attempt=_number(attempts),
-            tenant=self._tenant,
-            tag=tag.decode(),
-            job=job.decode(),
-            due=_number(due) or None,
-            rescues=_number(rescues),
-            ended=ended.decode(),
-            of=of.decode() if ended else "",
-            task=task.decode(),
-        )
+        return Fetched(answer[1], [read_delivery(fields, self._tenant) for fields in answer[2]], answer[3].decode())
 
     def say(self, calls: list[tuple[str, list[Any]]], hear: Callable[[str, Any], None]) -> None:
         """Make several moves in one round trip, and hand each answer to *hear*.
@@ -133,51 +143,12 @@ class Leases:
             hear(move, answer)
 
     def wait(self, tags: list[str], seconds: float) -> None:
-        """Wait until one of the tags' bells rings, *seconds* at most.
-
-        Raises:
-            ServerUnavailable: the connection broke.
-        """
-        if seconds <= 0.001 or self._waits_no_more:
-            return
-        try:
-            connection = self._waiter
-            if connection is None:
-                connection = self._waiter = self._waiters.get_connection()
-            bells = [keys.bell(self._tenant, tag) for tag in tags]
-            connection.send_command("BLPOP", *bells, f"{seconds:.3f}")
-            deadline = time.monotonic() + seconds + OVERDUE
-            # In slices: what `stop_waiting` closes may be opened again, by `can_read` itself, in the same instant.
-            while not connection.can_read(timeout=max(0.0, min(0.5, deadline - time.monotonic()))):
-                if self._waits_no_more or time.monotonic() >= deadline:
-                    self._drop_waiter()
-                    if not self._waits_no_more:  # the other connections are as dead, and would cost 10 s each
-                        self._server.redis.connection_pool.disconnect(inuse_connections=False)
-                    return
-            connection.read_response()
-        except (
-            RedisError,
-            OSError,
-            AttributeError,
-            TypeError,
-            ValueError,
-        ) as error:  # closed under us: see stop_waiting
-            self._drop_waiter()
-            lost = error if isinstance(error, RedisError) else LostConnection(str(error))
-            raise rename(lost, "waiting", self._server.url) from error
+        """Wait until one of the tags' bells rings, *seconds* at most; see `Waiter.wait`."""
+        self._waiter.wait([keys.bell(self._tenant, tag) for tag in tags], seconds)
 
     def stop_waiting(self) -> None:
-        """Wake whoever waits, from another thread, and let nobody wait again: its connection is closed under it."""
-        self._waits_no_more = True
-        connection = self._waiter
-        if connection is not None:
-            connection.disconnect()
-
-    def _drop_waiter(self) -> None:
-        connection, self._waiter = self._waiter, None
-        if connection is not None:
-            connection.disconnect()
-            self._waiters.release(connection)
+        """Wake whoever waits, from another thread, and let nobody wait again."""
+        self._waiter.stop()
 
     def beats(self) -> dict[str, Beat]:
         """The heartbeats of all workers of the tenant; of more than `MOST`, of any so many."""

@@ -1,10 +1,10 @@
-"""Keeps the tenants' limits, and whether a tenant is paused or draining: whoever may read them, the operator writes."""
+"""Keeps the tenants' limits, and whether a tenant is paused or draining: the operator writes them. Script: govern."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from taglane.model.limits import Limits, read_limits
+from taglane.model.limits import FIELDS, Limits, read_limits
 from taglane.store import keys
 
 if TYPE_CHECKING:
@@ -12,8 +12,20 @@ if TYPE_CHECKING:
 
     from taglane.store.server import Server
 
+BATCH = 500
+"""Tenants of one round trip."""
+
 State = Literal["", "paused", "draining"]
 """What a tenant does: everything; no fires and no fetches; no fires and no enqueues, until its queues are empty."""
+
+
+class Load(NamedTuple):
+    """What a tenant has to do, as its limits count it."""
+
+    waiting: int
+    """Runs that are queued, delayed or parked."""
+    held: int
+    """Runs that workers hold."""
 
 
 class LimitStore:
@@ -36,22 +48,46 @@ class LimitStore:
         self.put_many({tenant: limits})
 
     def put_many(self, limits: Mapping[str, Limits]) -> None:
-        """Write the limits of many tenants, in force from each one's next call."""
-        with self._server.renamed("writing limits", operator=True):
-            pipeline = self._redis.pipeline(transaction=False)
-            for tenant, wanted in limits.items():
-                kept = wanted.kept()
-                gone = [name for name in Limits.__dataclass_fields__ if name not in kept]
-                if kept:
-                    pipeline.hset(keys.limits(tenant), mapping=kept)
-                if gone:
-                    pipeline.hdel(keys.limits(tenant), *gone)
-            pipeline.execute()
+        """Write the limits of many tenants, in force from each one's next call; in batches of one round trip.
+
+        Raises:
+            OperatorNeeded: the credential is a tenant's own.
+        """
+        self._govern({tenant: dict.fromkeys(FIELDS, "") | wanted.kept() for tenant, wanted in limits.items()})
+
+    def put_state(self, tenant: str, state: State) -> None:
+        """Let a tenant pause, drain, or with '' go on; takes the operator's credential."""
+        self._govern({tenant: {"state": state}})
 
     def state(self, tenant: str) -> State:
         """Return what a tenant does."""
-        state = self._read([tenant])[tenant].get("state", "")
-        return state if state in ("paused", "draining") else ""  # type: ignore[return-value]
+        return self.states([tenant])[tenant]
+
+    def states(self, tenants: Sequence[str]) -> dict[str, State]:
+        """Return what each of these tenants does."""
+        return {
+            tenant: state if (state := kept.get("state")) in ("paused", "draining") else ""  # type: ignore[misc]
+            for tenant, kept in self._read(tenants).items()
+        }
+
+    def load(self, tenant: str) -> Load:
+        """Return what a tenant has to do."""
+        with self._server.renamed("counting runs"):
+            pipeline = self._redis.pipeline(transaction=False)
+            for key in (keys.runs(tenant), keys.ended(tenant), keys.dead(tenant), keys.leases(tenant)):
+                pipeline.zcard(key)
+            runs, ended, dead, held = pipeline.execute()
+        return Load(max(0, runs - ended - dead - held), held)
+
+    def _govern(self, changes: Mapping[str, Mapping[str, str]]) -> None:
+        tenants = list(changes)
+        with self._server.renamed("writing limits", operator=True):
+            for start in range(0, len(tenants), BATCH):
+                pipeline = self._redis.pipeline(transaction=False)
+                for tenant in tenants[start : start + BATCH]:
+                    said = [text for field in changes[tenant].items() for text in field]
+                    pipeline.execute_command("FCALL", "taglane_govern", 1, keys.prefix(tenant), *said)
+                pipeline.execute()
 
     def _read(self, tenants: Sequence[str]) -> dict[str, dict[str, str]]:
         with self._server.renamed("reading limits"):

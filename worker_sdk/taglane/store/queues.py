@@ -86,6 +86,11 @@ class Queues:
             count += ended
         return count
 
+    def purge_all(self, tenant: str) -> int:
+        """End, as cancelled, what is queued and delayed for any tag of a tenant; see `purge`."""
+        (tags,) = self._ask([("SMEMBERS", keys.tags(tenant))])
+        return sum(self.purge(tenant, tag.decode(errors="replace"), delayed=True) for tag in sorted(tags or ()))
+
     def _count_parked(self, tenants: Sequence[str]) -> dict[tuple[str, str], int]:
         """Return how many runs of each tenant's tags are parked: all of a job's, under the tag of the first."""
         asked = self._ask([("SRANDMEMBER", keys.waiting(tenant), MOST_JOBS) for tenant in tenants])

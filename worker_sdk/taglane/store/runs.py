@@ -54,11 +54,14 @@ class NewRun:
     expires: str = ""
     key: str = ""
     depends: bool = False
+    """Others are to be told how it ends."""
+    carries_on: bool = False
+    """It is the next link of a run that has ended, or a chord's body: no limit may keep it from being made."""
 
     def arguments(self) -> tuple[str | int, ...]:
         """What the enqueue script takes for it."""
-        depends = "1" if self.depends else ""
-        return (self.id, self.task, self.tag, self.step, self.envelope, self.at, self.expires, self.key, depends)
+        flags = ("1" if self.depends else "") + ("c" if self.carries_on else "")
+        return (self.id, self.task, self.tag, self.step, self.envelope, self.at, self.expires, self.key, flags)
 
 
 class Runs:
@@ -72,6 +75,7 @@ class Runs:
         """Make runs of one tenant in one step; answers id and whether it was made now, for each.
 
         Raises:
+            OverLimit: a limit of the tenant is in the way; nothing was made.
             ServerUnavailable: nothing was made, or all: ask again with the same ids.
             NotReplicated: all were made, and fewer replicas have them than the server was told to wait for.
         """

@@ -11,10 +11,13 @@ from taglane.errors import (
     LibraryMissing,
     NotReplicated,
     OperatorNeeded,
+    ParamsOverLimit,
+    QueueFull,
     Refused,
     ServerFull,
     ServerUnavailable,
     TaglaneError,
+    TenantDraining,
 )
 from taglane.store import keys
 from taglane.store.connect import USER, address_of, connect, connect_node, tenant_of_url, without_clients
@@ -50,6 +53,8 @@ def rename(error: Exception, what: str, url: str, *, operator: bool = False) -> 
             text = str(error)
             if text.startswith("Function not found"):
                 return LibraryMissing()
+            if over := _over_limit(text):
+                return over
             if "-OOM" in text or text.startswith("OOM"):
                 return ServerFull()
             if any(phrase in text for phrase in _REFUSALS):
@@ -57,6 +62,18 @@ def rename(error: Exception, what: str, url: str, *, operator: bool = False) -> 
             return ServerUnavailable(f"{what}: {text}")
         case _:
             return ServerUnavailable(f"{what}: {error}")
+
+
+def _over_limit(text: str) -> TaglaneError | None:
+    """Read what the functions say of a limit (prelude_limits.lua), behind a word of their own."""
+    match text.split():
+        case ["QUEUEFULL", tenant, limit, waiting, milliseconds]:
+            return QueueFull(tenant, int(limit), int(waiting), int(milliseconds) / 1000)
+        case ["TOOLARGE", tenant, size, limit]:
+            return ParamsOverLimit(tenant, int(size), int(limit))
+        case ["DRAINING", tenant]:
+            return TenantDraining(tenant)
+    return None
 
 
 def _refused(what: str, why: str, url: str, *, operator: bool = False) -> Refused:
@@ -100,8 +117,12 @@ class Server:
             ServerUnavailable: no answer; for a move that makes runs, asking again with the same ids is safe.
             Refused: the credential is another tenant's.
         """
+        return self.call_at(keys.prefix(tenant), move, *args)
+
+    def call_at(self, prefix: str, move: str, *args: str | bytes | float) -> Any:
+        """Call one function of the library with a prefix that is perhaps no tenant's, but a pool's; see `call`."""
         try:
-            return self.redis.execute_command("FCALL", f"taglane_{move}", 1, keys.prefix(tenant), *args)
+            return self.redis.execute_command("FCALL", f"taglane_{move}", 1, prefix, *args)
         except exceptions.RedisError as error:
             raise rename(error, move, self.url) from error
 

@@ -20,7 +20,7 @@ MOST = 4_000
 Of a tenant with more, any so many: who looks again sees others.
 """
 
-_FIELDS = ("info", "tags", "tasks", "active", "seen", "beat")
+FIELDS = ("info", "tags", "tasks", "active", "seen", "beat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class WorkerInfo:
 
     id: str
     tenant: str
+    """Whose it is; empty for the operator's, of a shared pool."""
     tags: tuple[str, ...]
     tasks: tuple[str, ...]
     """The names of the tasks that it has loaded."""
@@ -69,11 +70,11 @@ class Workers:
                 for member in sorted(ids)
             ]
             for each, worker in found:
-                pipeline.hmget(keys.worker(each, worker), _FIELDS)
+                pipeline.hmget(keys.worker(each, worker), FIELDS)
             rows = _execute(pipeline)
         now = seconds * 1000 + micros // 1000
         return [
-            _worker(worker, each, dict(zip(_FIELDS, row, strict=True)), now)
+            read_worker(worker, each, dict(zip(FIELDS, row, strict=True)), now)
             for (each, worker), row in zip(found, rows, strict=True)
             if row and row[-1] is not None
         ]
@@ -88,7 +89,8 @@ class Workers:
         return sorted(name.decode() for name in self._redis.hkeys(keys.TENANTS))
 
 
-def _worker(worker: str, tenant: str, fields: dict[str, bytes | None], now: int) -> WorkerInfo:
+def read_worker(worker: str, tenant: str, fields: dict[str, bytes | None], now: int) -> WorkerInfo:
+    """Read what a worker has said of itself, at the server's time *now*, ms."""
     info = _read(fields["info"], dict)
     seen = _int(fields["seen"])
     return WorkerInfo(

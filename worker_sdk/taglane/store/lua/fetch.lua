@@ -6,11 +6,20 @@
 -- bounded number a call; an entry without a readable run is laid aside.
 -- A run that was rescued twice is served alone, to a worker that holds nothing, so that it takes no neighbours along.
 --
+-- A tenant's limits are held here: what all its workers hold together is never more than `running`, and no more begin
+-- than `rate` lets pass. Near a limit a worker gets no more than it can start at once, so that no run waits behind another
+-- while a worker is idle; one that can start none is told so, and leaves the bell to others. A tag that the limit keeps
+-- waiting is rung when a run is let go (capped), or waits for the instant in one worker alone (pacer). A paused tenant's
+-- runs wait for govern to ring.
+--
 -- KEYS  1 the tenant's prefix
--- ARGV  1 worker  2 sequence number  3 how many at most  4 '1' when the worker holds nothing  5.. tags
--- Writes run, leases, held, queue, delayed, worker, aside, ledger; rings a tag that has more.
--- Returns 0 for an unknown worker, else {server's time, ms until a delayed run is due (-1: none), runs}, a run being
--- {id, token, envelope, attempts, tag, job, due, rescues, ended, of, task}.
+-- ARGV  1 worker  2 sequence number  3 how many at most; behind a space how many it can start at once, if not that many
+--       4 '1' when the worker holds nothing, else '0' or ''; behind a space the pool whose worker it is, if it is one's  5.. tags
+-- Reads limits; writes run, leases, held, queue, delayed, bell, worker, aside, ledger, capped, pace, pacer; rings a tag
+-- that has more.
+-- Returns 0 for a worker that is unknown or was given up, else {server's time, ms until there may be more (-1: not known), runs, why there are
+-- no more of them: '' (nothing waits), 'more', 'alone', 'slots', 'paused', 'running', 'rate'}, a run being {id, token,
+-- envelope, attempts, tag, job, due, rescues, ended, of, task}.
 local function entry(P, id, token)
     local f = redis.call('HMGET', run_key(P, id), 'envelope', 'attempts', 'tag', 'job', 'due', 'rescues',
         'ended', 'of', 'task')
@@ -70,25 +79,90 @@ local function serve(P, t, worker, id, alone, tally)
     return 'alone', lease(P, t, worker, id)
 end
 
-local function fetch(keys, args)
-    local P, t, worker, seq, idle = keys[1], now(), args[1], args[2], args[4] == '1'
-    local most = math.min(tonumber(args[3]), MOST)
-    local known = redis.call('HMGET', worker_key(P, worker), 'beat', 'seq', 'taken')
-    if not known[1] then
-        return 0
+-- What the limits leave of `most` runs for a worker that can start `slots` at once: {most, why that is not more, wait: in
+-- how many ms it may be, free: how many all workers together may have, rate, capped: whether there is a limit of these}.
+local function allowed(P, t, most, slots)
+    local f = redis.call('HMGET', limits_key(P), 'state', 'running', 'rate', 'burst')
+    if f[1] == 'paused' then
+        return {most = 0, why = 'paused', wait = -1, free = 0}
     end
-    local runs, taken, wait, stop, tally = {}, {}, -1, false, {}
-    for i = 5, #args do
-        promote(P, t, args[i], 256)
-        local next_in = next_delayed(P, t, args[i])
-        if next_in and (wait < 0 or next_in < wait) then
-            wait = next_in
+    local running, rate = tonumber(f[2] or ''), tonumber(f[3] or '')
+    if not running and not rate then
+        return {most = most, why = 'more', wait = -1, free = FAR}
+    end
+    local free, why, wait = FAR, 'more', -1
+    if running then
+        free, why = running - redis.call('ZCARD', leases_key(P)), 'running'
+    end
+    if rate then
+        local count, next_in = may_pass(pace_key(P), t, rate, tonumber(f[4] or ''))
+        if count < free then
+            free, why, wait = count, 'rate', next_in
         end
     end
-    if known[2] and tonumber(seq) <= tonumber(known[2]) then
-        return {t, wait, known[2] == seq and again(P, known[3]) or {}}
+    local few = math.max(0, math.min(free, math.max(slots, math.floor(free / 8))))
+    if few >= most then
+        why = 'more'
+    elseif few == 0 and free > 0 then
+        why = 'slots'
     end
-    local left = most + MOST -- ids to look at: some may be dropped
+    return {most = math.min(most, few), why = why, wait = wait, free = free, rate = rate, capped = running}
+end
+
+local function is_empty(P, tag)
+    return redis.call('EXISTS', queue_key(P, tag, STEPS[1]), queue_key(P, tag, STEPS[2]), queue_key(P, tag, STEPS[3]),
+        queue_key(P, tag, STEPS[4])) == 0
+end
+
+-- Nothing waits for a tag any more, so nobody has to be told of it until there is something again.
+local function forget_tag(P, tag, pool, limits)
+    if limits.capped then
+        redis.call('SREM', capped_key(P), tag)
+    end
+    if pool ~= '' then
+        redis.call('DEL', bell_key(P, tag))
+    end
+end
+
+-- A tag has more than the `took` runs that this worker gets now: see to it that somebody comes. Returns in how many ms
+-- that is to be this worker; nil when it is told by a bell.
+local function pass_on(P, worker, tag, pool, limits, took)
+    local why = limits.why
+    if why == 'running' and limits.free <= took then
+        redis.call('SADD', capped_key(P), tag)
+    elseif pool ~= '' or why == 'paused' or why == 'alone' then
+        return nil
+    elseif why == 'rate' and took == 0 then
+        return redis.call('SET', pacer_key(P), worker, 'PX', int(limits.wait), 'NX') and limits.wait or nil
+    else
+        ring(P, tag)
+    end
+    return nil
+end
+
+-- What was fetched before, when this is asked again; nil for a new call.
+local function recall(P, seq, known)
+    if known[2] and tonumber(seq) <= tonumber(known[2]) then
+        return known[2] == seq and again(P, known[3]) or {}
+    end
+    return nil
+end
+
+-- Remember a call, for who asks again. A pool's worker, whose heart beats elsewhere, enters the tenant with its first run.
+local function remember(P, worker, seq, taken, pool)
+    if pool == '' then
+        redis.call('HSET', worker_key(P, worker), 'seq', seq, 'taken', table.concat(taken, ' '))
+    elseif #taken > 0 then
+        redis.call('HSET', worker_key(P, worker), 'seq', seq, 'taken', table.concat(taken, ' '), 'pool', pool)
+        redis.call('PEXPIRE', worker_key(P, worker), POOL_MS)
+    end
+end
+
+-- Take `most` runs from the queues of these tags, the urgent ones first. Returns them, what to remember of them, whether
+-- one stopped it that is to be served alone, and how many more ids it might have looked at.
+local function take(P, t, worker, args, most, idle, tally)
+    local runs, taken, stop = {}, {}, false
+    local left = most > 0 and most + MOST or 0 -- some of what it looks at may be dropped
     for _, step in ipairs(STEPS) do
         for i = 5, #args do
             local queue = queue_key(P, args[i], step)
@@ -107,20 +181,62 @@ local function fetch(keys, args)
                     stop = verdict == 'alone'
                 end
             end
-            if (left == 0 or #runs > 0 and (stop or #runs >= most)) and redis.call('LLEN', queue) > 0 then
-                ring(P, args[i])
-            end
         end
     end
-    if stop and #runs == 0 then
+    return runs, taken, stop, left
+end
+
+local function fetch(keys, args)
+    local P, t, worker, seq = keys[1], now(), args[1], args[2]
+    local most, slots = string.match(args[3], '^(%d+) ?(%d*)$')
+    local idle, pool = string.match(args[4], '^(%S*) ?(%S*)$')
+    most = math.min(tonumber(most), MOST)
+    local known = redis.call('HMGET', worker_key(P, worker), 'beat', 'seq', 'taken', 'lost')
+    if not known[1] and pool == '' or known[4] then
+        return 0
+    end
+    local wait, tally = -1, {}
+    local function within(next_in)
+        if next_in and (wait < 0 or next_in < wait) then
+            wait = next_in
+        end
+    end
+    for i = 5, #args do
+        promote(P, t, args[i], 256)
+        within(next_delayed(P, t, args[i]))
+    end
+    local before = recall(P, seq, known)
+    if before then
+        return {t, wait, before, #before > 0 and 'more' or ''}
+    end
+    local limits = allowed(P, t, most, tonumber(slots) or most)
+    local runs, taken, stop, left = take(P, t, worker, args, limits.most, idle == '1', tally)
+    if limits.rate then
+        pass(pace_key(P), t, limits.rate, #runs)
+    end
+    if stop then
+        limits.why = #runs == 0 and 'alone' or 'more'
+    end
+    local has_more = false
+    local exhausted = #runs < limits.most and not stop and left > 0
+    for i = 5, #args do
+        if exhausted or is_empty(P, args[i]) then
+            forget_tag(P, args[i], pool, limits)
+        else
+            has_more = true
+            within(pass_on(P, worker, args[i], pool, limits, #runs))
+        end
+    end
+    if limits.why == 'alone' then
         wait = 100 -- what waits for this worker to be idle has no bell: ask again soon
-    end
-    if left == 0 and #runs < most then
+    elseif #runs < limits.most and left == 0 then
         wait = 0 -- there may be more behind what was dropped
+    elseif limits.why == 'rate' and pool ~= '' then
+        wait = limits.wait -- the pool comes back then
     end
-    redis.call('HSET', worker_key(P, worker), 'seq', seq, 'taken', table.concat(taken, ' '))
+    remember(P, worker, seq, taken, pool)
     enter(P, t, tally)
-    return {t, wait, runs}
+    return {t, wait, runs, (has_more or limits.why == 'paused') and limits.why or ''}
 end
 
 redis.register_function{function_name = 'taglane_fetch', callback = fetch, flags = {'allow-oom'}}

@@ -11,8 +11,9 @@
 --       due and make none, else its id; 'id +ms' makes one that may be served in so many ms, 'id why' one that is
 --       skipped for that reason
 --       trigger: 1 job  2 run id  3 envelope, '' for the job's own
--- Writes due, run, runs, queue or delayed or parked, waiting, expiring, cancels, skipped, ended, job, ledger; rings the
--- tag. Returns 1 fired, 2 skipped, 3 moved, 0 lost a job (fire); 1 or 0 (trigger). When a job's keys hold something else
+-- Reads limits; writes due, fires, run, runs, queue or delayed or parked, waiting, expiring, cancels, skipped, ended, job, ledger; rings the
+-- tag. Returns 1 fired, 2 skipped, 3 moved, 0 lost, 4 over a limit of the tenant, a job (fire); 1, 0 or an error as of
+-- enqueue (trigger). When a job's keys hold something else
 -- than ours, fire raises, but not before it has served the others.
 
 -- Of `how`: `at` is when the run may be served; `parked` that it waits for the job's last one; `beside` that it goes
@@ -111,11 +112,21 @@ end
 
 local function fire(keys, args)
     local P, t, answer, tally, failed, left = keys[1], now(), {}, {}, nil, {parked = MOST}
+    local room, _, rate = may_fire(P, t, #args)
+    local fired = 0
     for i = 1, #args, 5 do
-        local done, what = pcall(fire_one, P, t, args[i], args[i + 1], args[i + 2], args[i + 3], args[i + 4], tally,
-            left)
-        failed = failed or not done and what
-        answer[#answer + 1] = done and what or 0
+        if fired >= room then
+            answer[#answer + 1] = 4
+        else
+            local done, what = pcall(fire_one, P, t, args[i], args[i + 1], args[i + 2], args[i + 3], args[i + 4], tally,
+                left)
+            failed = failed or not done and what
+            answer[#answer + 1] = done and what or 0
+            fired = fired + (what == 1 and 1 or 0)
+        end
+    end
+    if rate then
+        pass(fires_key(P), t, rate, fired)
     end
     enter(P, t, tally)
     if failed then
@@ -132,6 +143,10 @@ local function trigger(keys, args)
     end
     if redis.call('EXISTS', run_key(P, args[2])) == 1 then
         return 1 -- asked again
+    end
+    local why_not = refusal(P, t, 1, args[3] ~= '' and #args[3] or 0, function() return 1 end)
+    if why_not then
+        return why_not
     end
     start(P, t, args[1], job, args[2], t, args[3] ~= '' and args[3] or job.envelope, {beside = true})
     tell(tally, args[1], 'triggered')

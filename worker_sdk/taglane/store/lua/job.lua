@@ -12,8 +12,9 @@
 --            12 misfire, '' for once  13 what the caller saw: 'revision-born', '0' for no job, '' for whatever it is
 --       remove: 1 job; pause: 1 job  2 '1' to pause, '' to resume  3 next due as in put: a fixed delay whose last run
 --       goes begins with its end instead  4 what the caller saw, as in put
--- Writes job, jobs, due, waiting, removed; of parked runs run, queue, ended, ledger; publishes wake, rings tags.
--- Returns the revision (put), 1 or 0 for no such job (remove, pause), -1 when it is not what the caller saw.
+-- Reads limits; writes job, jobs, due, waiting, removed; of parked runs run, queue, ended, ledger; publishes wake, rings tags.
+-- Returns the revision (put), 1 or 0 for no such job (remove, pause), -1 when it is not what the caller saw; an error as
+-- of enqueue when the params are over the tenant's limit (put).
 local function plan(P, name, due)
     if due == '' then
         redis.call('ZREM', due_key(P), name)
@@ -53,6 +54,10 @@ local function put(keys, args)
     local key = job_key(P, name)
     if not is_as_seen(key, args[13]) then
         return -1
+    end
+    local why_not = too_large(P, #args[6], redis.call('HGET', limits_key(P), 'payload'))
+    if why_not then
+        return why_not
     end
     redis.call('SADD', jobs_key(P), name)
     if redis.call('HSETNX', key, 'created', int(t)) == 1 then

@@ -8,7 +8,7 @@
 --
 -- KEYS  1 the tenant's prefix
 -- ARGV  1 how many due jobs at most
--- Reads expiring, workers; writes job, run, queue, parked, waiting, delayed, due, ended, runs, tags, bell, aside,
+-- Reads expiring, workers, limits, fires; writes job, run, queue, parked, waiting, delayed, due, ended, runs, tags, bell, aside,
 -- ledger; rings tags. Returns {server's time, the earliest instant at which there is something to do again (-1: none),
 -- 1 when runs have expired, how many workers, jobs}, a job being {name, due, revision, created, schedule, misfire}: no
 -- definition, whose params may be large; of one that was laid aside, name and due alone.
@@ -92,8 +92,11 @@ local function look(keys, args)
             earliest = instant_
         end
     end
-    local most = tonumber(args[1])
-    local due = redis.call('ZRANGE', due_key(P), 0, most, 'WITHSCORES')
+    local most, later_in = may_fire(P, t, tonumber(args[1]))
+    local due = later_in and redis.call('ZRANGE', due_key(P), 0, most, 'WITHSCORES') or {}
+    if due[2] and most == 0 then
+        due = {due[1], int(math.max(tonumber(due[2]), t + later_in))} -- a limit is in the way until then
+    end
     for i = 1, #due, 2 do
         local score = tonumber(due[i + 1])
         if score > t or #jobs >= most then

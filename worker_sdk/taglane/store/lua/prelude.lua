@@ -16,6 +16,7 @@ local MOST = 1000 -- runs that one call takes, drops or moves: for that long the
 local MOST_ASIDE = 1000 -- ids kept of what could not be read
 local MOST_TRIES = 20 -- attempts kept of a run, the last ones
 local LONGEST_TRIES = 65536 -- and bytes of them
+local POOL_MS = 3600000 -- for that long a tenant remembers a pool's worker after its last word
 local FAR = 9007199254740991 -- 2^53 - 1: a later instant is never
 
 local function run_key(P, id) return P .. 'run:' .. id end
@@ -43,8 +44,36 @@ local function tags_key(P) return P .. 'tags' end
 local function idempotency_key(P, key) return P .. 'key:' .. key end
 local function chord_key(P, group) return P .. 'chord:' .. group end
 local function ledger_key(P, day) return P .. 'ledger:' .. day end
+local function capped_key(P) return P .. 'capped' end
+local function pace_key(P) return P .. 'pace' end
+local function pacer_key(P) return P .. 'pacer' end
+local function fires_key(P) return P .. 'fires' end
+local function limits_key(P) return 'taglane-ro:' .. string.sub(P, 9) .. 'limits' end
 local function done_channel(P, id) return P .. 'done:' .. id end
 local function wake_channel(P) return P .. 'wake' end
+local function pool_channel(P) return P .. 'pool' end
+
+-- Whether a tag is a shared pool's: any tenant's run may ask for it, and the operator's workers serve it.
+local function is_shared(tag) return string.sub(tag, 1, 7) == 'shared.' end
+
+-- The keys of a pool, which is no tenant's: Q is KEYS[1] of the functions in pool.lua, `taglane:pool:{name}:`.
+local function pool_active_key(Q) return Q .. 'active' end
+local function pool_owed_key(Q) return Q .. 'owed' end
+local function pool_full_key(Q) return Q .. 'full' end
+local function pool_parked_key(Q) return Q .. 'parked' end
+local function pool_resting_key(Q) return Q .. 'resting' end
+local function pool_floor_key(Q) return Q .. 'floor' end
+local function pool_wakes_key(Q) return Q .. 'wakes' end
+local function pool_seq_key(Q) return Q .. 'seq' end
+local function pool_terms_key(Q) return Q .. 'terms' end
+local function pool_used_key(Q) return Q .. 'used' end
+local function pool_cost_key(Q) return Q .. 'cost' end
+local function pool_workers_key(Q) return Q .. 'workers' end
+local function pool_pacer_key(Q) return Q .. 'pacer' end
+local function pool_bell_key(Q) return Q .. 'bell' end
+local function pool_lost_key(Q) return Q .. 'lost' end
+local function pool_visits_key(Q, visitor) return Q .. 'visits:' .. visitor end
+local function pool_worker_key(Q, worker) return Q .. 'worker:' .. worker end
 
 local function int(number) return string.format('%d', number) end
 
@@ -92,11 +121,30 @@ local function try(P, id, step, ...)
     return nil
 end
 
--- Wake one idle worker of a tag. A few tokens are enough: whoever is woken takes a batch and rings on.
+-- Wake one idle worker of a tag. A few tokens are enough: whoever is woken takes a batch and rings on. A pool's workers
+-- wait elsewhere: the first token says once to who keeps the pools that this tenant has work for one; the fetch that finds
+-- the queue empty takes it away.
 local function ring(P, tag)
     local bell = bell_key(P, tag)
-    if redis.call('LLEN', bell) < TOKENS then
+    local tokens = redis.call('LLEN', bell)
+    if is_shared(tag) then
+        if tokens == 0 then
+            redis.call('RPUSH', bell, '1')
+            redis.call('PUBLISH', pool_channel(P), tag)
+        end
+    elseif tokens < TOKENS then
         redis.call('RPUSH', bell, '1')
+    end
+end
+
+-- A worker holds one run less: wake who found the tenant at its limit of these.
+local function free_slot(P)
+    for _, tag in ipairs(redis.call('SRANDMEMBER', capped_key(P), TOKENS)) do
+        if is_shared(tag) then
+            redis.call('PUBLISH', pool_channel(P), tag)
+        else
+            ring(P, tag)
+        end
     end
 end
 
@@ -133,7 +181,9 @@ local function delay(P, id, tag, at)
     redis.call('ZADD', delayed, int(at), id)
     if redis.call('ZRANGE', delayed, 0, 0)[1] == id then
         redis.call('SADD', tags_key(P), tag)
-        ring(P, tag)
+        if not is_shared(tag) then -- a pool's runs are queued by the schedulers, at that instant
+            ring(P, tag)
+        end
         redis.call('PUBLISH', wake_channel(P), int(at))
     end
 end

@@ -56,6 +56,7 @@ local function let_go(P, run)
         if run.cancel then
             redis.call('SREM', cancels_key(P, run.holder), run.id)
         end
+        free_slot(P)
     end
 end
 
@@ -64,6 +65,7 @@ local function forget_lease(P, worker, id, gone)
     redis.call('SREM', held_key(P, worker), id)
     if gone then
         redis.call('ZREM', leases_key(P), id)
+        free_slot(P)
     end
 end
 

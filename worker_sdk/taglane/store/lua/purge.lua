@@ -9,6 +9,8 @@
 -- ARGV  1 tag  2 '1' to end what waits in delayed, too
 -- Reads leases; writes run, queue, delayed, expiring, ended, runs, dead, ledger, tags, aside; rings the tag.
 -- Returns {how many it ended, 1 when there is more}.
+local MOST_PURGED = 300 -- runs a call: about 3 ms in which the server serves nobody else
+
 local function waits(P, run)
     return (run.state == 'queued' or run.state == 'scheduled' or run.state == 'retrying')
         and not redis.call('ZSCORE', leases_key(P), run.id)
@@ -76,7 +78,7 @@ end
 
 local function purge(keys, args)
     local P, t, tag, tally, more = keys[1], now(), args[1], {}, false
-    local count, left = purge_queues(P, t, tag, MOST, tally)
+    local count, left = purge_queues(P, t, tag, MOST_PURGED, tally)
     if args[2] == '1' and left > 0 then
         local ended, released
         ended, more = purge_delayed(P, t, tag, left, tally)
@@ -84,7 +86,7 @@ local function purge(keys, args)
         count = count + ended + released
     end
     enter(P, t, tally)
-    trim(P, t, MOST)
+    trim(P, t, 2 * MOST_PURGED)
     return {count, (more or left <= 0) and 1 or 0}
 end
 

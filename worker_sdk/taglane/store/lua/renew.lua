@@ -1,6 +1,6 @@
 -- renew: a worker's heartbeat. It keeps every lease of the worker, since who is watched is the worker. What it is asked
 -- to cancel it is told at every heartbeat until it has let go of it: the answer may be lost, or come before the task. Of
--- very many, some each time.
+-- very many, some each time. A pool's worker says so in each tenant of which it holds something: its heart beats elsewhere.
 --
 -- KEYS  1 the tenant's prefix
 -- ARGV  1 worker  2 runs it is executing  3 how many of the following have started  4.. four a started run: id, token,
@@ -23,11 +23,16 @@ end
 
 local function renew(keys, args)
     local P, t, worker = keys[1], now(), args[1]
-    if redis.call('HGET', worker_key(P, worker), 'beat') == false then
+    local known = redis.call('HMGET', worker_key(P, worker), 'beat', 'pool', 'lost')
+    if known[3] or not known[1] and not known[2] then
         return 0
     end
-    redis.call('HINCRBY', worker_key(P, worker), 'beat', 1)
-    redis.call('HSET', worker_key(P, worker), 'seen', int(t), 'active', args[2])
+    if known[1] then
+        redis.call('HINCRBY', worker_key(P, worker), 'beat', 1)
+        redis.call('HSET', worker_key(P, worker), 'seen', int(t), 'active', args[2])
+    else
+        redis.call('PEXPIRE', worker_key(P, worker), POOL_MS)
+    end
     local after = 4 + 4 * tonumber(args[3])
     for i = 4, after - 1, 4 do
         try(P, nil, mark, P, t, args[i], args[i + 1], args[i + 2], args[i + 3])

@@ -2,8 +2,9 @@
 --
 -- KEYS  1 the tenant's prefix
 -- ARGV  1 id  2 the new run's id  3 its envelope, '' for that of the old one
--- Writes run, runs, queue, dead, ended; rings the tag. Returns the new run's id, '' when the run is missing or has no
--- envelope any more (a succeeded one), or the id of the run that an earlier replay of a dead letter made.
+-- Reads limits; writes run, runs, queue, dead, ended; rings the tag. Returns the new run's id, '' when the run is missing or has no
+-- envelope any more (a succeeded one), or the id of the run that an earlier replay of a dead letter made; an error as of
+-- enqueue when a limit is in the way.
 -- What joins a chord, or tells how a run ended, still does so when it is replayed.
 local function replay(keys, args)
     local P, t = keys[1], now()
@@ -17,6 +18,10 @@ local function replay(keys, args)
     end
     if redis.call('EXISTS', run_key(P, args[2])) == 1 then
         return args[2]
+    end
+    local why_not = refusal(P, t, 1, #(args[3] or ''), function() return 1 end)
+    if why_not then
+        return why_not
     end
     local extra = {'of', f[8] and f[9] or args[1]}
     if f[8] then

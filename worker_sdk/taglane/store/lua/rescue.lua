@@ -10,7 +10,8 @@
 -- that died before that may have executed it.
 --
 -- KEYS  1 the tenant's prefix
--- ARGV  rescue: 1 worker  2 its counter as seen; died: 1 id  2 token  3 '1' when one death is its last
+-- ARGV  rescue: 1 worker  2 its counter as seen  3 '1' for a life of a pool's worker that was claimed already (pool_lost):
+--       a fetch of it that is still under way must lease nothing any more; died: 1 id  2 token  3 '1' when one death is its last
 -- Writes run, leases, held, queue, dead, worker, workers, cancels, expiring, aside; rings tags.
 -- Returns {runs queued again, dead letters}.
 local function take_over(P, t, run, child, tally)
@@ -64,6 +65,10 @@ local function rescue(keys, args)
     if #held <= MOST then
         redis.call('DEL', held_key(P, worker), worker_key(P, worker), cancels_key(P, worker))
         redis.call('SREM', workers_key(P), worker)
+    end
+    if args[3] == '1' then
+        redis.call('HSET', worker_key(P, worker), 'lost', '1')
+        redis.call('PEXPIRE', worker_key(P, worker), POOL_MS)
     end
     enter(P, t, tally)
     return {queued, dead}

@@ -1,0 +1,1 @@
+"""Shared pools: which tenants have work for them, and what dead workers of theirs held."""

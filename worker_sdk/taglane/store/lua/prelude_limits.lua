@@ -1,0 +1,82 @@
+-- The prelude's part for limits: what a tenant may have now. Its limits stand in a hash outside of its own prefix, which it
+-- reads and the operator writes; what they are measured against is counted from what is there, never by a counter: so
+-- nothing of it can leak.
+
+-- A pace is GCRA: `key` holds until when, ms, what has passed already uses it up. `rate` is how many a second, `burst`
+-- how many at once after a pause. Returns how many may pass now, and in how many ms one more may.
+local function may_pass(key, t, rate, burst)
+    local gap = 1000 / rate
+    local ahead = math.max(1, burst or math.floor(rate)) * gap
+    local used = math.max(t, tonumber(redis.call('GET', key) or '') or t)
+    local count = math.floor((t + ahead - used) / gap + 1e-6)
+    return math.max(0, count), math.max(1, math.ceil(used + gap - ahead - t))
+end
+
+local function pass(key, t, rate, count)
+    if count > 0 then
+        local used = math.max(t, tonumber(redis.call('GET', key) or '') or t) + count * 1000 / rate
+        redis.call('SET', key, string.format('%.3f', used), 'PX', int(math.ceil(used - t) + 1000))
+    end
+end
+
+-- How many of a tenant's runs wait: every run that is kept, but those that have ended and those that a worker holds.
+local function count_waiting(P)
+    return redis.call('ZCARD', runs_key(P)) - redis.call('ZCARD', ended_key(P)) - redis.call('ZCARD', dead_key(P))
+        - redis.call('ZCARD', leases_key(P))
+end
+
+-- When there may be room for `more` runs, in ms, as fast as runs have ended of late.
+local function room_in(P, t, more)
+    local ended = redis.call('ZCOUNT', ended_key(P), int(t - 10000), '+inf')
+    return int(ended == 0 and 10000 or math.max(100, math.min(60000, math.ceil(10000 * more / ended))))
+end
+
+local function tenant_of(P) return string.sub(P, 10, -3) end
+
+-- The error to answer with when `size` bytes of params are more than the tenant may send, which are `most`.
+local function too_large(P, size, most)
+    most = tonumber(most or '')
+    if most and size > most then
+        return redis.error_reply('TOOLARGE ' .. tenant_of(P) .. ' ' .. int(size) .. ' ' .. int(most))
+    end
+    return nil
+end
+
+-- What a tenant's limits say of `count` new runs, the largest of them of `size` bytes: nil when they may be made, else
+-- the error to answer with. `count_new` tells how many of them are really new; it is asked only where that matters.
+local function refusal(P, t, count, size, count_new)
+    local f = redis.call('HMGET', limits_key(P), 'state', 'queued', 'payload')
+    if f[1] == 'draining' and count_new() > 0 then
+        return redis.error_reply('DRAINING ' .. tenant_of(P))
+    end
+    local most = tonumber(f[2] or '')
+    local waiting = most and count_waiting(P)
+    if most and waiting + count > most then
+        count = count_new()
+        if count > 0 and waiting + count > most then
+            return redis.error_reply(table.concat({'QUEUEFULL', tenant_of(P), int(most), int(waiting),
+                room_in(P, t, waiting + count - most)}, ' '))
+        end
+    end
+    return too_large(P, size, f[3])
+end
+
+-- How many due instants may be fired now, `most` of them, and in how many ms there is something to do again if that is
+-- none of them. A tenant that is paused, or drains, fires nothing until it is told to go on.
+local function may_fire(P, t, most)
+    local f = redis.call('HMGET', limits_key(P), 'state', 'fires', 'queued')
+    if f[1] == 'paused' or f[1] == 'draining' then
+        return 0, nil
+    end
+    local wait = 1000
+    local rate, queued = tonumber(f[2] or ''), tonumber(f[3] or '')
+    if rate then
+        local count
+        count, wait = may_pass(fires_key(P), t, rate)
+        most = math.min(most, count)
+    end
+    if queued and most > 0 then
+        most, wait = math.min(most, queued - count_waiting(P)), 1000
+    end
+    return math.max(0, most), wait, rate
+end

@@ -1,0 +1,75 @@
+"""Waits on bells: for one thread, on a connection of its own that another thread may close."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import ConnectionError as LostConnection
+from redis.exceptions import RedisError
+
+from taglane.store.server import connect, rename
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taglane.store.server import Server
+
+OVERDUE = 2.0
+"""Seconds after the end of a wait in which the server has to say that it is over; then its connection is dead."""
+
+
+class Waiter:
+    """Blocks until a token lies in one of some lists, and takes it."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._connection: Any = None
+        self._stopped = False
+        self._pool = connect(server.url, timeout=None).connection_pool
+
+    def wait(self, bells: Sequence[str], seconds: float) -> None:
+        """Wait until one of the bells rings, *seconds* at most.
+
+        Raises:
+            ServerUnavailable: the connection broke.
+        """
+        if seconds <= 0.001 or self._stopped:
+            return
+        try:
+            connection = self._connection
+            if connection is None:
+                connection = self._connection = self._pool.get_connection()
+            connection.send_command("BLPOP", *bells, f"{seconds:.3f}")
+            deadline = time.monotonic() + seconds + OVERDUE
+            # In slices: what `stop` closes may be opened again, by `can_read` itself, in the same instant.
+            while not connection.can_read(timeout=max(0.0, min(0.5, deadline - time.monotonic()))):
+                if self._stopped or time.monotonic() >= deadline:
+                    self._drop()
+                    if not self._stopped:  # the other connections are as dead, and would cost 10 s each
+                        self._server.redis.connection_pool.disconnect(inuse_connections=False)
+                    return
+            connection.read_response()
+        except (
+            RedisError,
+            OSError,
+            AttributeError,
+            TypeError,
+            ValueError,
+        ) as error:  # closed under us: see stop
+            self._drop()
+            lost = error if isinstance(error, RedisError) else LostConnection(str(error))
+            raise rename(lost, "waiting", self._server.url) from error
+
+    def stop(self) -> None:
+        """Wake whoever waits, from another thread, and let nobody wait again: its connection is closed under it."""
+        self._stopped = True
+        connection = self._connection
+        if connection is not None:
+            connection.disconnect()
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.disconnect()
+            self._pool.release(connection)
