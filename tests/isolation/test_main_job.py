@@ -171,17 +171,25 @@ def test_with_its_own_url_a_tenant_does_its_whole_job(
     assert [] == refused(scene)
 
 
-@pytest.mark.parametrize("tags", [["globex"], ["acme", "globex.gpu"], ["acme1"], ["shared.small"]])
-def test_a_worker_that_asks_for_anothers_tag_ends_at_once(scene: Scene, tags: list[str]) -> None:
-    """One line, exit code 2, and no message: what waits there waits on."""
+@pytest.mark.parametrize(
+    ("tags", "code", "said"),
+    [
+        (["globex"], 2, "error: tag 'globex' does not belong to tenant 'acme'"),
+        (["acme", "globex.gpu"], 2, "error: tag 'globex.gpu' does not belong to tenant 'acme'"),
+        (["acme1"], 2, "error: tag 'acme1' does not belong to tenant 'acme'"),
+        (["shared.small"], 4, "error: a worker of the shared pool 'shared.small' takes the operator's credential"),
+    ],
+)
+def test_a_worker_that_asks_for_anothers_tag_ends_at_once(scene: Scene, tags: list[str], code: int, said: str) -> None:
+    """One line, an exit code, and no message: what waits there waits on."""
     Server(scene.server.url).call("enqueue", "globex", "globex.1", "shop.task", "globex", 0, "{}", "", "", "", "")
     options = [word for tag in tags for word in ("--tag", tag)]
 
     done = command(scene, "worker", *options)
 
-    assert 2 == done.returncode
+    assert code == done.returncode
     (line,) = done.stderr.splitlines()
-    assert line.startswith(f"error: tag {tags[-1]!r} ")
+    assert line.startswith(said)
     assert b"queued" == scene.operator.redis.hget("taglane:{globex}:run:globex.1", "state")
 
 

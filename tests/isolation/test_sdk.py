@@ -14,9 +14,12 @@ from taglane.client import Taglane
 from taglane.errors import Refused, TaglaneError
 from taglane.model.limits import change_limits, read_limits
 from taglane.store.dead_letters import DeadLetters
+from taglane.store.history import History
 from taglane.store.jobs import Jobs
 from taglane.store.leases import Leases
 from taglane.store.limits import LimitStore
+from taglane.store.pool_leases import PoolLeases
+from taglane.store.pools import Pools
 from taglane.store.queues import Queues
 from taglane.store.runs import NewRun, Runs
 from taglane.store.server import Server
@@ -40,6 +43,9 @@ MADE: dict[type, Callable[[Server], Any]] = {
     DeadLetters: DeadLetters,
     Workers: Workers,
     LimitStore: LimitStore,
+    History: History,
+    Pools: Pools,
+    PoolLeases: lambda server: PoolLeases(server, "small", "w"),
     Leases: lambda server: Leases(server, VICTIM, "w"),
     Server: lambda server: Server(server.url),
     Tenants: Tenants,
@@ -85,6 +91,9 @@ GIVEN: dict[str, Any] = {
     "action": "delete",
     "worker": "w",
     "beat": "0",
+    "pool": "small",
+    "life": "x",
+    "state": "paused",
 }
 """What a foreigner passes, by the name of the parameter."""
 
@@ -92,8 +101,8 @@ BY_TYPE = {"str": VICTIM, "int": 1, "float": 0.01, "bool": True}
 
 LOCAL = {
     (Server, "renamed"), (Server, "close"), (Leases, "stop_waiting"), (Taglane, "close"), (Rescue, "restart"),
-    (Denials, "run"), (Leases, "is_tenant_gone"), (Tenants, "require"), (Users, "enforces"),
-    (Taglane, "run"),
+    (Denials, "run"), (Leases, "is_tenant_gone"), (Tenants, "require"), (Users, "enforces"), (Taglane, "run"),
+    (PoolLeases, "stop_waiting"), (PoolLeases, "is_tenant_gone"),
 }  # fmt: skip
 """What asks no server, ends a connection, or answers a tenant on purpose with nothing."""
 
@@ -105,6 +114,9 @@ PARTICULAR: dict[tuple[type, str], dict[str, Any]] = {
     (Jobs, "resume"): {"name": "report"},
     (Jobs, "trigger"): {"name": "report"},
     (Jobs, "delete"): {"name": "report"},
+    (Jobs, "delete_many"): {"jobs": [(VICTIM, "report")]},
+    (PoolLeases, "say"): {"calls": [("finish", [VICTIMS_RUN, 1, "succeeded", 5, "{}", ""])]},
+    (Pools, "wake"): {"tenants": {VICTIM: GIVEN["limits"]}},
     (Runs, "make"): {"runs": [NewRun(f"{VICTIM}.x", "shop.task", VICTIM, "{}")]},
     (Runs, "replay_many"): {"runs": [(VICTIMS_RUN, f"{VICTIM}.y")]},
     (LimitStore, "put_many"): {"limits": {VICTIM: GIVEN["limits"], "acme": GIVEN["limits"]}},

@@ -46,6 +46,7 @@ def typed(tenant: str, kind: str) -> str:
 TARGETS = (
     *(typed(VICTIM, kind) for kind in TYPES),
     typed("acme1", "hash"),
+    *(keys.POOLS, keys.pool_active("small"), keys.pool_terms("small"), keys.pool_active("acme")),
     *(keys.TENANTS, keys.SCHEDULERS, keys.AUDIT, keys.DENIED, keys.DENIALS, keys.limits(VICTIM)),
     *("another-application", "taglane:", "taglane:{acme}", "taglane:{acme", "taglane-ro:{acme1}:limits"),
 )
@@ -107,6 +108,10 @@ class World:
         self.redis.hset(keys.limits(VICTIM), "note", CANARY)
         self.redis.hset(keys.SCHEDULERS, CANARY, 1)
         self.redis.set("another-application", CANARY)
+        self.redis.sadd(keys.POOLS, "small", "acme", CANARY)
+        for pool in ("small", "acme"):
+            self.redis.zadd(keys.pool_active(pool), {VICTIM: 1, CANARY: 2})
+            self.redis.hset(keys.pool_terms(pool), VICTIM, CANARY)
         self.redis.xadd(keys.DENIED, {"action": "denied", "who": CANARY})
         self.redis.hset(keys.DENIALS, f"0-{CANARY}", 1)
         self.redis.client_setname(CANARY)

@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 from taglane.errors import NotFenced, TenantExists, TenantNotFound
 from taglane.model.names import check_tenant
 from taglane.store import functions, keys
+from taglane.store.pools import Pools
 
 from taglane_scheduler.tenancy import acl
 from taglane_scheduler.tenancy.audit import Audit
@@ -179,7 +180,9 @@ class Tenants:
                 raise self._not_found(name)
 
     def delete(self, name: str) -> int:
-        """Remove the user, its connections, the tenant's keys, and last the record; return how many keys there were.
+        """Remove the user, its connections, the tenant's keys, last its record and its turns in the pools.
+
+        Returns how many keys there were.
 
         Interrupted, it has shut the tenant out already, and can be asked again. It looks through all keys of the
         server, a thousand a call, and again until it finds none: whoever was at it when it began has written its last.
@@ -200,6 +203,7 @@ class Tenants:
             while found := self._unlink(name):
                 count += found
             self._users.write(name, lambda old: old if old and old.password_hashes else None)  # not a new one's
+            Pools(self._server).forget_tenant(name)
             self._wake(name)
         self.audit.note("delete", name, keys=count)
         return count

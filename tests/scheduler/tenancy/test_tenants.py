@@ -192,12 +192,19 @@ def test_a_deleted_tenant_leaves_nothing(tenants: Tenants, redis: Redis) -> None
         tenants.create(name)
         redis.mset({f"taglane:{{{name}}}:key:{number}": "x" for number in range(1_200)})
         redis.set(f"taglane-ro:{{{name}}}:limits", "x")
+        redis.sadd(keys.POOLS, "small")
+        redis.zadd(keys.pool_active("small"), {name: 1})
+        redis.hset(keys.pool_terms("small"), name, "2 0 -")
 
     assert 1_201 == tenants.delete("acme")
 
     assert ["acme1"] == tenants.names()
     assert ["default", "taglane-acme1"] == sorted(redis.acl_users())
     assert [] == redis.keys("*{acme}*")
+    assert ([b"acme1"], [b"acme1"]) == (
+        redis.zrange(keys.pool_active("small"), 0, -1),
+        redis.hkeys(keys.pool_terms("small")),
+    )
     assert 1_201 == len(redis.keys("*{acme1}*"))
     with pytest.raises(TenantNotFound):
         tenants.delete("acme")
