@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -86,6 +88,22 @@ def test_a_worker_whose_password_ends_stops_and_its_run_goes_on_elsewhere(
             eventually(lambda: scene.starts()[run.id] == 2, 30, "nobody takes it over")
             (scene.folder / "go").touch()
             eventually(lambda: scene.operator.redis.hget(keys.run("acme", run.id), "state") == b"succeeded", 20)
+
+
+def test_a_process_that_is_started_again_too_late_says_so(scene: Scene) -> None:
+    """One of the default pool's dies, and its successor is let in no more: no traceback, and the same exit code."""
+    with scene.worker("auto", patience="60s") as worker:
+        ready(scene, "auto")
+        victim = Workers(scene.operator).list("acme")[0].pid
+        assert victim
+        Tenants(scene.operator).rotate("acme", overlap=0)
+
+        os.kill(victim, signal.SIGKILL)
+
+        assert EX_REFUSED == end(worker)
+        text = worker.log_text()
+        assert "hello_failed error=the server refused the login" in text
+        assert "Traceback" not in text
 
 
 def test_through_an_overlap_workers_change_over_without_a_loss(scene: Scene) -> None:

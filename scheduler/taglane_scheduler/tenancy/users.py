@@ -122,8 +122,9 @@ class Users:
         def at_now(record: Record | None) -> Record | None:
             return record and record.at(now)
 
-        found = [name for name, text in self._records().items() if has_ends(text)]
-        return [name for name in found if self.write(name, at_now, disconnects=True)]
+        kept = {name: Record.from_json(text) for name, text in self._records().items() if has_ends(text)}
+        over = [name for name, record in kept.items() if record.at(now) != record]
+        return [name for name in over if self.write(name, at_now, disconnects=True)]
 
     def apply_all(self) -> int:
         """Make every user anew, and remove those of tenants that are gone; return how many tenants there are.
