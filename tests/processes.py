@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Self
 
 import pytest
 from eventually import eventually
-from taglane.model.names import owner_of
+from taglane.model.names import SHARED, owner_of
+from taglane.store.pools import Pools
 from taglane.store.server import Server
 from taglane.store.workers import WorkerInfo, Workers
 from taglane_scheduler.child_process import ChildProcess
@@ -172,7 +173,10 @@ class WorkerProcess(TaglaneProcess):
 
     def info(self) -> WorkerInfo | None:
         """What the server knows of it, or None when it does not."""
-        workers = Workers(self._server).list(owner_of(self.tags[0]))
+        if owner_of(self.tags[0]) == SHARED:
+            workers = [worker for pool in Pools(self._server).list() for worker in pool.workers]
+        else:
+            workers = [*Workers(self._server).list(owner_of(self.tags[0]))]
         return next((worker for worker in workers if worker.pid == self.pid), None)
 
 

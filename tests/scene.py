@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from processes import WorkerProcess
+from processes import SchedulerProcess, WorkerProcess
 from taglane.store import functions, keys
 from taglane_scheduler.tenancy.tenants import Tenants
 
@@ -46,6 +46,15 @@ class Scene:
         environment = {"FAULTY_LOG": str(self.log), "TAGLANE_LEASE": f"{round(lease * 1000)}ms"}
         environment |= {f"TAGLANE_{name.upper()}": value for name, value in settings.items()}
         return WorkerProcess(url or self.url, ["acme"], "faulty.celery", pool, concurrency, environment)
+
+    def pool_worker(self, pool: str = "solo", concurrency: int = 1, lease: float = LEASE) -> WorkerProcess:
+        """A worker of the shared pool `small`, with the operator's credential."""
+        environment = {"FAULTY_LOG": str(self.log), "TAGLANE_LEASE": f"{round(lease * 1000)}ms"}
+        return WorkerProcess(self.server.url, ["shared.small"], "faulty.celery", pool, concurrency, environment)
+
+    def scheduler(self, lease: float = LEASE) -> SchedulerProcess:
+        """A scheduler, not started yet."""
+        return SchedulerProcess(self.server.url, {"TAGLANE_LEASE": f"{round(lease * 1000)}ms"})
 
     def through(self, port: int) -> str:
         """The tenant's url, through a proxy at *port*."""

@@ -65,9 +65,23 @@ def test_a_header_names_its_functions_keys_and_arguments(path: Path) -> None:
     introduced = {word for group in re.findall(r"((?:\w+, )*\w+):", comment) for word in group.split(", ")}
 
     assert registered(path) <= introduced
-    for line in ("-- KEYS  1 the tenant's prefix\n", "-- ARGV  ", "Returns "):
+    whose = "pool" if path.stem == "pool" else "tenant"
+    for line in (f"-- KEYS  1 the {whose}'s prefix\n", "-- ARGV  ", "Returns "):
         assert line in comment
     assert "writes " in comment.lower()
+
+
+@pytest.mark.parametrize("path", MOVES, ids=lambda path: path.stem)
+def test_what_makes_or_ends_runs_books_it(path: Path) -> None:
+    """A function that comes to what books is registered as booking, or it would raise there; its header says so."""
+    source = path.read_text("utf-8")
+    books = re.search(
+        r"\b(admit|end_run|may_wait|wait_again|stop_run|cancel_parked|add_part|start_join|book\w*)\(", source
+    )
+    header, _, code = source.partition("\nlocal ")
+
+    assert not books or "booking(" in code
+    assert ("booking(" in code) == ("ledger" in header)
 
 
 def registered(path: Path) -> set[str]:

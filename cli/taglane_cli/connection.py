@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from taglane.store.history import History
     from taglane.store.jobs import Jobs
     from taglane.store.limits import LimitStore
+    from taglane.store.pools import Pools
     from taglane.store.queues import Queues
     from taglane.store.runs import Runs
+    from taglane.store.usage import Usage
     from taglane.store.workers import Workers
     from taglane_scheduler.services import Services
     from taglane_scheduler.tenancy.tenants import Tenants
@@ -77,11 +79,25 @@ class Connection:
         return Queues(self.services.server, self.services.settings.lease)
 
     @cached_property
+    def usage(self) -> Usage:
+        """Says what was used on which day."""
+        from taglane.store.usage import Usage  # noqa: PLC0415
+
+        return Usage(self.services.server)
+
+    @cached_property
     def limits(self) -> LimitStore:
         """The tenants' limits, and whether they are paused or drain."""
         from taglane.store.limits import LimitStore  # noqa: PLC0415
 
         return LimitStore(self.services.server)
+
+    @cached_property
+    def pools(self) -> Pools:
+        """The shared pools; takes the operator's credential."""
+        from taglane.store.pools import Pools  # noqa: PLC0415
+
+        return Pools(self.services.server)
 
     @property
     def tenants(self) -> Tenants:

@@ -41,8 +41,11 @@ _COMMANDS = (
     ("queue", "taglane_cli.queues:queue", "See what waits for each tag, and end it."),
     ("dead", "taglane_cli.dead:dead", "List dead letters, run them again, drop them."),
     ("workers", "taglane_cli.workers:workers", "List the workers and what they serve."),
+    ("pools", "taglane_cli.pools:pools", "List the shared pools."),
+    ("usage", "taglane_cli.usage:usage", "Show what tenants used: runs, fires, workers' seconds, waits."),
     ("worker", "taglane_cli.serve:worker", "Start a worker that takes the runs of its tags."),
     ("scheduler", "taglane_cli.serve:scheduler", "Start a scheduler; any number may run at once."),
+    ("alerts", "taglane_cli.alerts:alerts", "List what is wrong now, and since when."),
     ("audit", "taglane_cli.audit:audit", "Show who did what to which tenant, and what the server refused."),
     ("doctor", "taglane_cli.doctor:doctor", "Check the server, the schedulers and the workers."),
 )

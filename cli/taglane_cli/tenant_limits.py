@@ -23,7 +23,7 @@ _LOOK_S = 0.5  # between two looks at a tenant that drains
 @output_option
 @click.pass_obj
 def limit(connection: Connection, name: str, changes: tuple[str, ...], output: str) -> None:
-    r"""Show a tenant's limits, or change some of them; they are in force at once.
+    """Show a tenant's limits, or change some of them; they are in force at once.
 
     \b
     running=N     runs that its workers hold at once
@@ -33,8 +33,12 @@ def limit(connection: Connection, name: str, changes: tuple[str, ...], output: s
     payload=N     bytes of a run's params
     weight=X      its share of a shared pool [1], guaranteed=N slots its own, borrow=N more at most
 
+    \b
+    connections=N, bandwidth=SIZE/s, memory=SIZE  of the server, watched by schedulers: over one, there is an alert,
+    overuse=cut                                   and the tenant is cut off [alarm]
+
     VALUE none takes a limit away.
-    """
+    """  # noqa: D301 - click knows a block that it must not wrap by this very character
     from taglane.model.limits import FIELDS, change_limits, spelled  # noqa: PLC0415 - not for the help
 
     connection.tenant(name)

@@ -12,6 +12,7 @@ from taglane_cli.render import instant, iso, output_option, show_json, show_list
 from taglane_cli.tenant_limits import drain, limit, pause, purge, resume
 
 if TYPE_CHECKING:
+    from taglane_scheduler.care.measures import Measure
     from taglane_scheduler.tenancy.tenants import TenantInfo
 
     from taglane_cli.connection import Connection
@@ -74,6 +75,8 @@ def show(connection: Connection, name: str, output: str) -> None:
         "passwords": _passwords(found, output),
         "jobs": [stored.job.name for stored in connection.jobs.list(name)],
         "workers": [worker.id for worker in connection.workers.list(name)],
+        "cut": connection.services.cutoff.reason(name) or None,
+        "uses": _use(connection.services.measures.get(name)),
     }
     show_one(row, output)
 
@@ -100,6 +103,70 @@ def rotate(connection: Connection, name: str, overlap: str | None, output: str) 
     ends = [password.until for password in connection.tenants.get(name).passwords if password.until]
     if ends and output != "json":
         click.echo(f"the old password opens until {iso(max(ends))}; see  taglane tenant show {name}", err=True)
+
+
+@tenant.command()
+@click.argument("name")
+@click.option("--reason", default="by the operator", show_default=True, help="Why; it is shown until it is restored.")
+@click.pass_obj
+def cut(connection: Connection, name: str, reason: str) -> None:
+    """Cut a tenant off: nobody can log in as it, and its connections end. What it has stays."""
+    connection.check_tenants([name])
+    done = connection.services.cutoff.cut(name, reason)
+    said = f"cut off tenant {name}" if done else f"tenant {name} was cut off before"
+    click.echo(f"{said}; let it in again:  taglane tenant restore {name}")
+
+
+@tenant.command()
+@click.argument("name")
+@click.pass_obj
+def restore(connection: Connection, name: str) -> None:
+    """Let a tenant in again that was cut off.
+
+    One that is still over a limit for which tenants are cut off will be again: change the limit first.
+    """
+    connection.check_tenants([name])
+    done = connection.services.cutoff.restore(name)
+    click.echo(f"restored tenant {name}" if done else f"tenant {name} was not cut off")
+
+
+@tenant.command()
+@click.option(
+    "--by",
+    type=click.Choice(["memory", "connections", "bandwidth"]),
+    default="memory",
+    show_default=True,
+    help="Order.",
+)
+@click.option("-n", "--limit", type=click.IntRange(1), default=20, show_default=True, help="How many.")
+@output_option
+@click.pass_obj
+def top(connection: Connection, by: str, limit: int, output: str) -> None:
+    """List the tenants that use most of the server, as schedulers last measured it.
+
+    Memory is an estimate in bytes, bandwidth in bytes a second, both ways. What the server does not say is left out.
+    """
+    from taglane.model.size import about  # noqa: PLC0415 - not for the help
+
+    measures = connection.services.measures.list()
+    measures.sort(key=lambda measure: (-(getattr(measure, by) or 0), measure.tenant))
+    rows = [{"tenant": measure.tenant, **(_use(measure) or {})} for measure in measures[:limit]]
+    if output != "json":
+        sizes = ("bandwidth", "memory")
+        rows = [{**row, **{size: None if row[size] is None else about(row[size]) for size in sizes}} for row in rows]
+    columns = ["tenant", "connections", "bandwidth", "memory", "measured"]
+    show_list(rows, columns, output, empty="nothing measured yet: a scheduler does that:  taglane scheduler")
+
+
+def _use(measure: Measure | None) -> dict[str, Any] | None:
+    if measure is None:
+        return None
+    return {
+        "connections": measure.connections,
+        "bandwidth": None if measure.bandwidth is None else round(measure.bandwidth),
+        "memory": measure.memory,
+        "measured": instant(measure.at),
+    }
 
 
 @tenant.command()

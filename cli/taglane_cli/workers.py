@@ -18,8 +18,14 @@ if TYPE_CHECKING:
 @output_option
 @click.pass_obj
 def workers(connection: Connection, tenant: str | None, output: str) -> None:
-    """List the workers and what they serve."""
+    """List the workers and what they serve.
+
+    Those of tenants and, for the operator, those of shared pools.
+    """
     owner = connection.tenant(tenant) if tenant else connection.own_tenant
+    found = [*connection.workers.list(owner)]
+    if owner is None:
+        found += [worker for pool in connection.pools.list() for worker in pool.workers]
     rows = [
         {
             "id": worker.id,
@@ -30,7 +36,7 @@ def workers(connection: Connection, tenant: str | None, output: str) -> None:
             "active": worker.active,
             "last_seen": instant(worker.last_seen),
         }
-        for worker in connection.workers.list(owner)
+        for worker in found
     ]
     columns = ["id", "tags", "host", "pid", "slots", "active", "last_seen"]
     show_list(rows, columns, output, empty="no worker:  taglane worker --tag TAG")

@@ -11,12 +11,16 @@ if TYPE_CHECKING:
     from taglane.store.jobs import Jobs
     from taglane.store.server import Server
 
+    from taglane_scheduler.care.alerts import Alerts
     from taglane_scheduler.care.doctor import Doctor
+    from taglane_scheduler.care.measures import Measures
     from taglane_scheduler.care.rescue import Rescue
+    from taglane_scheduler.care.watchdog import Watchdog
     from taglane_scheduler.firing.firing import Firing
     from taglane_scheduler.firing.loop import SchedulerLoop
     from taglane_scheduler.pools.keeper import PoolKeeper
     from taglane_scheduler.tenancy.audit import Audit
+    from taglane_scheduler.tenancy.cutoff import CutOff
     from taglane_scheduler.tenancy.denials import Denials
     from taglane_scheduler.tenancy.tenants import Tenants
 
@@ -75,6 +79,46 @@ class Services:
         return Rescue(self.server, self.settings.lease)
 
     @cached_property
+    def alerts(self) -> Alerts:
+        """What is wrong now."""
+        from taglane_scheduler.care.alerts import Alerts
+
+        return Alerts(self.server)
+
+    @cached_property
+    def cutoff(self) -> CutOff:
+        """What shuts a tenant out, and lets it in again."""
+        from taglane_scheduler.tenancy.cutoff import CutOff
+
+        return CutOff(self.server, self.alerts)
+
+    @cached_property
+    def measures(self) -> Measures:
+        """What was last measured of each tenant."""
+        from taglane_scheduler.care.measures import Measures
+
+        return Measures(self.server)
+
+    @cached_property
+    def watchdog(self) -> Watchdog:
+        """What measures the tenants, and acts by the operator's rule.
+
+        Raises:
+            BadSetting: the rule of the settings says nothing.
+        """
+        from taglane.errors import BadLimit, BadSetting
+        from taglane.model.limits import parse_watched
+        from taglane.store.limits import LimitStore
+
+        from taglane_scheduler.care.watchdog import Watchdog
+
+        try:
+            default = parse_watched(self.settings.watch)
+        except BadLimit as error:
+            raise BadSetting("TAGLANE_WATCH", self.settings.watch, str(error)) from error
+        return Watchdog(self.server, self.alerts, LimitStore(self.server), cut=self.cutoff.cut, default=default)
+
+    @cached_property
     def loop(self) -> SchedulerLoop:
         """The scheduler's loop, over all of these."""
         from taglane_scheduler.firing.loop import SchedulerLoop
@@ -86,6 +130,7 @@ class Services:
             patience_ms=self.settings.patience,
             prepare=self.prepare,
             sweep=self.tenants.sweep,
+            watch=self.watchdog.step,
         )
 
     @cached_property

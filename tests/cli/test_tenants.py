@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from redis import Redis
+from taglane.store.server import Server
+from taglane_scheduler.care.measures import Measure, Measures
 
 if TYPE_CHECKING:
     from cli.conftest import Cli
+
+BY = ("--by", "connections", "--limit", "1")
 
 
 def test_create_prints_a_url_that_opens(taglane: Cli) -> None:
@@ -54,6 +58,52 @@ def test_list_and_show(taglane: Cli, acme: Cli) -> None:
     refused = acme("tenant", "list")
     assert 4 == refused.code
     assert "takes the operator's credential, and TAGLANE_URL holds that of tenant 'acme'" in refused.error
+
+
+def test_cut_and_restore(taglane: Cli, acme: Cli) -> None:
+    """With a reason, which is shown; each once; what is undone is said with its command."""
+    said = taglane.ok("tenant", "cut", "acme", "--reason", "a stolen url").out
+
+    assert "cut off tenant acme; let it in again:  taglane tenant restore acme" in said
+    assert "was cut off before" in taglane.ok("tenant", "cut", "acme").out
+    assert 4 == acme("run", "list").code
+    assert "a stolen url" == taglane.ok("tenant", "show", "acme", "-o", "json").json["cut"]
+    (alert,) = taglane.ok("alerts", "-o", "json").json
+    assert ("tenant_cut", "acme") == (alert["kind"], alert["tenant"])
+
+    assert "restored tenant acme\n" == taglane.ok("tenant", "restore", "acme").out
+
+    assert "tenant acme was not cut off\n" == taglane.ok("tenant", "restore", "acme").out
+    acme.ok("run", "list")
+    assert taglane.ok("tenant", "show", "acme", "-o", "json").json["cut"] is None
+    assert [3, 3] == [taglane("tenant", command, "nobody").code for command in ("cut", "restore")]
+    assert [4, 4] == [acme("tenant", command, "other").code for command in ("cut", "restore")]
+
+
+def test_top_lists_who_uses_most(taglane: Cli, acme: Cli, url: str) -> None:
+    """Numbers as JSON, sizes for people; what no scheduler has measured is nowhere."""
+    assert [] == taglane.ok("tenant", "top", "-o", "json").json
+    assert "taglane scheduler" in taglane.ok("tenant", "top").err
+    assert taglane.ok("tenant", "show", "acme", "-o", "json").json["uses"] is None
+    server = Server(url)
+    Measures(server).put(
+        [
+            Measure("acme", connections=3, bandwidth=2048.4, data=3 << 20, buffers=1 << 19, at=1_000),
+            Measure("other", connections=9, bandwidth=None, data=5, buffers=None, at=2_000),
+        ]
+    )
+    server.close()
+
+    rows = taglane.ok("tenant", "top", "-o", "json").json
+
+    use = {"connections": 3, "bandwidth": 2048, "memory": (3 << 20) + (1 << 19), "measured": "1970-01-01T00:00:01Z"}
+    assert {"tenant": "acme", **use} == rows[0]
+    assert ("other", None, 5) == (rows[1]["tenant"], rows[1]["bandwidth"], rows[1]["memory"])
+    assert ["other"] == [row["tenant"] for row in taglane.ok("tenant", "top", *BY, "-o", "json").json]
+    assert "2.0 KiB" in taglane.ok("tenant", "top").out
+    assert "3.5 MiB" in taglane.ok("tenant", "top").out
+    assert use == taglane.ok("tenant", "show", "acme", "-o", "json").json["uses"]
+    assert 4 == acme("tenant", "top").code
 
 
 def test_rotate(taglane: Cli, acme: Cli) -> None:

@@ -43,7 +43,7 @@ class ByCallers(Lives):
             return run_id, 0
         run.tag, run.step, run.deps, run.has_envelope = tag, step, "1" in depends, True
         run.expires = self.instant(expires, "expires", run_id)
-        self.admit(run, self.instant(at, "delayed", run_id))
+        self.admit(run, self.instant(at, "delayed", run_id), again=run_id in self.runs)
         if key:
             self.keys[key] = run_id
         return run_id, 1
@@ -62,6 +62,7 @@ class ByCallers(Lives):
             return 0
         if run is None:
             run = self.runs[run_id] = Run(run_id, tag, 0, has_envelope=False)
+            self.ledger["", "made"] += 1
         self.end(run, state, told=True)
         return 1
 
@@ -84,6 +85,7 @@ class ByCallers(Lives):
             if not run.ended:
                 again.join, again.deps = run.join, bool(run.join)
             self.admit(again)
+            self.count(run.job, "replayed")
             if run.place == "dead":
                 self.aged.discard(run_id)
             run.replayed, run.place = new, "ended"
@@ -127,7 +129,6 @@ class ByCallers(Lives):
 
     def purge_one(self, run: Run) -> int:
         self.end(run, "cancelled", "purged")
-        self.count(run, "cancelled")
         return 1
 
     def expire(self) -> int:
@@ -137,7 +138,6 @@ class ByCallers(Lives):
             run.expiring = False
             if run.place != "leased":
                 self.end(run, "expired")
-                self.count(run, "expired")
                 ended += 1
         return ended
 

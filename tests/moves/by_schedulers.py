@@ -81,7 +81,7 @@ class BySchedulers(Lives):
             if refusal := self.refusal(1):
                 return refusal
             self.start(name, run_id, "", loose=True)
-            self.ledger[name, "triggered"] += 1
+            self.count(name, "triggered")
         return 1
 
     def start(
@@ -103,7 +103,8 @@ class BySchedulers(Lives):
             answer.append(made)
         return answer
 
-    def fire_one(self, name: str, due: int, revision: int, next_due: Any, run: str) -> int:
+    def fire_one(self, name: str, due: int, revision: int, following: Any, run: str) -> int:
+        next_due, _, missed = str(following).partition(" ")
         job = self.jobs.get(name)
         if job is None or job.paused or job.revision != revision or due > PAST or job.due != due:
             return 0
@@ -116,6 +117,8 @@ class BySchedulers(Lives):
         run_id, _, how = run.partition(" ")
         if run_id in self.runs:
             return 0
+        if missed:
+            self.count(name, "missed", int(missed))
         if how and not how.startswith("+"):
             return self.skip(name, run_id, how)
         return self.fire_run(name, run_id, f"{job.created}-{due}", self.instant(how, "delayed", run_id) if how else 0)
@@ -135,7 +138,8 @@ class BySchedulers(Lives):
             self.cancel_parked(name, run_id)
             self.start(name, run_id, due, parked=True)
             self.stop(last, run_id)
-        self.ledger[name, "fired"] += 1
+        self.count(name, "fired")
+        self.ledger["", "late"] += 1
         return 1
 
     def skip(self, name: str, run_id: str, why: str) -> int:
@@ -143,7 +147,7 @@ class BySchedulers(Lives):
         self.runs[run_id] = Run(
             run_id, job.tag, job.step, "ended", "skipped", job=name, why=why, has_envelope=False, loose=True
         )
-        self.ledger[name, "skipped"] += 1
+        self.count(name, "skipped")
         return 2
 
     def look(self, most: int) -> Any:

@@ -69,7 +69,6 @@ class ByWorkers(Lives):
                 alone = run.rescues >= ALONE_AFTER
                 if run.is_late:
                     self.end(run, "expired")
-                    self.count(run, "expired")
                 elif alone and (taken or not idle):
                     queue.insert(0, run.id)
                     stop = True
@@ -121,26 +120,41 @@ class ByWorkers(Lives):
             answer.append(int(run is not None))
             if run is None:
                 continue
+            if ran != "":
+                self.count_attempt(run, ran)
             if state == "replaced":
                 self.release(run, begun=True)
                 if self.may_wait(run):
                     run.place = run.state = "replaced"
                 continue
             self.end(run, state, run.cancel if state == "cancelled" else "", told=ran != "" and part != "-")
-            self.count(run, state)
             if part not in {"", "-"}:
                 place, group, _ = part.split(" ")
                 self.add_part(group, place)
         self.trim()
         return answer
 
-    def retry(self, run_id: str, token: int, at: str, _: str, __: str, ___: str, tag: str, step: int | str) -> int:
+    def retry(
+        self,
+        run_id: str,
+        token: int,
+        at: str,
+        _: str,
+        __: str,
+        ___: str,
+        tag: str,
+        step: int | str,
+        ran: int | str = "",
+    ) -> int:
         run = self.holding(run_id, token)
         if run is None:
             return 0
         self.note_try(run, "retry")
+        if run.started or ran != "":
+            self.count_attempt(run, ran)
         self.release(run, begun=True)
         if self.may_wait(run):
+            self.count(run.job, "retried")
             run.tag, run.step = tag, run.step if step == "" else int(step)
             if at:
                 self.delay(run, self.instant(at, "delayed", run.id), "retrying")

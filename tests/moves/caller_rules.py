@@ -93,13 +93,14 @@ class CallerRules(Machine):
 
     @rule(size=st.integers(1, 3), tag=picks, until=st.integers(1, 9))
     def send_chord(self, size: int, tag: int, until: int) -> None:
-        """Its join, its parts, how many they are: the caller may die before each of these."""
+        """Its join, its parts, how many they are: the caller may die, or be refused, before each of these."""
         group = self.fresh("g")
         home = self.tags[tag % 2]
         self.make("chord", group, f"{group}~join", TASK, home, 0, ENVELOPE)
         for place in range(min(size, until)):
             run = (self.fresh("part"), TASK, home, 0, ENVELOPE, "", "", "", "1")
-            self.make("enqueue", *run)
+            if self.make("enqueue", *run) != [run[0], 1]:
+                return  # over a limit: the caller is told, and gives up
             self.made[run[0]] = run
             self.model.runs[run[0]].part = (f"{place}:{run[0]}", group)
         if until > size:

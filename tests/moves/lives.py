@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from taglane.model.run import ENDED
 
@@ -34,6 +34,9 @@ class Lives:
         self.aged: set[str] = set()
         """Runs that ended so long ago that they are no history any more."""
         self.ledger: Counter[tuple[str, str]] = Counter()
+        """What happened of each job and, under no name, of the tenant; `wait` and `late` are their histograms' sums."""
+        self.timed: set[str] = set()
+        """Jobs, or no name, of which an attempt was timed by the server's clock."""
         self.limits: dict[str, str] = {}
         self.capped: set[str] = set()
         """Tags that wait until a worker lets a run go."""
@@ -103,8 +106,9 @@ class Lives:
     def delay(self, run: Run, at: int, state: str = "scheduled") -> None:
         run.place, run.state, run.at = "delayed", state, at
 
-    def admit(self, run: Run, at: int = 0, *, parked: bool = False) -> None:
+    def admit(self, run: Run, at: int = 0, *, parked: bool = False, again: bool = False) -> None:
         self.runs[run.id] = run
+        self.ledger["", "made"] += not again
         run.expiring = run.expires > 0
         if parked:
             run.place, run.state = "parked", "scheduled"
@@ -137,6 +141,7 @@ class Lives:
         run.place, run.state, run.why = "dead" if state == "dead" else "ended", state, why
         run.expiring = False
         self.aged.discard(run.id)
+        self.count(run.job, state)
         if run.join and state == "succeeded":
             self.chords.pop(run.join, None)
         if run.deps and not told:
@@ -146,16 +151,22 @@ class Lives:
             run.has_envelope = False
         self.go_on(run)
 
-    def count(self, run: Run, what: str) -> None:
-        if run.job:
-            self.ledger[run.job, what] += 1
+    def count(self, job: str, what: str, times: int = 1) -> None:
+        for of in {job, ""}:
+            self.ledger[of, what] += times
+
+    def count_attempt(self, run: Run, ran: Any) -> None:
+        """An attempt has ended after *ran* ms, '' for as long as the server's clock says."""
+        self.ledger["", "wait"] += 1
+        self.count(run.job, "ms", int(ran or 0))
+        if ran == "":
+            self.timed |= {run.job, ""}
 
     def stop(self, run: Run, why: str) -> str:
         if run.place == "leased":
             run.cancel = why
             return "asked"
         self.end(run, "cancelled", why)
-        self.count(run, "cancelled")
         return "cancelled"
 
     def forget(self, run: Run) -> None:
@@ -182,7 +193,6 @@ class Lives:
     def may_wait(self, run: Run) -> bool:
         if run.cancel:
             self.end(run, "cancelled", run.cancel)
-            self.count(run, "cancelled")
             return False
         run.expiring = run.expires > 0
         return True
@@ -203,13 +213,16 @@ class Lives:
         """The worker of a run died, or its child did: 1 for a run that waits again, 1 for a dead letter."""
         counts = child or run.started or run.rescues >= ALONE_AFTER
         run.deaths += counts
+        if counts:
+            self.count(run.job, "died")
+        if run.started and (child or run.holder in self.workers):
+            self.count_attempt(run, "")
         self.note_try(run, "died")
         run.rescues += 1
         last = run.last
         self.release(run, begun=counts)
         if not run.cancel and (last or run.deaths >= MAX_DEATHS):
             self.end(run, "dead", "its child process" if child else f"its worker {run.holder} died")
-            self.count(run, "dead")
             return 0, 1
         return int(self.wait_again(run)), 0
 
@@ -237,7 +250,6 @@ class Lives:
     def cancel_parked(self, name: str, why: str) -> None:
         for run_id in self.parked.pop(name, []):
             self.end(self.runs[run_id], "cancelled", why)
-            self.count(self.runs[run_id], "cancelled")
 
     def loosen(self, name: str) -> None:
         """What goes of a job may go beside what comes: its definition changed under it."""

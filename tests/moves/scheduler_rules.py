@@ -113,7 +113,8 @@ class SchedulerRules(Machine):
             run_id = f"{self.tenant}.{name}-{created}-{dues[i]}"
             if run_id in self.model.gone:
                 return
-            claims += [name, dues[i], revision, dues[i + 1], "" if each == "moved" else run_id + each]
+            passed = " 3" if each and i % 2 == 0 else ""
+            claims += [name, dues[i], revision, f"{dues[i + 1]}{passed}", "" if each == "moved" else run_id + each]
         for i, outcome in enumerate(self.make("fire", *claims)):
             if outcome in {1, 2}:
                 instant = (name, f"{created}-{dues[i]}")

@@ -104,7 +104,17 @@ class WorkerRules(Machine):
         run = self.leased(pick)
         if run:
             at = "+3600000" if later else ""
-            said = (run.id, run.token, at, ENVELOPE, '{"e":1}', TASK, self.tags[tag % 2], step if pick % 2 else "")
+            said: tuple[Any, ...] = (
+                run.id,
+                run.token,
+                at,
+                ENVELOPE,
+                '{"e":1}',
+                TASK,
+                self.tags[tag % 2],
+                step if pick % 2 else "",
+            )
+            said += (4,) if pick % 3 else ()
             assert 1 == self.make("retry", *said)
             assert 0 == self.make("retry", *said)
 

@@ -6,8 +6,13 @@ import pytest
 from eventually import eventually
 from factories import make_job
 from sentinel import Group
+from taglane.errors import BadSetting
+from taglane.model.limits import Limits
 from taglane.settings import load_settings
+from taglane.store import keys
+from taglane.store.limits import LimitStore
 from taglane.store.server import connect
+from taglane_scheduler.care import watchdog
 from taglane_scheduler.firing import loop as loop_module
 from taglane_scheduler.services import build
 
@@ -59,6 +64,31 @@ def test_a_schedulers_sweep_reaches_the_replicas(binary: ServerBinary, monkeypat
         with replica.client() as redis:
             assert 1 == len([name for name in redis.acl_users() if "taglane-acme" in str(name)])
         services.close()
+
+
+def test_a_rule_that_says_nothing_is_a_bad_setting() -> None:
+    """A scheduler does not start with one, and says which."""
+    with pytest.raises(BadSetting, match=r"^TAGLANE_WATCH='connections=many': limits\.connections: 'many' can't be"):
+        _ = build(load_settings(watch="connections=many")).loop
+
+
+def test_a_scheduler_watches_its_tenants(services: Services, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It measures them as it goes, and cuts off who is over a limit for which the rule is to cut, twice."""
+    monkeypatch.setattr(loop_module, "BEAT_S", 0)
+    monkeypatch.setattr(watchdog, "LOOK_S", 0)
+    monkeypatch.setattr(watchdog, "LOOK_COST", 0)
+    services.loop.step()
+    services.tenants.create("acme")
+    LimitStore(services.server).put("acme", Limits(memory=1_000_000, overuse="cut"))
+    redis.rpush(keys.aside("acme"), "x" * 2_000_000)
+
+    services.loop.step()
+    services.loop.step()
+
+    assert services.measures.get("acme")
+    assert {"memory", "tenant_cut"} == {alert.kind for alert in services.alerts.list("acme")}
+    assert "of memory, and the limit is 1000000B" in services.cutoff.reason("acme")
+    services.loop.close()
 
 
 def test_prepare_makes_a_fresh_server_ready(services: Services, redis: Redis) -> None:

@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     replicas: int = Field(default=0, ge=0, le=100)
     """How many replicas must have a run, before `enqueue` returns: what they have outlives the loss of the primary."""
 
+    watch: str = ""
+    """What a scheduler lets tenants use that have no such limits of their own: `connections=500 memory=1GiB`."""
+
     health: str = ""
     """Where to tell by HTTP how the process is: HOST:PORT, or PORT of the loopback interface; nowhere unless set."""
 

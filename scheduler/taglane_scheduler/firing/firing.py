@@ -218,9 +218,14 @@ def _chunks(claims: Iterable[Claim]) -> list[list[Claim]]:
 def _arguments(claims: Iterable[Claim]) -> list[str | int]:
     arguments: list[str | int] = []
     for claim in claims:
-        next_due = "" if claim.next_due is None else claim.next_due
-        arguments += (claim.job, claim.due, claim.revision, next_due, _run_of(claim))
+        arguments += (claim.job, claim.due, claim.revision, _following(claim), _run_of(claim))
     return arguments
+
+
+def _following(claim: Claim) -> str:
+    """Return when `fire` is told that the job is due next, and how many instants that passes over."""
+    next_due = "" if claim.next_due is None else str(claim.next_due)
+    return f"{next_due} {claim.missed}" if claim.missed else next_due
 
 
 def _run_of(claim: Claim) -> str:

@@ -123,9 +123,10 @@ class SchedulerLoop:
         patience_ms: how long a server may be gone before `run` gives up.
         prepare: called at each connect, before anything else: loads what a fresh server lacks.
         sweep: called whenever the tenants are listed anew: gives replicas what a server keeps nowhere itself.
+        watch: called every second, for a few ms: measures what tenants use.
     """
 
-    def __init__(  # noqa: PLR0913 - what it drives, and two hooks
+    def __init__(  # noqa: PLR0913 - what it drives, and three hooks
         self,
         server: Server,
         firing: Firing,
@@ -134,6 +135,7 @@ class SchedulerLoop:
         patience_ms: int = 60_000,
         prepare: Callable[[], object] = lambda: None,
         sweep: Callable[[], object] = lambda: None,
+        watch: Callable[[], object] = lambda: None,
     ) -> None:
         self.pulse = Pulse()
         """What the loop says of itself, for whoever asks after its health."""
@@ -144,6 +146,7 @@ class SchedulerLoop:
         self._patience = patience_ms / 1000
         self._prepare = prepare
         self._sweep = sweep
+        self._watch = watch
         self._wakes = Wakes(server)
         self._peers = Peers(server)
         self._heap = TenantHeap()
@@ -195,6 +198,8 @@ class SchedulerLoop:
         if clock >= self._beat_at:
             self._beat_at = clock + BEAT_S
             self._believes(_reading(self._peers.beat(clock), clock))
+            with self._server.renamed("watching the tenants"):
+                self._watch()
         if clock >= self._list_at:
             with self._server.renamed("sweeping"):
                 self._sweep()

@@ -5,14 +5,14 @@ Pure: no Redis, no clock. Two schedulers that plan for the same due instant make
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from taglane.model.duration import format_duration
 from taglane.model.instant import format_instant
 from taglane.model.names import fired_run_id
-from taglane.model.schedule import After, Every, from_json, next_due
+from taglane.model.schedule import After, Cron, Every, count_due, from_json, next_due
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +29,10 @@ PACE_MS = 100
 """Between two runs that make up for missed instants: ten a second, a job."""
 
 CALLS = 2_000
-"""Instants that one step looks for to make up for what was missed: each may cost croniter 0.3 ms."""
+"""Instants that one step looks for to make up for what was missed, or to count it: each may cost croniter 0.3 ms."""
+
+COUNTED_MS = 35 * 86_400_000
+"""For how long back what was missed is counted: as long as the ledger is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,12 @@ class Claim:
     skipped: str = ""
     """Why its run is a record alone, in the state `skipped`."""
 
+    missed: int = 0
+    """How many instants between *due* and *next_due* are passed over: no run stands for them, and no record.
+
+    Where a step has too much to count it is 0, and of an outage longer than `COUNTED_MS` it counts the end.
+    """
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -87,7 +96,12 @@ def plan(tenant: str, jobs: Iterable[DueJob], *, now: int, calls: int = CALLS) -
         try:
             schedule = from_json(job.schedule)
             if not _is_made_up_for(job, schedule, now):
-                claims.append(_claim(tenant, job, schedule, now))
+                claim = _claim(tenant, job, schedule, now)
+                cost = _cost(schedule, job.due, now) if claim.run_id and _is_missed(job.due, now) else 0
+                if 0 < cost <= calls - spent:
+                    claim = replace(claim, missed=_passed(tenant, job, schedule, now, now))
+                    spent += cost
+                claims.append(claim)
             elif spent < calls:
                 chain, cost = _chain(tenant, job, schedule, now)
                 claims += chain
@@ -144,8 +158,10 @@ def _chain(tenant: str, job: DueJob, schedule: Schedule, now: int) -> tuple[list
         until = _next(tenant, job, schedule, now - GRACE_MS - 1)
         count, more = _count(tenant, job, schedule, first, now)
         run_id = fired_run_id(tenant, job.name, job.created, first)
-        claims.append(Claim(job.name, first, job.revision, until, run_id, skipped=_told(first, now, count)))
-        cost += 1 + more
+        skipped, rest = _told(first, now, count), replace(job, due=first)
+        missed = _passed(tenant, rest, schedule, now - GRACE_MS - 1, now)
+        claims.append(Claim(job.name, first, job.revision, until, run_id, skipped=skipped, missed=missed))
+        cost += 1 + more + _cost(schedule, first, now)
     return claims, cost
 
 
@@ -163,6 +179,17 @@ def _count(tenant: str, job: DueJob, schedule: Schedule, first: int, now: int) -
             return count, count
         due = following
     return None, MADE_UP
+
+
+def _cost(schedule: Schedule, due: int, now: int) -> int:
+    """Return how many calls `_passed` takes, about."""
+    return min(now - due, COUNTED_MS) // 86_400_000 + 2 if isinstance(schedule, Cron) else 1
+
+
+def _passed(tenant: str, job: DueJob, schedule: Schedule, until: int, now: int) -> int:
+    """Count the instants after that of a job, and not after *until*, ms."""
+    after = max(job.due, now - COUNTED_MS)
+    return count_due(schedule, after=after, until=until, hash_id=f"{tenant}/{job.name}")
 
 
 def _told(first: int, now: int, count: int | None) -> str:

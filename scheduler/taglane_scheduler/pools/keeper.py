@@ -69,6 +69,11 @@ class PoolKeeper:
         """End, and wait for the end."""
         self._stopping.set()
         self._thread.join(10 * SLICE_S)
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._close()
         self._server.close()
 
     def _run(self) -> None:

@@ -39,18 +39,19 @@ def user_of(tenant: str) -> str:
     return USER + tenant
 
 
-def rules(tenant: str, password_hashes: Iterable[str], *, database: int = 0) -> list[str]:
+def rules(tenant: str, password_hashes: Iterable[str], *, database: int = 0, cut: bool = False) -> list[str]:
     """Return all that `ACL SETUSER` is told of a tenant's user, from scratch: what it had before is gone.
 
     Args:
         tenant: a name that `check_tenant` has passed, so it holds no character with a meaning in a pattern.
         password_hashes: SHA-256, in hex, of each password that opens it; with none, nobody can log in.
         database: the one that Taglane is kept in; only another than 0 has to be selected, and then it alone can be.
+        cut: nobody can log in, whatever the password.
     """
     own = keys.prefix(tenant)
     return [
         "reset",
-        "on",
+        "off" if cut else "on",
         *(f"#{digest}" for digest in password_hashes),
         f"~{own}*",
         f"%R~{keys.read_only_prefix(tenant)}*",

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import getpass
 import json
-import logging
 import socket
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,15 +19,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from redis.exceptions import ResponseError
-from taglane.errors import ServerFull
-from taglane.store import keys
+from taglane.store import full, keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from taglane.store.server import Server
-
-log = logging.getLogger(__name__)
 
 KEPT = 100_000
 """Entries of each stream, about: a server trims them by whole nodes."""
@@ -70,18 +66,10 @@ class Audit:
         self._redis: Any = server.redis
 
     def note(self, action: str, tenant: str, **details: str | int) -> None:
-        """Enter what was just done, by this process's user.
-
-        A server that is full takes no entry, and that is logged: what frees memory, or shuts a tenant out, must not
-        wait for it.
-        """
-        who = f"{_me()} ({self._credential()})"
-        try:
-            with self._server.renamed("writing the audit log", operator=True):
-                entry = fields(action, tenant, who, self._address(), details)
-                self._redis.execute_command(*added(keys.AUDIT, entry))
-        except ServerFull as error:
-            log.error("audit_not_written action=%s tenant=%s who=%s error=%s", action, tenant, who, error)  # noqa: TRY400
+        """Enter what was just done, by this process's user; also on a server that is full."""
+        with self._server.renamed("writing the audit log", operator=True):
+            entry = fields(action, tenant, f"{_me()} ({self._credential()})", self._address(), details)
+            add(self._redis, keys.AUDIT, entry)
 
     def list(self, tenant: str | None = None, *, since: int = 0, count: int = 100) -> list[Entry]:
         """Return the last *count* entries, of one tenant or of all, that are not older than *since*, ms; oldest first.
@@ -141,9 +129,9 @@ def fields(action: str, tenant: str, who: str, address: str, details: Mapping[st
     return {"action": action, "tenant": tenant, "who": who, "address": address, "details": json.dumps(details)}
 
 
-def added(key: str, entry: Mapping[str, str]) -> list[Any]:
-    """Return the command that adds an entry to a stream."""
-    return ["XADD", key, "MAXLEN", "~", KEPT, "*", *(word for pair in entry.items() for word in pair)]
+def add(redis: Any, key: str, entry: Mapping[str, str]) -> None:
+    """Add an entry to a stream, which drops its oldest ones for it."""
+    full.write(redis, "XADD", key, "MAXLEN", "~", str(KEPT), "*", *(word for pair in entry.items() for word in pair))
 
 
 def client_fields(text: Any) -> dict[str, str]:

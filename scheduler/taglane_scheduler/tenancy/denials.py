@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import WatchError
 from taglane.errors import Refused, TaglaneError
-from taglane.store import keys
+from taglane.store import full, keys
 from taglane.store.server import USER
 
-from taglane_scheduler.tenancy.audit import DENIED, added, client_fields, fields
+from taglane_scheduler.tenancy.audit import DENIED, add, client_fields, fields
 
 if TYPE_CHECKING:
     import threading
@@ -121,7 +121,8 @@ class Denials:
                 gone = set(seen) - {denial.id for denial in denials}
                 pipeline.multi()
                 self._enter(pipeline, grown, forgotten)
-                pipeline.hset(keys.DENIALS, mapping={denial.id: denial.count for denial, _ in grown})
+                counts = [word for denial, _ in grown for word in (denial.id, str(denial.count))]
+                full.write(pipeline, "HSET", keys.DENIALS, *counts)
                 if gone:
                     pipeline.hdel(keys.DENIALS, *gone)
                 try:
@@ -136,17 +137,18 @@ class Denials:
             pipeline.execute_command("ACL", "LOG", ALL)
             pipeline.execute_command("ACL", "LOG", "RESET")
             answer, _ = pipeline.execute()
-            grown = [(denial, denial.count) for denial in map(read_denial, answer)]
+        grown = [(denial, denial.count) for denial in map(read_denial, answer)]
+        with self._redis.pipeline(transaction=False) as pipeline:
             self._enter(pipeline, grown, 0)
             pipeline.execute()
         return sum(count for _, count in grown)
 
     def _enter(self, pipeline: Any, grown: Sequence[tuple[Denial, int]], forgotten: int) -> None:
         for tenant, user, address, details in entries(grown):
-            pipeline.execute_command(*added(keys.DENIED, fields(DENIED, tenant, user, address, details)))
+            add(pipeline, keys.DENIED, fields(DENIED, tenant, user, address, details))
         if forgotten:
             lost: dict[str, str | int] = {"reason": "forgotten", "object": "(acllog-max-len)", "count": forgotten}
-            pipeline.execute_command(*added(keys.DENIED, fields(DENIED, "", "", "", lost)))
+            add(pipeline, keys.DENIED, fields(DENIED, "", "", "", lost))
 
 
 def gap(seen: Iterable[str], there: Iterable[str]) -> int:

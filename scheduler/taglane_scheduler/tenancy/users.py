@@ -15,8 +15,8 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import NoPermissionError, RedisError, ResponseError, WatchError
-from taglane.store import keys
+from redis.exceptions import NoPermissionError, OutOfMemoryError, RedisError, ResponseError, WatchError
+from taglane.store import full, keys
 from taglane.store.server import USER, connect_node
 
 from taglane_scheduler.tenancy import acl
@@ -97,7 +97,7 @@ class Users:
                 if new is None:
                     pipeline.hdel(keys.TENANTS, name)
                 else:
-                    pipeline.hset(keys.TENANTS, name, new.to_json())
+                    full.write(pipeline, "HSET", keys.TENANTS, name, new.to_json())
                 wanted = None if new is None else new.to_json().encode()
                 ends = [kick] if disconnects and new is not None else []  # with a user end its connections anyway
                 for command in [*_commands({name: wanted}, self._database()), *ends] if fenced else ():
@@ -106,6 +106,11 @@ class Users:
                     pipeline.execute()
                 except WatchError:
                     continue
+                except OutOfMemoryError:  # Redis refuses any transaction when it is full, Valkey does not
+                    if not self._write_when_full(name, text, wanted):
+                        continue
+                    if fenced:
+                        _tell(self._redis, {name: wanted}, self._database(), *ends)
                 break
         if fenced:
             self._on_replicas(lambda replica, _: _tell(replica, {name: wanted}, self._database(), *ends))
@@ -141,6 +146,19 @@ class Users:
         self.apply_to_replicas()
         return len(tenants)
 
+    def apply(self, name: str) -> None:
+        """Make one tenant's user as its record says now, or remove it when there is none."""
+        if self.enforces():
+            self._apply([name])
+            self._on_replicas(lambda replica, _: _tell(replica, {name: self._records().get(name)}, self._database()))
+
+    def disconnect(self, name: str) -> None:
+        """End all connections of a tenant. By user, not by id: those that open meanwhile need the new password."""
+        if self.enforces():
+            end = ("CLIENT KILL", "USER", acl.user_of(name), "SKIPME", "yes")
+            self._redis.execute_command(*end)
+            self._on_replicas(lambda replica, _: replica.execute_command(*end))
+
     def apply_to_replicas(self) -> None:
         """Bring every replica up to the record: all of it for a new one, what has changed for one that we know.
 
@@ -160,8 +178,16 @@ class Users:
         return [
             name
             for (name, record), user in zip(wanted, users, strict=True)
-            if not _is_as(user, acl.rules(name, record.password_hashes, database=database))
+            if not _is_as(user, record.rules(name, database))
         ]
+
+    def _write_when_full(self, name: str, old: bytes | None, new: bytes | None) -> bool:
+        """Write a record outside of a transaction; answers whether it was still as it had been read."""
+        if new is None:
+            return bool(self._redis.hdel(keys.TENANTS, name))
+        if old is None:
+            return bool(full.write(self._redis, "HSETNX", keys.TENANTS, name, new))
+        return full.swap(self._redis, keys.TENANTS, name, old, new.decode())
 
     def _may_make_users(self) -> bool:
         try:
@@ -185,7 +211,16 @@ class Users:
                     pipeline.execute()
                 except WatchError:
                     continue
+                except OutOfMemoryError:  # Redis refuses any transaction when it is full, Valkey does not
+                    self._apply_when_full(names)
                 return
+
+    def _apply_when_full(self, names: Sequence[str]) -> None:
+        """Make these users outside of a transaction: one that was changed meanwhile is wrong until it is made again."""
+        done: Any = None
+        while (texts := self._redis.hmget(keys.TENANTS, names)) != done:
+            _tell(self._redis, dict(zip(names, texts, strict=True)), self._database())
+            done = texts
 
     def _on_replicas(self, step: Callable[[Any, _Replica], object]) -> None:
         """Do *step* on one replica after the other; what goes wrong with one is logged, and the next has its turn."""
@@ -234,7 +269,7 @@ def _commands(records: Mapping[str, bytes | None], database: int) -> Iterator[Se
         if text is None:
             yield "ACL DELUSER", user
         else:
-            yield "ACL SETUSER", user, *acl.rules(name, Record.from_json(text).password_hashes, database=database)
+            yield "ACL SETUSER", user, *Record.from_json(text).rules(name, database)
 
 
 def _tell(redis: Any, records: Mapping[str, bytes | None], database: int, *more: Sequence[str]) -> None:
@@ -246,11 +281,11 @@ def _tell(redis: Any, records: Mapping[str, bytes | None], database: int, *more:
 
 def _is_as(user: Any, rules: Sequence[str]) -> bool:
     """Whether a user is what these rules make."""
-    if not user or "on" not in user["flags"]:
+    if not user or ("on" if "on" in rules else "off") not in user["flags"]:
         return False
     has = {*user["commands"], *_words(user["keys"]), *_words(user["channels"])} - {"-@all"}
     has |= {f"#{digest}" for digest in user["passwords"]}
-    return has == set(rules) - {"reset", "on"}
+    return has == set(rules) - {"reset", "on", "off"}
 
 
 def _words(value: Sequence[str] | str) -> Sequence[str]:

@@ -14,6 +14,7 @@ from taglane.model.schedule import Every
 from taglane.store import keys
 from taglane.store.jobs import Jobs
 from taglane.store.server import Server
+from taglane.store.usage import Usage
 from taglane_scheduler.firing.firing import Firing, StepReport, _due_jobs
 
 if TYPE_CHECKING:
@@ -695,6 +696,21 @@ def test_misfire_skip_makes_a_record_alone(jobs: Jobs, firing: Firing, redis: Re
     assert ("skipped", str(due)) == (run_field(redis, run_id, "state"), run_field(redis, run_id, "due"))
     assert "missed by 10m: misfire is skip" == run_field(redis, run_id, "error")
     assert (report.next[TENANT] or 0) > server_time(redis) - 1_000
+
+
+@pytest.mark.parametrize(("misfire", "counts"), [("once", (1, 0)), ("skip", (0, 1)), ("all", (100, 1))])
+def test_every_instant_is_in_the_ledger(jobs: Jobs, store: Server, redis: Redis, misfire: str, counts: Any) -> None:
+    """What was due is fired, skipped or missed, whatever becomes of it; of two schedulers one is heard."""
+    due = missed(jobs, redis, make_job(every="1s", start=0, misfire=misfire, overlap="allow"), 600_000)
+
+    Firing(store).step([TENANT])
+    next_due = jobs.get(TENANT, "report").next_due or 0
+
+    (used,) = Usage(store).days(TENANT, *Usage(store).last_days(1))
+    (of_job,) = Usage(store).jobs_of([TENANT], *Usage(store).last_days(1))
+    assert counts == (used.fired, used.skipped)
+    assert (next_due - due) // 1_000 == used.due
+    assert (used.due, used.missed) == (of_job.due, of_job.missed)
 
 
 def test_misfire_skip_of_a_fixed_delay_goes_on(jobs: Jobs, firing: Firing, redis: Redis) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from taglane.model.names import fired_run_id
 from taglane.model.schedule import After, At, Cron, Every, Schedule, to_json
-from taglane_scheduler.firing.planner import GRACE_MS, MADE_UP, PACE_MS, Claim, DueJob, plan
+from taglane_scheduler.firing.planner import CALLS, COUNTED_MS, GRACE_MS, MADE_UP, PACE_MS, Claim, DueJob, plan
 
 NOW = 1_795_348_800_000  # 2026-11-22T12:00:00Z
 
@@ -198,3 +198,60 @@ def test_what_a_step_makes_up_for_is_bounded() -> None:
     assert ["j0", "j1", "j2", "report"] == sorted({claim.job for claim in planned.claims})
     assert NOW - 10**8 + 3 == planned.left
     assert 450 <= planned.calls <= 660
+
+
+# -- counting what was missed ------------------------------------------------------------------------------------------
+
+HOUR = 3_600_000
+
+
+@pytest.mark.parametrize(
+    ("schedule", "misfire", "missed"),
+    [
+        (Cron(expr="* * * * *"), "", 180),
+        (Cron(expr="* * * * *"), "skip", 180),
+        (Cron(expr="*/5 * * * * *"), "", 3 * 720),
+        (Every(interval=10_000, anchor=0), "", 3 * 360),
+        (Cron(expr="* * * * *", end=NOW - HOUR), "", 119),
+        (At(instant=NOW - 3 * HOUR), "", 0),
+        (After(delay=1_000), "", 0),
+        (After(delay=1_000), "skip", 0),
+        (Cron(expr="0 9 * * *"), "", 0),
+    ],
+)
+def test_what_a_claim_passes_over_is_counted(schedule: Schedule, misfire: str, missed: int) -> None:
+    """Every instant after the one that was due three hours ago, up to now: no run stands for it, and no record."""
+    (claim,) = plan("acme", [due_job(schedule, NOW - 3 * HOUR, misfire=misfire)], now=NOW).claims
+
+    assert missed == claim.missed
+
+
+@pytest.mark.parametrize("schedule", [Cron(expr="* * * * * *"), Every(interval=1_000, anchor=0)])
+@pytest.mark.parametrize("hours", [1, 30])
+def test_of_what_is_made_up_for_the_rest_is_counted(schedule: Schedule, hours: int) -> None:
+    """Runs, the record of the rest and what that passes over: together they are all instants that were missed."""
+    runs, records = made_up(schedule, NOW - hours * HOUR)
+
+    claims = [*runs, *records]
+    assert hours * 3_600 - GRACE_MS // 1_000 == len(claims) + sum(claim.missed for claim in claims)
+
+
+@given(st.integers(0, GRACE_MS))
+def test_within_the_grace_nothing_is_passed_over(late: int) -> None:
+    assert 0 == one_claim(Cron(expr="* * * * * *"), NOW - late).missed
+
+
+def test_of_a_long_outage_the_end_is_counted() -> None:
+    """As far back as the ledger goes: a due instant in 1970 stops no scheduler."""
+    assert COUNTED_MS // 60_000 == one_claim(Cron(expr="* * * * *"), 60_000).missed
+
+
+def test_what_a_step_counts_is_bounded() -> None:
+    """Of many jobs some are not counted; all are fired."""
+    jobs = [due_job(Cron(expr=f"{n % 60} * * * *"), NOW - 20 * 24 * HOUR, name=f"j{n}") for n in range(200)]
+
+    planned = plan("acme", jobs, now=NOW)
+
+    assert 200 == len(planned.claims)
+    assert planned.calls <= CALLS
+    assert 0 < sum(1 for claim in planned.claims if claim.missed) < 200

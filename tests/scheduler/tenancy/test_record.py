@@ -15,9 +15,13 @@ TIMES = st.integers(0, 10**13)
 @given(st.lists(HASHES, unique=True), TIMES, st.dictionaries(st.text(), st.integers()))
 def test_a_record_is_read_as_it_is_kept(hashes: list[str], created: int, other: dict[str, int]) -> None:
     """With all that a newer version has written beside it."""
-    ours = {"created", "password_hashes", "until"}
+    ours = {"created", "password_hashes", "cut", "until"}
     record = Record(
-        created, tuple(hashes), dict.fromkeys(hashes[:1], 7), {k: v for k, v in other.items() if k not in ours}
+        created,
+        tuple(hashes),
+        "why" * (created % 2),
+        dict.fromkeys(hashes[:1], 7),
+        {k: v for k, v in other.items() if k not in ours},
     )
 
     assert record == Record.from_json(record.to_json())
@@ -50,7 +54,7 @@ def test_a_rotation_lets_the_old_ones_go_on_for_so_long() -> None:
 def test_at_an_instant_exactly_those_open_whose_end_is_ahead(hashes: list[str], ends: list[int], now: int) -> None:
     """And those without an end."""
     until = dict(zip(hashes, ends, strict=False))
-    record = Record(1, tuple(hashes), until)
+    record = Record(1, tuple(hashes), until=until)
 
     at = record.at(now)
 
@@ -60,12 +64,12 @@ def test_at_an_instant_exactly_those_open_whose_end_is_ahead(hashes: list[str], 
 
 
 def test_a_record_that_is_shut_opens_to_nobody() -> None:
-    record = Record(5, ("aa", "bb"), {"aa": 9}).shut()
+    record = Record(5, ("aa", "bb"), until={"aa": 9}).shut()
 
     assert ((), {}) == (record.password_hashes, record.until)
 
 
 def test_only_records_with_an_end_are_looked_at() -> None:
     """All of them are looked through twice a minute."""
-    assert has_ends(Record(5, ("aa",), {"aa": 9}).to_json().encode())
+    assert has_ends(Record(5, ("aa",), until={"aa": 9}).to_json().encode())
     assert not has_ends(Record(5, ("aa",)).to_json().encode())

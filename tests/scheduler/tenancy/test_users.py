@@ -14,6 +14,7 @@ from sentinel import Group, Node
 from taglane.errors import Refused, TenantNotFound
 from taglane.store import keys
 from taglane.store.server import Server, connect_node
+from taglane_scheduler.embedded import EmbeddedServer
 from taglane_scheduler.tenancy.record import Record
 from taglane_scheduler.tenancy.tenants import Tenants
 from taglane_scheduler.tenancy.users import Users
@@ -67,6 +68,20 @@ def test_users_of_tenants_that_are_gone_go(store: Server, redis: Redis) -> None:
     assert 1 == Users(store).apply_all()
 
     assert {"default", "taglane-acme", "taglane-metrics"} == users_of(redis)
+
+
+def test_a_full_server_gets_its_users(binary: ServerBinary) -> None:
+    """A scheduler that connects to one makes them, as anywhere: Redis refuses transactions then."""
+    with EmbeddedServer(binary=binary, options={"maxmemory-policy": "noeviction"}) as running:
+        server = make_server(running.url)
+        url = Tenants(server).create("acme").url
+        server.redis.execute_command("ACL", "DELUSER", "taglane-acme")
+        server.redis.config_set("maxmemory", 1)
+
+        assert 1 == Users(server).apply_all()
+
+        assert is_let_in(url)
+        server.close()
 
 
 def test_an_old_password_never_comes_back(store: Server, redis: Redis) -> None:
@@ -215,3 +230,20 @@ def test_a_node_is_asked_under_the_operators_name(group: Group) -> None:
     primary, replica = group.nodes
     with connect_node(primary.url, "127.0.0.1", replica.port, timeout=1.0) as client:
         assert "slave" == client.info("replication")["role"]
+
+
+def test_on_a_full_server_records_and_users_are_written_all_the_same(binary: ServerBinary) -> None:
+    """A tenant that has filled it can be given a new password, and deleted: that is what makes room."""
+    with EmbeddedServer(binary=binary, options={"maxmemory-policy": "noeviction"}) as server:
+        store = make_server(server.url)
+        tenants = Tenants(store)
+        first = tenants.create("acme")
+        store.redis.set("taglane:{acme}:key:k", "x" * 1_000)
+        store.redis.config_set("maxmemory", 1)
+
+        second = tenants.rotate("acme", overlap=0)
+        assert [False, True] == [is_let_in(made.url) for made in (first, second)]
+        assert 1 == tenants.delete("acme")
+        assert {"default"} == users_of(store.redis)
+        assert ["create", "rotate", "delete"] == [entry.action for entry in tenants.audit.list()]
+        store.close()

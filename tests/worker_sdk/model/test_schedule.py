@@ -14,6 +14,7 @@ from taglane.model.schedule import (
     Every,
     Manual,
     Schedule,
+    count_due,
     describe,
     from_fields,
     from_json,
@@ -196,3 +197,15 @@ def test_what_a_newer_version_knows_is_told_from_what_is_spoiled() -> None:
     assert not is_of_ours({"kind": "window"})
     assert not is_of_ours({"kind": "every", "interval": 1_000, "except": []})
     assert is_of_ours({"kind": 5, "except": []})
+
+
+@given(st.sampled_from(SCHEDULES), st.integers(-90, 90), st.integers(-10, 200))
+def test_a_count_is_that_of_the_instants(schedule: Schedule, minutes: int, span: int) -> None:
+    """After the first instant and up to the second, inside the window; a fixed delay has none of its own."""
+    after, until = NOON + minutes * MINUTE, NOON + (minutes + span) * MINUTE
+
+    count = count_due(schedule, after=after, until=until, hash_id="acme/report")
+
+    found = upcoming(schedule, now=after, count=420, hash_id="acme/report")
+    expected = [due for due in found if due <= until]
+    assert count == (0 if isinstance(schedule, After) else len(expected))

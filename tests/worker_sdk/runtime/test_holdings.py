@@ -428,7 +428,7 @@ def test_a_retry_is_a_move_of_its_own(held: Holdings) -> None:
     take(held)
     held.settle("acme.1", Outcome("retry", '{"e":"x"}', again=("+500", "{}", "a.b", "acme.io", 3)))
 
-    assert [("retry", ["acme.1", 1, "+500", "{}", '{"e":"x"}', "a.b", "acme.io", 3])] == said(held)
+    assert [("retry", ["acme.1", 1, "+500", "{}", '{"e":"x"}', "a.b", "acme.io", 3, ""])] == said(held)
 
 
 def test_a_requeue_and_a_death(held: Holdings) -> None:

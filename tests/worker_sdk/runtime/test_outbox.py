@@ -24,7 +24,7 @@ def said(outcome: Outcome, *, ran: float | None = 0.25, last: bool = False) -> l
         (Outcome("died"), ("died", ["acme.1", 1])),
         (
             Outcome("retry", "{}", again=("+5", "{}", "a.b", "acme", 0)),
-            ("retry", ["acme.1", 1, "+5", "{}", "{}", "a.b", "acme", 0]),
+            ("retry", ["acme.1", 1, "+5", "{}", "{}", "a.b", "acme", 0, 250]),
         ),
     ],
 )
@@ -42,7 +42,7 @@ def test_a_try_by_policy_is_the_same_again() -> None:
     ((move, given),) = outbox.pack(10)
 
     assert "retry" == move
-    assert ["acme.1", 1, "+1500", '{"e":"x"}', "a.b", "acme", ""] == [*given[:3], *given[4:]]
+    assert ["acme.1", 1, "+1500", '{"e":"x"}', "a.b", "acme", "", 250] == [*given[:3], *given[4:]]
     assert '"retries":1' in given[3]
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from taglane.errors import BadName, TaglaneError, TagNotOwned
+from taglane.errors import BadName, OperatorNeeded, TaglaneError, TagNotOwned
 from taglane.runtime.step import TagMissing, check_tags
 from taglane.store.server import Server
 
@@ -40,12 +40,16 @@ def test_tags_that_are_none(url: str, tags: list[str]) -> None:
         check_tags(tags, Server(url))
 
 
-@pytest.mark.parametrize("tags", [["shared.gpu"], ["acme", "shared.gpu"]])
-@pytest.mark.parametrize("url", [OPERATOR, ACME])
-def test_a_shared_pool_is_no_workers_tag(url: str, tags: list[str]) -> None:
-    """With either credential."""
-    with pytest.raises(BadName, match="is a shared pool"):
-        check_tags(tags, Server(url))
+def test_a_shared_pools_worker_is_the_operators() -> None:
+    """It serves that pool alone; a tenant's credential is told whose it takes."""
+    assert "shared" == check_tags(["shared.gpu"], Server(OPERATOR))
+
+    for tags in (["acme", "shared.gpu"], ["shared.gpu", "shared.small"], ["shared.gpu", "acme"]):
+        with pytest.raises(BadName, match="start one for each shared pool"):
+            check_tags(tags, Server(OPERATOR))
+    for tags in (["shared.gpu"], ["acme", "shared.gpu"]):
+        with pytest.raises(OperatorNeeded, match="a worker of the shared pool"):
+            check_tags(tags, Server(ACME))
 
 
 def test_no_tag() -> None:

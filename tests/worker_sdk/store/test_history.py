@@ -80,19 +80,21 @@ def test_what_is_spoiled_is_left_out(
 
 
 def test_the_ledger_is_told_by_the_day(past: History, redis: Redis) -> None:
-    """The oldest first, as far back as it is looked for; what is no count is told as it stands there."""
+    """The oldest first, of the tenant and its jobs, as far back as it is looked for; what is no count as it stands."""
     today = server_time(redis)
     days = [
         datetime.fromtimestamp(today / 1000 - back * 86_400, UTC).strftime("%Y%m%d")
         for back in (0, 7, 2 * history.DAYS)
     ]
     for day in days:
-        redis.hset(keys.ledger(TENANT, day), mapping={"report|fired": 3, "x": "much"})
+        redis.hset(keys.ledger(TENANT, day), mapping={"fired": 3, "x": "much"})
+    redis.hset(keys.job_ledger(TENANT, days[0]), mapping={"report|fired": 2, "|fields": 1})
 
     ledger = past.ledger(TENANT)
 
     assert [days[1], days[0]] == list(ledger)
-    assert {"report|fired": 3, "x": "much"} == ledger[days[0]]
+    assert {"fired": 3, "report|fired": 2, "x": "much"} == ledger[days[0]]
+    assert {"fired": 3, "x": "much"} == ledger[days[1]]
 
 
 def test_a_tenant_without_a_past(past: History) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import pytest
 from factories import TENANT, make_server, server_time
 from snapshot import snapshot
 from taglane.errors import ServerFull, ServerUnavailable
+from taglane.model.usage import bucket_of
 from taglane.store import keys
 from taglane_scheduler.embedded import EmbeddedServer
 
@@ -101,6 +103,14 @@ class Acme:
 
     def scores(self, key: str) -> dict[str, float]:
         return {member.decode(): score for member, score in self.redis.zrange(key, 0, -1, withscores=True)}
+
+    def ledger(self, of: Any = keys.ledger) -> dict[str, int]:
+        """What was counted, on whatever day."""
+        found: Counter[str] = Counter()
+        for key in self.redis.keys(of(TENANT, "*")):
+            found.update({what.decode(): int(times) for what, times in self.redis.hgetall(key).items()})
+        del found["|fields"]
+        return dict(found)
 
     def let_expire(self, run: str) -> None:
         """Let a run expire as if time had passed."""
@@ -1128,8 +1138,8 @@ def test_a_removed_jobs_parked_runs_end_a_bounded_number_at_a_time(acme: Acme) -
     assert [1_200, 200, 0] == looks
     acme.call("look", 16)
     assert 0 == acme.redis.exists(keys.waiting(TENANT))
-    (ledger,) = acme.redis.keys(keys.ledger(TENANT, "*"))
-    assert {b"report|cancelled": b"1600", b"other|cancelled": b"1600"} == acme.redis.hgetall(ledger)
+    assert {"report|cancelled": 1_600, "other|cancelled": 1_600} == acme.ledger(keys.job_ledger)
+    assert {"made": 3_200, "cancelled": 3_200} == acme.ledger()
     assert "cancelled before start: its job is gone" in {
         acme.field(f"acme.report{number}", "error") for number in (1_000, 1_599)
     }
@@ -1249,7 +1259,7 @@ def test_more_is_trimmed_than_ends(acme: Acme) -> None:
 
 
 def test_ends_are_counted_for_the_day(acme: Acme) -> None:
-    """By job and outcome, wherever the run ended; the count goes after eight days."""
+    """Of the tenant and of its job, wherever the run ended; the counts go after 35 days, those of jobs after eight."""
     acme.put()
     for number, way in enumerate(["succeeded", "cancelled", "expired"]):
         acme.call("trigger", "report", f"acme.{number}", "")
@@ -1261,10 +1271,107 @@ def test_ends_are_counted_for_the_day(acme: Acme) -> None:
         else:
             acme.finish(*acme.fetch()[0])
 
-    (ledger,) = acme.redis.keys(keys.ledger(TENANT, "*"))
-    counted = {b"report|triggered": b"3", b"report|succeeded": b"1", b"report|cancelled": b"1", b"report|expired": b"1"}
-    assert counted == acme.redis.hgetall(ledger)
-    assert 0 < acme.redis.ttl(ledger) <= 8 * 86_400
+    counted = {"triggered": 3, "succeeded": 1, "cancelled": 1, "expired": 1, "ms": 5}
+    assert {f"report|{what}": times for what, times in counted.items()} == acme.ledger(keys.job_ledger)
+    ledger = acme.ledger()
+    (wait,) = [what for what in ledger if what.startswith("wait:")]
+    assert {**counted, "made": 3, wait: 1} == ledger
+    for of, days in ((keys.ledger, 35), (keys.job_ledger, 8)):
+        (key,) = acme.redis.keys(of(TENANT, "*"))
+        assert (days - 1) * 86_400 < acme.redis.ttl(key) <= days * 86_400
+
+
+def test_a_run_that_is_replaced_is_made_once(acme: Acme) -> None:
+    """Each attempt counts, and the run ends once: with the last of those that replace it."""
+    token = acme.take("acme.1")
+    acme.call("progress", "acme.1", token, "")
+    acme.finish("acme.1", token, "replaced")
+    acme.enqueue("acme.1")
+    acme.finish(*acme.fetch()[0])
+
+    ledger = acme.ledger()
+    assert (1, 1, 10) == (ledger["made"], ledger["succeeded"], ledger["ms"])
+    assert 2 == sum(times for what, times in ledger.items() if what.startswith("wait:"))
+
+
+def test_a_wait_is_counted_by_its_length(acme: Acme) -> None:
+    """From the queue to the start, in a bucket that ends at a power of two, of which the last takes all that is longer.
+
+    A clock that was set back makes it none; what a tenant has written there and is no time is not counted.
+    """
+    now = server_time(acme.redis)
+    queued_at = [now - 700, now - 600, now - 40_000, now - 10**15, now + 60_000, "soon"]
+    for number, instant in enumerate(queued_at):
+        token = acme.take(f"acme.{number}")
+        acme.redis.hset(keys.run(TENANT, f"acme.{number}"), "queued_at", instant)
+        acme.finish(f"acme.{number}", token, ran="0")
+
+    buckets = {int(what[5:]): times for what, times in acme.ledger().items() if what.startswith("wait:")}
+    assert {bucket_of(700): 2, bucket_of(40_000): 1, 43: 1, 0: 1} == buckets
+
+
+def test_deaths_and_retries_are_counted(acme: Acme) -> None:
+    """A lost attempt ran until its worker was last heard of; one that has perhaps not begun is counted as none."""
+    token = acme.take("acme.1")
+    acme.start("acme.1", token)
+    acme.rescue()
+    acme.enqueue("acme.2")
+    acme.fetch()
+    acme.rescue()
+    (lease,) = acme.fetch()
+    acme.retry(*lease)
+
+    ledger = acme.ledger()
+    assert (2, 1, 1) == (ledger["made"], ledger["died"], ledger["retried"])
+    assert 5 == ledger["ms"]
+    assert 1 == sum(times for what, times in ledger.items() if what.startswith("wait:"))
+
+
+def test_a_days_ledger_of_jobs_is_bounded(acme: Acme) -> None:
+    """What there is no room for is counted for all other jobs together; the tenant's own counts hold it, too."""
+    acme.put()
+    acme.put("other")
+    acme.call("trigger", "report", "acme.1", "")
+    (key,) = acme.redis.keys(keys.job_ledger(TENANT, "*"))
+    acme.redis.hset(key, "|fields", 20_000)
+    for number in range(2, 5):
+        acme.call("trigger", "other", f"acme.{number}", "")
+    acme.call("trigger", "report", "acme.5", "")
+
+    assert {"report|triggered": 2, "*|triggered": 3} == acme.ledger(keys.job_ledger)
+    assert 5 == acme.ledger()["triggered"]
+
+
+def test_a_spoiled_ledger_stops_no_run(acme: Acme) -> None:
+    """Its tenant has made something else of it: nothing is counted, and runs end as ever."""
+    acme.take("acme.1")
+    (key,) = acme.redis.keys(keys.ledger(TENANT, "*"))
+    acme.redis.delete(key)
+    acme.redis.set(key, "mine")
+    token = acme.take("acme.2")
+
+    assert 1 == acme.finish("acme.2", token)
+    assert "succeeded" == acme.state("acme.2")
+
+
+def test_what_was_done_before_an_error_is_counted(acme: Acme) -> None:
+    """Of two jobs that fire in one call one is spoiled: the other's fire happened."""
+    acme.put("good", due=1)
+    acme.put("bad", due=1)
+    acme.redis.delete(keys.job(TENANT, "bad"))
+    acme.redis.set(keys.job(TENANT, "bad"), "spoiled")
+
+    with pytest.raises(ServerUnavailable):
+        acme.call("fire", "bad", 1, 1, "", "acme.1", "good", 1, 1, " 3", "acme.2")
+
+    ledger = acme.ledger()
+    late = {what: times for what, times in ledger.items() if what.startswith("late:")}
+    assert {"made": 1, "fired": 1, "missed": 3, **late} == ledger
+    assert [1] == list(late.values())
+    assert {"good|fired": 1, "good|missed": 3} == acme.ledger(keys.job_ledger)
+    acme.server.call("enqueue", "other", "other.1", TASK, "other", 0, ENVELOPE, "", "", "", "")
+    (key,) = acme.redis.keys(keys.ledger("other", "*"))
+    assert {b"made": b"1"} == acme.redis.hgetall(key)
 
 
 # -- a full server ---------------------------------------------------------------------------------------------------

@@ -177,7 +177,7 @@ def test_purge_lets_jobs_go_on(queues: Queues, store: Server, redis: Redis) -> N
     queues.purge("acme", "acme")
 
     assert 1 == redis.zcard(keys.due("acme"))
-    assert any(b"1" == redis.hget(key, "sync|cancelled") for key in redis.keys(keys.ledger("acme", "*")))
+    assert any(b"1" == redis.hget(key, "sync|cancelled") for key in redis.keys(keys.job_ledger("acme", "*")))
 
 
 def test_purge_ends_what_was_parked_behind(queues: Queues, acme: Server, redis: Redis) -> None:

@@ -27,7 +27,9 @@ _HORIZON = 250_000_000_000  # s, the year 9892: croniter looks 50 years ahead an
 
 
 @dataclass(frozen=True, slots=True)
-class _Parsed:
+class ParsedCron:
+    """What croniter knows of an expression; whether it is one of a fixed time."""
+
     croniter: croniter
     fixed: bool
 
@@ -62,16 +64,17 @@ def next_cron(expr: str, tz: str, *, after: int, hash_id: str = "") -> int | Non
 def _next_second(expr: str, tz: str, hash_id: str, after: int) -> int | None:
     if after > _HORIZON:
         return None
-    parsed = _parsed(expr, hash_id)
+    parsed = parsed_cron(expr, hash_id)
     search = _next_fixed if parsed.fixed else _next_shown
     return search(parsed, find_zone(tz), after)
 
 
 @lru_cache(maxsize=4_096)
-def _parsed(expr: str, hash_id: str) -> _Parsed:
+def parsed_cron(expr: str, hash_id: str) -> ParsedCron:
+    """Read an expression; ValueError for a bad one. Memoised."""
     fields = read_cron(expr)
     walker = croniter(fields.text, _MADE_AT, hash_id=hash_id, implement_cron_bug=True, second_at_beginning=True)
-    return _Parsed(walker, fields.fixed)
+    return ParsedCron(walker, fields.fixed)
 
 
 @lru_cache(maxsize=4_096)
@@ -81,10 +84,10 @@ def _is_hashed(expr: str) -> bool:
 
 @lru_cache(maxsize=4_096)
 def _never_fires(expr: str) -> bool:
-    return _parsed(expr, "").following(_MADE_AT) is None
+    return parsed_cron(expr, "").following(_MADE_AT) is None
 
 
-def _next_fixed(parsed: _Parsed, zone: ZoneInfo, after: int) -> int | None:
+def _next_fixed(parsed: ParsedCron, zone: ZoneInfo, after: int) -> int | None:
     wall = wall_clock(after, zone)
     if wall.fold:  # what this hour repeats has fired in its first pass: go on from its end
         before, _ = offsets(wall, zone)
@@ -93,7 +96,7 @@ def _next_fixed(parsed: _Parsed, zone: ZoneInfo, after: int) -> int | None:
     return None if match is None else first_instant(match, zone)
 
 
-def _next_shown(parsed: _Parsed, zone: ZoneInfo, after: int) -> int | None:
+def _next_shown(parsed: ParsedCron, zone: ZoneInfo, after: int) -> int | None:
     wall = wall_clock(after, zone)
     before, since = offsets(wall, zone)
     match = parsed.following(wall)

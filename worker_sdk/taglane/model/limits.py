@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from taglane.errors import BadLimit
+from taglane.model.size import format_size, parse_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,15 +55,39 @@ class Limits:
     borrow: int | None = None
     """Slots of a shared pool, beyond the guaranteed ones, that it may have at most."""
 
+    connections: int | None = None
+    """Connections of its user to the server. This one and the next two are watched by schedulers; no call of the
+    tenant's is refused for them."""
+
+    bandwidth: int | None = None
+    """Bytes a second that its connections read and write together, from one look of the scheduler to the next."""
+
+    memory: int | None = None
+    """Bytes of the server's memory: an estimate of what its data takes, and what its connections take."""
+
+    overuse: str | None = None
+    """What becomes of a tenant that is over one of these three: ``alarm``, which is the default, or ``cut``."""
+
     def kept(self) -> dict[str, str]:
         """Return the fields that are set, as the server keeps them; `read_limits` reads that."""
         return {name: _text(value) for name, value in asdict(self).items() if value is not None}
+
+    def over(self, default: Limits) -> Limits:
+        """Return these limits, and those of *default* where there is none."""
+        return Limits(**asdict(default) | {name: value for name, value in asdict(self).items() if value is not None})
 
 
 FIELDS = tuple(field.name for field in fields(Limits))
 
 _RATES = frozenset({"rate", "fires"})
 _FROM_ZERO = frozenset({"guaranteed", "borrow"})
+_SIZES = frozenset({"bandwidth", "memory"})
+_SAID = _SIZES | {"overuse"}
+_MOST_BYTES = 2**50
+
+OVERUSE = ("alarm", "cut")
+WATCHED = ("connections", "bandwidth", "memory", "overuse")
+"""Limits that schedulers watch: the others hold where runs are enqueued, fired and fetched."""
 
 
 def read_limits(kept: Mapping[str, str]) -> Limits:
@@ -71,7 +96,7 @@ def read_limits(kept: Mapping[str, str]) -> Limits:
     for name in FIELDS:
         if name in kept:
             try:
-                found[name] = _check(name, float(kept[name]))
+                found[name] = _check(name, kept[name] if name in _SAID else float(kept[name]))
             except (BadLimit, ValueError, OverflowError):
                 continue
     return Limits(**found)
@@ -92,9 +117,30 @@ def change_limits(before: Limits, given: Mapping[str, Any]) -> Limits:
     return Limits(**found)
 
 
-def _check(name: str, value: Any) -> int | float:
+def parse_watched(text: str) -> Limits:
+    """Read limits like ``connections=500 memory=1GiB overuse=cut``, for tenants that have none of their own.
+
+    Raises:
+        BadLimit: a part of it is none of these.
+    """
+    found: dict[str, str] = {}
+    for part in text.split():
+        name, _, value = part.partition("=")
+        if name not in WATCHED or not value:
+            raise BadLimit(name, value, f"write them like connections=500 memory=1GiB; there are {', '.join(WATCHED)}")
+        found[name] = value
+    return change_limits(Limits(), found)
+
+
+def _check(name: str, value: Any) -> int | float | str:
     if name in _RATES:
         return _rate(name, value)
+    if name in _SIZES:
+        return _size(name, value)
+    if name == "overuse":
+        if value not in OVERUSE:
+            raise BadLimit(name, value, f"it must be {' or '.join(OVERUSE)}")
+        return str(value)
     if name == "weight":
         number = _number(name, value, "a number above 0, and 1000 at most")
         if not 0.001 <= number <= 1_000:
@@ -120,6 +166,17 @@ def _rate(name: str, value: Any) -> float:
     return number
 
 
+def _size(name: str, value: Any) -> int:
+    if isinstance(value, str):
+        try:
+            value = parse_size(value.removesuffix("/s") if name == "bandwidth" else value)
+        except ValueError as error:
+            raise BadLimit(name, value, "write it like 500kB, 64MiB, 1GiB, or none for no limit") from error
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_BYTES:
+        raise BadLimit(name, value, "it must be a number of bytes from 1 on, like 64MiB, or none for no limit")
+    return value
+
+
 def _number(name: str, value: Any, what: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise BadLimit(name, value, f"it must be {what}")
@@ -132,17 +189,21 @@ def _number(name: str, value: Any, what: str) -> float:
     return number
 
 
-def _text(value: float) -> str:
-    return str(value) if isinstance(value, int) else repr(value)
+def _text(value: float | str) -> str:
+    return repr(value) if isinstance(value, float) else str(value)
 
 
 def spelled(limits: Limits) -> dict[str, int | float | str]:
-    """Return the limits that are set as a user writes them: a rate as ``10/s``, or a minute's, or an hour's."""
-    return {
-        name: _spell_rate(value) if name in _RATES else int(value) if value == int(value) else value
-        for name, value in asdict(limits).items()
-        if value is not None
-    }
+    """Return the limits that are set as a user writes them: a rate as ``10/s``, a size as ``64MiB``."""
+    return {name: _spell(name, value) for name, value in asdict(limits).items() if value is not None}
+
+
+def _spell(name: str, value: Any) -> int | float | str:
+    if name in _RATES:
+        return _spell_rate(value)
+    if name in _SIZES:
+        return format_size(value)
+    return int(value) if not isinstance(value, str) and value == int(value) else value
 
 
 def _spell_rate(value: float) -> str | float:

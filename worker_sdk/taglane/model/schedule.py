@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 from taglane.model.cron import check_cron, next_cron
+from taglane.model.cron_count import count_cron
 from taglane.model.duration import format_duration
 from taglane.model.instant import format_instant
 from taglane.model.zone import find_zone
@@ -144,6 +145,25 @@ def upcoming(schedule: Schedule, *, now: int, count: int, hash_id: str = "") -> 
             break
         found.append(due)
     return found
+
+
+def count_due(schedule: Schedule, *, after: int, until: int, hash_id: str = "") -> int:
+    """Return how many due instants there are after *after* and not after *until*, inside the window.
+
+    It costs what `next_due` costs, for a cron once a day of that time. `After` has none: its dues hang on its runs.
+    """
+    first = after if schedule.start is None else max(after, schedule.start - 1)
+    last = until if schedule.end is None else min(until, schedule.end - 1)
+    match schedule:
+        case Cron(expr=expr, tz=tz):
+            return count_cron(expr, tz, after=first, until=last, hash_id=hash_id)
+        case Every(interval=interval, start=start, anchor=anchor):
+            origin = start if start is not None else anchor or 0
+            return max(0, (last - origin) // interval - max(-1, (first - origin) // interval))
+        case At(instant=instant):
+            return int(first < instant <= last)
+        case _:
+            return 0
 
 
 def to_json(schedule: Schedule) -> str:

@@ -43,6 +43,12 @@ def offsets(wall: datetime, zone: ZoneInfo) -> tuple[int, int]:
     return _offset(wall, zone, fold=0), _offset(wall, zone, fold=1)
 
 
+def offset_at(instant: int, zone: ZoneInfo) -> int:
+    """Return the offset from UTC, s, at *instant*."""
+    offset = datetime.fromtimestamp(instant, zone).utcoffset()
+    return 0 if offset is None else offset // _SECOND
+
+
 def reading(wall: datetime, offset: int) -> int:
     """Return the instant at which a clock with this offset, s, shows *wall*."""
     return (wall - _EPOCH) // _SECOND - offset

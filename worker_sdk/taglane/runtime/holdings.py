@@ -45,8 +45,7 @@ class Holdings:
         """Called, from the fetcher, with the message ids of runs that the pool was given and does not get to."""
         self.looks_ahead = False
         """Whether the pool has a queue of its own, from which `on_stuck` can recall a run."""
-        self.keeps_to_slots = False
-        """Whether to fetch only what can be started at once: a limit is near."""
+        self.keeps_to_slots = False  # whether to fetch only what can be started at once: a limit is near
         self.lock = threading.Lock()
         self.room = threading.Condition(self.lock)
         """Notified when the inbox wants more."""

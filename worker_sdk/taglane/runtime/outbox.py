@@ -46,14 +46,14 @@ class Outbox:
         match outcome.kind:
             case "retry":
                 at, envelope, task, tag, step = outcome.again or _same_again(delivery, outcome.wait or 0)
-                self._calls.append(("retry", [run, token, at, envelope, outcome.result, task, tag, step]))
+                said = [run, token, at, envelope, outcome.result, task, tag, step, _milliseconds(ran)]
+                self._calls.append(("retry", said))
             case "requeue" if not held.last:
                 self.hand_back(delivery, HAND_BACK_MS)
             case "died" | "requeue":
                 self._calls.append(("died", [run, token, "1"] if held.last else [run, token]))
             case kind:
-                milliseconds = "" if ran is None else max(0, round(ran * 1000))
-                self._finishes.append(Finish(run, token, kind, milliseconds, outcome.result, outcome.part))
+                self._finishes.append(Finish(run, token, kind, _milliseconds(ran), outcome.result, outcome.part))
 
     def hand_back(self, delivery: Delivery, wait_ms: int) -> None:
         """Give a run back, uncounted, to the tail of its queue, for *wait_ms* ms from now."""
@@ -74,6 +74,10 @@ class Outbox:
         if finishes:
             calls.insert(0, ("finish", [value for finish in finishes for value in finish]))
         return calls
+
+
+def _milliseconds(ran: float | None) -> int | str:
+    return "" if ran is None else max(0, round(ran * 1000))
 
 
 def _same_again(delivery: Delivery, wait_ms: int) -> Again:

@@ -24,6 +24,7 @@ PAGE = 200
 DAYS = 400
 """How far back a ledger is looked for."""
 
+_LEDGERS = (keys.ledger, keys.job_ledger)
 _SPAN = 20  # days that are asked for at once whether there is anything of them
 
 
@@ -55,23 +56,32 @@ class History:
             since = last
 
     def ledger(self, tenant: str) -> dict[str, Mapping[str, int | str]]:
-        """Return what was counted on each day that is kept, by the day, YYYYMMDD in UTC: ``job|what`` -> how often."""
+        """Return what was counted on each day that is kept, by the day, YYYYMMDD in UTC.
+
+        Of the tenant ``what`` -> how often, and of its jobs, for as long as that is kept, ``job|what`` -> how often.
+        """
         today = datetime.fromtimestamp(self._now() / 1000, UTC)
         days = [(today - timedelta(days=back)).strftime("%Y%m%d") for back in reversed(range(DAYS))]
         spans = [days[start : start + _SPAN] for start in range(0, DAYS, _SPAN)]
         with self._server.renamed(f"reading the ledger of tenant {tenant}"):
             pipeline = self._redis.pipeline(transaction=False)
             for span in spans:
-                pipeline.exists(*(keys.ledger(tenant, day) for day in span))
+                pipeline.exists(*(key_of(tenant, day) for key_of in _LEDGERS for day in span))
             some = pipeline.execute()
             kept = [day for span, count in zip(spans, some, strict=True) if count for day in span]
             for day in kept:
-                pipeline.hgetall(keys.ledger(tenant, day))
+                for key_of in _LEDGERS:
+                    pipeline.hgetall(key_of(tenant, day))
             answers = pipeline.execute()
+        found = {day: {**own, **of_jobs} for day, own, of_jobs in zip(kept, answers[::2], answers[1::2], strict=True)}
         return {
-            day: {what.decode(errors="replace"): _count(count) for what, count in sorted(answer.items())}
-            for day, answer in zip(kept, answers, strict=True)
-            if answer
+            day: {
+                what.decode(errors="replace"): _count(count)
+                for what, count in sorted(counted.items())
+                if not what.startswith(b"|")  # how much room is left for jobs
+            }
+            for day, counted in found.items()
+            if counted
         }
 
     def _now(self) -> int:

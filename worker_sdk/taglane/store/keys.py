@@ -10,6 +10,8 @@ SCHEDULERS = "taglane:schedulers"  # hash: scheduler -> heartbeat counter
 AUDIT = "taglane:audit"  # stream: who did what to which tenant
 DENIED = "taglane:denied"  # stream: what the server refused to whom
 DENIALS = "taglane:denials"  # hash: entry of the server's own log of refusals -> how often it was counted here
+ALERTS = "taglane:alerts"  # hash: kind, tenant and subject, JSON -> what is wrong now, JSON
+WATCH = "taglane:watch"  # hash: tenant -> what it uses of the server, as it was last measured, JSON
 POOLS = "taglane:pools"  # set: names of shared pools that have had a worker
 POOL_ALL = "taglane:{*}:pool"  # the pattern of every tenant's channel of work for a pool
 WAKE_ALL = "taglane:{*}:wake"  # the pattern of every tenant's wake channel
@@ -169,8 +171,13 @@ def group(tenant: str, group_id: str) -> str:
 
 
 def ledger(tenant: str, day: str) -> str:
-    """Hash: ``job|what`` -> count, for one day (YYYYMMDD, UTC)."""
+    """Hash: what happened -> how often, for one day (YYYYMMDD, UTC) of the tenant."""
     return f"{prefix(tenant)}ledger:{day}"
+
+
+def job_ledger(tenant: str, day: str) -> str:
+    """Hash: ``job|what`` -> how often, for one day (YYYYMMDD, UTC)."""
+    return f"{prefix(tenant)}job-ledger:{day}"
 
 
 def capped(tenant: str) -> str:

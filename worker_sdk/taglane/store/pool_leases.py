@@ -173,9 +173,11 @@ class PoolLeases:
                 raise
             if answer == 0:
                 return None
-            turns = [(answer[i].decode(), answer[i + 1].decode(), int(answer[i + 2])) for i in range(2, len(answer), 3)]
-            for tenant, _, runs in turns:
-                self._turns.begin(tenant, runs)
+            turns = []
+            for i in range(2, len(answer), 4):
+                tenant, runs = answer[i].decode(), int(answer[i + 2])
+                turns.append((tenant, answer[i + 1].decode(), runs))
+                self._turns.begin(tenant, runs, counted=bool(answer[i + 3]))
             return answer[1], turns
 
     def say(self, calls: list[tuple[str, list[Any]]], hear: Callable[[str, Any], None]) -> None:
@@ -204,8 +206,11 @@ class PoolLeases:
                 self._note_said(move, tenant, given)
             if renewal is not None:
                 self._turns.charge_going(time.monotonic())
+            pressing = self._turns.is_pressing()
         if renewal is not None:
             hear("renew", self._renewed(split, answers))
+        elif pressing:
+            self._turn(0)
 
     def _renewals(self, arguments: list[Any]) -> list[tuple[str, str, list[Any]]]:
         """Split a heartbeat: each tenant is told of what is held of it."""
@@ -282,6 +287,11 @@ class PoolLeases:
     def stop_waiting(self) -> None:
         """Wake whoever waits, from another thread, and let nobody wait again."""
         self._waiter.stop()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._waiter.stop()
+        self._server.close()
 
     def beats(self) -> dict[str, Beat]:
         """Nobody's: dead workers of a pool are the schedulers' business. It asks the server, which may not answer."""

@@ -39,13 +39,19 @@ class Turns:
     stays: dict[tuple[str, int], Stay] = field(default_factory=dict)
     visiting: dict[str, int] = field(default_factory=dict)
     """Tenants that this worker is about to fetch from: their books are not closed meanwhile."""
+    counted: set[str] = field(default_factory=set)
+    """Tenants of which the pool wants to know at once that they have fewer slots."""
     _accounts: dict[str, _Account] = field(default_factory=dict)
     _changed: set[str] = field(default_factory=set)
     _held: dict[str, int] = field(default_factory=dict)
 
-    def begin(self, tenant: str, runs: int) -> None:
-        """Note a turn that was given, for so many runs."""
+    def begin(self, tenant: str, runs: int, *, counted: bool = False) -> None:
+        """Note a turn that was given, for so many runs; whether the pool counts the tenant's slots."""
         self.visiting[tenant] = runs
+        if counted:
+            self.counted.add(tenant)
+        else:
+            self.counted.discard(tenant)
 
     def end(self, tenant: str, seq: str, verdict: str, took: int) -> None:
         """Note what became of a turn: how many runs it had, and what its queue says, see pool.lua."""
@@ -107,8 +113,12 @@ class Turns:
         return dict(self._held)
 
     def is_pressing(self) -> bool:
-        """Whether there is something that others should know at once: a queue that is empty, a tenant that waits."""
-        return any(self._accounts[name].verdict not in ("", "more") for name in self._changed if name in self._accounts)
+        """Whether there is something that others should know at once: a queue that is empty, a slot that is free."""
+        for tenant in self._changed:
+            account = self._accounts.get(tenant)
+            if account and (account.verdict not in ("", "more") or (account.ended and tenant in self.counted)):
+                return True
+        return False
 
     def statement(self) -> list[str | int]:
         """Take out what is to be told, as pool_turn takes it: nine a tenant."""

@@ -6,7 +6,7 @@
 --
 -- KEYS  1 the tenant's prefix
 -- ARGV  cancel: 1 id  2 why; expire: none
--- Reads leases; writes run, delayed, parked, expiring, ended, cancels, queue, aside.
+-- Reads leases; writes run, delayed, parked, expiring, ended, cancels, queue, aside, ledger, job-ledger.
 -- Returns 'missing', 'ended', 'cancelled' or 'asked' (cancel), how many (expire).
 
 local function cancel(keys, args)
@@ -18,10 +18,7 @@ local function cancel(keys, args)
     if ENDED[run.state] then
         return 'ended'
     end
-    local tally = {}
-    local answer = stop_run(P, t, run, args[2], tally)
-    enter(P, t, tally)
-    return answer
+    return stop_run(P, t, run, args[2])
 end
 
 -- Answers the run that it ended.
@@ -37,11 +34,10 @@ local function expire_one(P, t, id)
 end
 
 local function expire(keys)
-    local P, t, count, tally, queues = keys[1], now(), 0, {}, {}
+    local P, t, count, queues = keys[1], now(), 0, {}
     for _, id in ipairs(redis.call('ZRANGEBYSCORE', expiring_key(P), '-inf', int(t), 'LIMIT', 0, 256)) do
         local run = try(P, id, expire_one, P, t, id)
         if run then
-            tell(tally, run.job, 'expired')
             queues[queue_key(P, run.tag, run.step)] = run
             count = count + 1
         end
@@ -49,9 +45,8 @@ local function expire(keys)
     for _, run in pairs(queues) do
         drop_heads(P, run.tag, run.step)
     end
-    enter(P, t, tally)
     return count
 end
 
-redis.register_function{function_name = 'taglane_cancel', callback = cancel, flags = {'allow-oom'}}
-redis.register_function{function_name = 'taglane_expire', callback = expire, flags = {'allow-oom'}}
+redis.register_function{function_name = 'taglane_cancel', callback = booking(cancel), flags = {'allow-oom'}}
+redis.register_function{function_name = 'taglane_expire', callback = booking(expire), flags = {'allow-oom'}}

@@ -7,7 +7,7 @@
 -- KEYS  1 the tenant's prefix
 -- ARGV  chord: 1 group  2 the join's id  3 task  4 tag  5 step  6 envelope
 --       chord_size: 1 group  2 how many parts, or '+n' for n more; part: 1 group  2 'place:id'  3 outcome, JSON
--- Writes chord; the last part also run, runs, queue, and rings the tag. Returns 1.
+-- Writes chord; the last part also run, runs, queue, ledger, and rings the tag. Returns 1.
 local function chord(keys, args)
     local key = chord_key(keys[1], args[1])
     redis.call('HSET', key, 'id', args[2], 'task', args[3], 'tag', args[4], 'step', args[5], 'envelope', args[6])
@@ -35,5 +35,5 @@ end
 
 redis.register_function('taglane_chord', chord)
 -- A full server refuses new chords; one that is under way goes on, or it would wait for ever.
-redis.register_function{function_name = 'taglane_chord_size', callback = chord_size, flags = {'allow-oom'}}
-redis.register_function{function_name = 'taglane_part', callback = part, flags = {'allow-oom'}}
+redis.register_function{function_name = 'taglane_chord_size', callback = booking(chord_size), flags = {'allow-oom'}}
+redis.register_function{function_name = 'taglane_part', callback = booking(part), flags = {'allow-oom'}}

@@ -12,8 +12,8 @@
 -- ARGV  nine a run: 1 id  2 task  3 tag  4 step  5 envelope  6 at: '' now, '+ms' from now, 'ms' then
 --       7 expires: likewise  8 idempotency key, '' for none  9 '' or letters: 1 others depend on how it ends,
 --       c it carries on another run
--- Reads limits; writes run, runs, queue or delayed, tags, expiring, key; for a replaced run leases, held, cancels, ended; rings the
--- tag.
+-- Reads limits; writes run, runs, queue or delayed, tags, expiring, key, ledger; for a replaced run leases, held,
+-- cancels, ended, job-ledger; rings the tag.
 -- Returns two a run: its id (an earlier one for a known key) and 1 when it was made now; or an error: QUEUEFULL limit,
 -- how many wait, ms until there may be room; TOOLARGE bytes, limit; DRAINING.
 local function replaceable(P, run)
@@ -46,7 +46,7 @@ local function make(P, t, id, task, tag, step, envelope, at, expires, key, flags
         return id, 0
     end
     admit(P, t, {id = id, task = task, tag = tag, step = step, envelope = envelope, at = instant(t, at),
-        expires = instant(t, expires), extra = string.find(flags, '1', 1, true) and {'deps', '1'} or {}})
+        expires = instant(t, expires), extra = string.find(flags, '1', 1, true) and {'deps', '1'} or {}}, run ~= nil)
     if key ~= '' then
         redis.call('SET', idempotency_key(P, key), id, 'PX', KEEP_MS)
     end
@@ -89,4 +89,4 @@ local function enqueue(keys, args)
     return answer
 end
 
-redis.register_function('taglane_enqueue', enqueue)
+redis.register_function('taglane_enqueue', booking(enqueue))

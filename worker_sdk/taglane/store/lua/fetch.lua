@@ -15,8 +15,8 @@
 -- KEYS  1 the tenant's prefix
 -- ARGV  1 worker  2 sequence number  3 how many at most; behind a space how many it can start at once, if not that many
 --       4 '1' when the worker holds nothing, else '0' or ''; behind a space the pool whose worker it is, if it is one's  5.. tags
--- Reads limits; writes run, leases, held, queue, delayed, bell, worker, aside, ledger, capped, pace, pacer; rings a tag
--- that has more.
+-- Reads limits; writes run, leases, held, queue, delayed, bell, worker, aside, ledger, job-ledger, capped, pace, pacer;
+-- rings a tag that has more.
 -- Returns 0 for a worker that is unknown or was given up, else {server's time, ms until there may be more (-1: not known), runs, why there are
 -- no more of them: '' (nothing waits), 'more', 'alone', 'slots', 'paused', 'running', 'rate'}, a run being {id, token,
 -- envelope, attempts, tag, job, due, rescues, ended, of, task}.
@@ -56,8 +56,8 @@ end
 
 -- Lease the run that was at the head of a queue, or drop it, or leave it for a worker that can take it `alone`.
 -- Returns 'drop', 'later', or 'take' or 'alone' and the run.
-local function serve(P, t, worker, id, alone, tally)
-    local f = redis.call('HMGET', run_key(P, id), 'state', 'rescues', 'expires', 'job')
+local function serve(P, t, worker, id, alone)
+    local f = redis.call('HMGET', run_key(P, id), 'state', 'rescues', 'expires')
     if not f[1] then
         lay_aside(P, id)
         return 'drop'
@@ -67,7 +67,6 @@ local function serve(P, t, worker, id, alone, tally)
     end
     if f[3] and tonumber(f[3]) <= t then
         end_run(P, t, load_run(P, id), 'expired', {})
-        tell(tally, f[4], 'expired')
         return 'drop'
     end
     if tonumber(f[2] or '0') < ALONE_AFTER then
@@ -160,7 +159,7 @@ end
 
 -- Take `most` runs from the queues of these tags, the urgent ones first. Returns them, what to remember of them, whether
 -- one stopped it that is to be served alone, and how many more ids it might have looked at.
-local function take(P, t, worker, args, most, idle, tally)
+local function take(P, t, worker, args, most, idle)
     local runs, taken, stop = {}, {}, false
     local left = most > 0 and most + MOST or 0 -- some of what it looks at may be dropped
     for _, step in ipairs(STEPS) do
@@ -172,7 +171,7 @@ local function take(P, t, worker, args, most, idle, tally)
                     break
                 end
                 left = left - 1
-                local verdict, run = try(P, id, serve, P, t, worker, id, idle and #runs == 0, tally)
+                local verdict, run = try(P, id, serve, P, t, worker, id, idle and #runs == 0)
                 if verdict == 'later' then
                     redis.call('LPUSH', queue, id)
                     stop = true
@@ -195,7 +194,7 @@ local function fetch(keys, args)
     if not known[1] and pool == '' or known[4] then
         return 0
     end
-    local wait, tally = -1, {}
+    local wait = -1
     local function within(next_in)
         if next_in and (wait < 0 or next_in < wait) then
             wait = next_in
@@ -210,7 +209,7 @@ local function fetch(keys, args)
         return {t, wait, before, #before > 0 and 'more' or ''}
     end
     local limits = allowed(P, t, most, tonumber(slots) or most)
-    local runs, taken, stop, left = take(P, t, worker, args, limits.most, idle == '1', tally)
+    local runs, taken, stop, left = take(P, t, worker, args, limits.most, idle == '1')
     if limits.rate then
         pass(pace_key(P), t, limits.rate, #runs)
     end
@@ -235,8 +234,7 @@ local function fetch(keys, args)
         wait = limits.wait -- the pool comes back then
     end
     remember(P, worker, seq, taken, pool)
-    enter(P, t, tally)
     return {t, wait, runs, (has_more or limits.why == 'paused') and limits.why or ''}
 end
 
-redis.register_function{function_name = 'taglane_fetch', callback = fetch, flags = {'allow-oom'}}
+redis.register_function{function_name = 'taglane_fetch', callback = booking(fetch), flags = {'allow-oom'}}

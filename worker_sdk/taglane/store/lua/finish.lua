@@ -8,16 +8,18 @@
 -- ARGV  six a run: 1 id  2 token  3 succeeded, failed, cancelled, dead or replaced  4 how long it ran, ms, '' if it
 --       never started  5 result, '' for none  6 its part of a chord: 'place:id group outcome', '' for none,
 --       '-' when it ended without its task: those who depend on it are still to be told
--- Writes run, leases, held, cancels, expiring, ended, dead, runs, ledger, chord, queue, due, aside; publishes done.
--- Returns 1 or 0 (already) a run.
-local function finish_one(P, t, tally, id, token, state, ran, result, part)
+-- Writes run, leases, held, cancels, expiring, ended, dead, runs, ledger, job-ledger, chord, queue, due, aside;
+-- publishes done. Returns 1 or 0 (already) a run.
+local function finish_one(P, t, id, token, state, ran, result, part)
     local run = load_run(P, id)
     if not run or ENDED[run.state] or run.token ~= token then
         return 0
     end
     local fields = {}
     if ran ~= '' then
-        fields[1], fields[2] = 'started_at', int(t - tonumber(ran))
+        local began = t - tonumber(ran)
+        fields[1], fields[2] = 'started_at', int(began)
+        book_attempt(run, began, t - began)
     end
     if result ~= '' then
         fields[#fields + 1], fields[#fields + 2] = 'result', result
@@ -35,7 +37,6 @@ local function finish_one(P, t, tally, id, token, state, ran, result, part)
         fields[#fields + 1] = (ran ~= '' and 'terminated: ' or 'cancelled before start: ') .. run.cancel
     end
     end_run(P, t, run, state, fields, ran ~= '' and part ~= '-')
-    tell(tally, run.job, state)
     if part ~= '' and part ~= '-' then
         local place, group, outcome = string.match(part, '^(%S+) (%S+) (.*)$')
         add_part(P, t, group, place, outcome)
@@ -44,15 +45,14 @@ local function finish_one(P, t, tally, id, token, state, ran, result, part)
 end
 
 local function finish(keys, args)
-    local P, t, answer, tally = keys[1], now(), {}, {}
+    local P, t, answer = keys[1], now(), {}
     for i = 1, #args, 6 do
         -- One run that can't be read must not lose the others: their worker would say the batch again for ever.
-        answer[#answer + 1] = try(P, args[i], finish_one, P, t, tally, args[i], args[i + 1], args[i + 2], args[i + 3],
+        answer[#answer + 1] = try(P, args[i], finish_one, P, t, args[i], args[i + 1], args[i + 2], args[i + 3],
             args[i + 4], args[i + 5]) or 0
     end
-    enter(P, t, tally)
     trim(P, t, 100 + 2 * #answer)
     return answer
 end
 
-redis.register_function{function_name = 'taglane_finish', callback = finish, flags = {'allow-oom'}}
+redis.register_function{function_name = 'taglane_finish', callback = booking(finish), flags = {'allow-oom'}}

@@ -7,14 +7,14 @@
 -- then it is parked only for as long as the worker of the last one takes to stop it. A trigger goes beside.
 --
 -- KEYS  1 the tenant's prefix
--- ARGV  fire, five a job: 1 job  2 due seen, ms  3 revision seen  4 next due, ms, '' for none  5 the run: '' to move the
---       due and make none, else its id; 'id +ms' makes one that may be served in so many ms, 'id why' one that is
---       skipped for that reason
+-- ARGV  fire, five a job: 1 job  2 due seen, ms  3 revision seen  4 next due, ms, '' for none; behind
+--       a space, how many instants before that are passed over  5 the run: '' to move the due and make none, else its
+--       id; 'id +ms' makes one that may be served in so many ms, 'id why' one that is skipped for that reason
 --       trigger: 1 job  2 run id  3 envelope, '' for the job's own
--- Reads limits; writes due, fires, run, runs, queue or delayed or parked, waiting, expiring, cancels, skipped, ended, job, ledger; rings the
--- tag. Returns 1 fired, 2 skipped, 3 moved, 0 lost, 4 over a limit of the tenant, a job (fire); 1, 0 or an error as of
--- enqueue (trigger). When a job's keys hold something else
--- than ours, fire raises, but not before it has served the others.
+-- Reads limits; writes due, fires, run, runs, queue or delayed or parked, waiting, expiring, cancels, skipped, ended, job,
+-- ledger, job-ledger; rings the tag. Returns 1 fired, 2 skipped, 3 moved, 0 lost, 4 over a limit of the tenant, a job
+-- (fire); 1, 0 or an error as of enqueue (trigger). When a job's keys hold something else than ours, fire raises, but not
+-- before it has served the others.
 
 -- Of `how`: `at` is when the run may be served; `parked` that it waits for the job's last one; `beside` that it goes
 -- beside that: an earlier one that still goes stays the one to wait for.
@@ -39,7 +39,7 @@ local function load_job(P, name)
 end
 
 -- Keep a fire that made nothing to execute, with its reason; no more of these than are bounded by themselves.
-local function skip(P, t, name, job, id, due, why, tally)
+local function skip(P, t, name, job, id, due, why)
     redis.call('HSET', run_key(P, id), 'state', 'skipped', 'task', job.task, 'tag', job.tag, 'step', job.step,
         'job', name, 'due', int(due), 'queued_at', int(t), 'finished_at', int(t), 'error', why)
     redis.call('ZADD', runs_key(P), int(t), id)
@@ -50,40 +50,42 @@ local function skip(P, t, name, job, id, due, why, tally)
         redis.call('ZREM', runs_key(P), oldest)
         redis.call('ZREM', ended_key(P), oldest)
     end
-    tell(tally, name, 'skipped')
+    book(name, 'skipped')
     return 2
 end
 
 -- Start a run in the place of the one that still goes, and of all that wait for that one: it waits for the end of that
 -- one alone, which comes at once when no worker has it. Of what waits it ends no more than `left` of this call.
-local function replace(P, t, name, job, id, due, tally, left)
+local function replace(P, t, name, job, id, due, left)
     local why = 'a newer run replaced it: ' .. id
-    left.parked = left.parked - cancel_parked(P, t, name, why, tally, left.parked)
+    left.parked = left.parked - cancel_parked(P, t, name, why, left.parked)
     start(P, t, name, job, id, due, job.envelope, {parked = true})
-    stop_run(P, t, load_run(P, job.last), why, tally)
+    stop_run(P, t, load_run(P, job.last), why)
 end
 
 -- Returns 1 or 2, as fire does.
-local function fire_run(P, t, name, job, id, due, at, tally, left)
+local function fire_run(P, t, name, job, id, due, at, left)
     if job.overlap == 'queue' and not goes(P, job.last) and let_next_go(P, t, name) then
         job.last = redis.call('HGET', job_key(P, name), 'last')
     end
     if job.overlap == 'allow' or not goes(P, job.last) then
         start(P, t, name, job, id, due, job.envelope, {at = at})
     elseif job.overlap == 'cancel_running' then
-        replace(P, t, name, job, id, due, tally, left)
+        replace(P, t, name, job, id, due, left)
     elseif job.overlap ~= 'queue' then
-        return skip(P, t, name, job, id, due, 'run ' .. job.last .. ' still goes', tally)
+        return skip(P, t, name, job, id, due, 'run ' .. job.last .. ' still goes')
     elseif redis.call('LLEN', parked_key(P, name)) >= MOST_PARKED then
-        return skip(P, t, name, job, id, due, MOST_PARKED .. ' runs of it wait already', tally)
+        return skip(P, t, name, job, id, due, MOST_PARKED .. ' runs of it wait already')
     else
         start(P, t, name, job, id, due, job.envelope, {parked = true})
     end
-    tell(tally, name, 'fired')
+    book(name, 'fired')
+    book_time(LATE, t - due)
     return 1
 end
 
-local function fire_one(P, t, name, due, revision, next_due, run, tally, left)
+local function fire_one(P, t, name, due, revision, following, run, left)
+    local next_due, missed = string.match(following, '^(%S*) ?(%d*)$')
     local job = load_job(P, name)
     if not job or job.paused or job.revision ~= revision or tonumber(due) > t
         or redis.call('ZSCORE', due_key(P), name) ~= due then
@@ -104,22 +106,24 @@ local function fire_one(P, t, name, due, revision, next_due, run, tally, left)
     if redis.call('EXISTS', run_key(P, id)) == 1 then
         return 0
     end
-    if how == '' or string.sub(how, 1, 1) == '+' then
-        return fire_run(P, t, name, job, id, tonumber(due), instant(t, how), tally, left)
+    if missed ~= '' then
+        book(name, 'missed', tonumber(missed))
     end
-    return skip(P, t, name, job, id, tonumber(due), how, tally)
+    if how == '' or string.sub(how, 1, 1) == '+' then
+        return fire_run(P, t, name, job, id, tonumber(due), instant(t, how), left)
+    end
+    return skip(P, t, name, job, id, tonumber(due), how)
 end
 
 local function fire(keys, args)
-    local P, t, answer, tally, failed, left = keys[1], now(), {}, {}, nil, {parked = MOST}
+    local P, t, answer, failed, left = keys[1], now(), {}, nil, {parked = MOST}
     local room, _, rate = may_fire(P, t, #args)
     local fired = 0
     for i = 1, #args, 5 do
         if fired >= room then
             answer[#answer + 1] = 4
         else
-            local done, what = pcall(fire_one, P, t, args[i], args[i + 1], args[i + 2], args[i + 3], args[i + 4], tally,
-                left)
+            local done, what = pcall(fire_one, P, t, args[i], args[i + 1], args[i + 2], args[i + 3], args[i + 4], left)
             failed = failed or not done and what
             answer[#answer + 1] = done and what or 0
             fired = fired + (what == 1 and 1 or 0)
@@ -128,7 +132,6 @@ local function fire(keys, args)
     if rate then
         pass(fires_key(P), t, rate, fired)
     end
-    enter(P, t, tally)
     if failed then
         error(failed, 0)
     end
@@ -136,7 +139,7 @@ local function fire(keys, args)
 end
 
 local function trigger(keys, args)
-    local P, t, tally = keys[1], now(), {}
+    local P, t = keys[1], now()
     local job = load_job(P, args[1])
     if not job then
         return 0
@@ -149,10 +152,9 @@ local function trigger(keys, args)
         return why_not
     end
     start(P, t, args[1], job, args[2], t, args[3] ~= '' and args[3] or job.envelope, {beside = true})
-    tell(tally, args[1], 'triggered')
-    enter(P, t, tally)
+    book(args[1], 'triggered')
     return 1
 end
 
-redis.register_function('taglane_fire', fire)
-redis.register_function('taglane_trigger', trigger)
+redis.register_function('taglane_fire', booking(fire))
+redis.register_function('taglane_trigger', booking(trigger))

@@ -3,7 +3,8 @@
 --
 -- KEYS  1 the tenant's prefix
 -- ARGV  1 wait: '' for the head of the queue, else ms to wait and then the tail  2.. two a run: id, token
--- Writes run, leases, held, queue or delayed, cancels, expiring, aside; rings the tag. Returns how many went back.
+-- Writes run, leases, held, queue or delayed, cancels, expiring, aside, ledger, job-ledger; rings the tag.
+-- Returns how many went back.
 local function hand_back_one(P, t, at, id, token)
     local run = load_run(P, id)
     if not run or ENDED[run.state] or run.token ~= token then
@@ -26,4 +27,4 @@ local function hand_back(keys, args)
     return count
 end
 
-redis.register_function{function_name = 'taglane_hand_back', callback = hand_back, flags = {'allow-oom'}}
+redis.register_function{function_name = 'taglane_hand_back', callback = booking(hand_back), flags = {'allow-oom'}}

@@ -2,8 +2,8 @@
 --
 -- KEYS  1 the tenant's prefix
 -- ARGV  hello: 1 worker  2.. fields and values that describe it (info, tags, tasks); leave: 1 worker
--- Writes workers, worker; leave also run, leases, held, queue, cancels, expiring, aside. A new worker's hello wakes the
--- schedulers.
+-- Writes workers, worker; leave also run, leases, held, queue, cancels, expiring, aside, ledger, job-ledger. A new
+-- worker's hello wakes the schedulers.
 -- Returns the server's time (hello), runs handed back (leave).
 local function hello(keys, args)
     local P, worker = keys[1], args[1]
@@ -50,4 +50,4 @@ local function leave(keys, args)
 end
 
 redis.register_function{function_name = 'taglane_hello', callback = hello, flags = {'allow-oom'}}
-redis.register_function{function_name = 'taglane_leave', callback = leave, flags = {'allow-oom'}}
+redis.register_function{function_name = 'taglane_leave', callback = booking(leave), flags = {'allow-oom'}}

@@ -12,7 +12,8 @@
 --            12 misfire, '' for once  13 what the caller saw: 'revision-born', '0' for no job, '' for whatever it is
 --       remove: 1 job; pause: 1 job  2 '1' to pause, '' to resume  3 next due as in put: a fixed delay whose last run
 --       goes begins with its end instead  4 what the caller saw, as in put
--- Reads limits; writes job, jobs, due, waiting, removed; of parked runs run, queue, ended, ledger; publishes wake, rings tags.
+-- Reads limits; writes job, jobs, due, waiting, removed; of parked runs run, queue, ended, ledger, job-ledger; publishes
+-- wake, rings tags.
 -- Returns the revision (put), 1 or 0 for no such job (remove, pause), -1 when it is not what the caller saw; an error as
 -- of enqueue when the params are over the tenant's limit (put).
 local function plan(P, name, due)
@@ -80,9 +81,8 @@ local function put(keys, args)
 end
 
 local function remove(keys, args)
-    local P, t, name, tally = keys[1], now(), args[1], {}
-    local more = cancel_parked(P, t, name, 'its job was deleted', tally, MOST) == MOST
-    enter(P, t, tally)
+    local P, t, name = keys[1], now(), args[1]
+    local more = cancel_parked(P, t, name, 'its job was deleted', MOST) == MOST
     local last = try(P, nil, redis.call, 'HGET', job_key(P, name), 'last')
     if last and try(P, nil, goes, P, last) then
         redis.call('SET', removed_key(P, name), last, 'PX', KEEP_MS)
@@ -114,5 +114,5 @@ local function pause(keys, args)
 end
 
 redis.register_function('taglane_put', put)
-redis.register_function{function_name = 'taglane_remove', callback = remove, flags = {'allow-oom'}}
+redis.register_function{function_name = 'taglane_remove', callback = booking(remove), flags = {'allow-oom'}}
 redis.register_function{function_name = 'taglane_pause', callback = pause, flags = {'allow-oom'}}

@@ -41,7 +41,7 @@ end
 
 -- Let a job go on when it waits for the end of a run that does not go any more. Returns when there is something to do
 -- for it again, if that is known. Of what is parked it ends or drops no more than `left` of this call.
-local function revive(P, t, name, tally, left)
+local function revive(P, t, name, left)
     local f = redis.call('HMGET', job_key(P, name), 'revision', 'after', 'paused', 'last')
     if goes(P, f[4]) then
         return false
@@ -53,7 +53,7 @@ local function revive(P, t, name, tally, left)
     if f[1] then
         goes_on, looked = let_next_go(P, t, name, left.parked)
     else
-        looked = cancel_parked(P, t, name, 'its job is gone', tally, left.parked)
+        looked = cancel_parked(P, t, name, 'its job is gone', left.parked)
     end
     left.parked = left.parked - looked
     if left.parked <= 0 then
@@ -70,17 +70,16 @@ end
 -- Returns when there is something to do because of what waited for an end, nil when there is nothing.
 local function sweep(P, t)
     local names = redis.call('SRANDMEMBER', waiting_key(P), FEW)
-    local tally, left = {}, {parked = MOST}
+    local left = {parked = MOST}
     local earliest = #names == FEW and t + math.max(1000, SWEEP_MS * FEW / redis.call('SCARD', waiting_key(P))) or nil
     for _, name in ipairs(names) do
-        local due = try(P, 'job ' .. name, revive, P, t, name, tally, left)
+        local due = try(P, 'job ' .. name, revive, P, t, name, left)
         if due == nil then
             redis.call('SREM', waiting_key(P), name)
         elseif due then
             earliest = math.min(due, earliest or due)
         end
     end
-    enter(P, t, tally)
     return earliest
 end
 
@@ -129,4 +128,4 @@ local function look(keys, args)
     return {t, math.floor(earliest), late, redis.call('SCARD', workers_key(P)), jobs}
 end
 
-redis.register_function{function_name = 'taglane_look', callback = look, flags = {'allow-oom'}}
+redis.register_function{function_name = 'taglane_look', callback = booking(look), flags = {'allow-oom'}}

@@ -24,7 +24,8 @@
 -- pool_used, pool_cost, pool_visits, pool_workers, pool_worker, pool_pacer, pool_bell, pool_lost.
 -- Returns 1 (pool_wake, pool_leave), the counter (pool_beat, 0 for a worker that is not known), the server's time
 -- (pool_hello); 0 for a life that is over, else {server's time, ms until another tenant is to be looked at (-1: not known
--- or another worker's business), then three a turn: tenant, seq, how many runs} (pool_turn); the life that was lost and
+-- or another worker's business), then four a turn: tenant, seq, how many runs, 1 when its slots are counted: that it has
+-- fewer is to be told at once} (pool_turn); the life that was lost and
 -- the tenants that it visited, or nothing when it lives (pool_lost).
 local RUN_MS = 1 -- charged for each run beyond its time: so that those that take none count as well
 local FIRST_MS = 20 -- what a run is taken to take, before one has ended
@@ -200,7 +201,7 @@ end
 
 -- Give a tenant its turn. Returns its seq, and how many runs: fewer when it may not have as many.
 local function pool_give(Q, worker, tenant, runs)
-    local weight, _, most = pool_terms(Q, tenant)
+    local weight, guaranteed, most = pool_terms(Q, tenant)
     runs = math.max(1, math.min(runs, most - pool_used(Q, tenant)))
     pool_charge(Q, tenant, runs * (pool_cost(Q, tenant) + RUN_MS), weight)
     local held = tonumber(redis.call('HGET', pool_visits_key(Q, worker), tenant) or '0') + runs
@@ -209,7 +210,7 @@ local function pool_give(Q, worker, tenant, runs)
         pool_rest(Q, tenant)
         redis.call('SADD', pool_full_key(Q), tenant)
     end
-    return redis.call('HGET', pool_seq_key(Q), tenant) or '', runs
+    return redis.call('HGET', pool_seq_key(Q), tenant) or '', runs, (guaranteed > 0 or most < FAR) and 1 or 0
 end
 
 local function pool_life(Q, worker)
@@ -233,8 +234,9 @@ local function pool_turn(keys, args)
     if total > 0 then
         local turns = pool_next(Q, math.max(1, math.ceil(total / quantum)), args[5])
         for _, tenant in ipairs(turns) do
-            local seq, runs = pool_give(Q, visitor, tenant, math.max(quantum, math.floor(total / #turns)))
-            answer[#answer + 1], answer[#answer + 2], answer[#answer + 3] = tenant, seq, runs
+            local size, seq, runs, counts = #answer, pool_give(Q, visitor, tenant,
+                math.max(quantum, math.floor(total / #turns)))
+            answer[size + 1], answer[size + 2], answer[size + 3], answer[size + 4] = tenant, seq, runs, counts
         end
         if #turns > 0 and redis.call('ZCARD', pool_active_key(Q)) > 0 then
             pool_ring(Q)

@@ -16,6 +16,9 @@ local MOST = 1000 -- runs that one call takes, drops or moves: for that long the
 local MOST_ASIDE = 1000 -- ids kept of what could not be read
 local MOST_TRIES = 20 -- attempts kept of a run, the last ones
 local LONGEST_TRIES = 65536 -- and bytes of them
+local KEEP_LEDGER = 35 * 86400 -- s for which the counts of a tenant's day are kept
+local KEEP_JOB_LEDGER = 8 * 86400 -- and those of its jobs
+local MOST_BOOKED = 20000 -- fields of the latter; what comes then is booked for all other jobs together
 local POOL_MS = 3600000 -- for that long a tenant remembers a pool's worker after its last word
 local FAR = 9007199254740991 -- 2^53 - 1: a later instant is never
 
@@ -44,6 +47,7 @@ local function tags_key(P) return P .. 'tags' end
 local function idempotency_key(P, key) return P .. 'key:' .. key end
 local function chord_key(P, group) return P .. 'chord:' .. group end
 local function ledger_key(P, day) return P .. 'ledger:' .. day end
+local function job_ledger_key(P, day) return P .. 'job-ledger:' .. day end
 local function capped_key(P) return P .. 'capped' end
 local function pace_key(P) return P .. 'pace' end
 local function pacer_key(P) return P .. 'pacer' end
@@ -80,19 +84,6 @@ local function int(number) return string.format('%d', number) end
 local function now()
     local time = redis.call('TIME')
     return time[1] * 1000 + math.floor(time[2] / 1000)
-end
-
--- The date of an instant, YYYYMMDD in UTC, from the count of days since 1970 (Hinnant's civil_from_days).
-local function day_of(t)
-    local z = math.floor(t / 86400000) + 719468
-    local era = math.floor(z / 146097)
-    local doe = z - era * 146097
-    local yoe = math.floor((doe - math.floor(doe / 1460) + math.floor(doe / 36524) - math.floor(doe / 146096)) / 365)
-    local doy = doe - (365 * yoe + math.floor(yoe / 4) - math.floor(yoe / 100))
-    local mp = math.floor((5 * doy + 2) / 153)
-    local month = mp < 10 and mp + 3 or mp - 9
-    local year = yoe + era * 400 + (month <= 2 and 1 or 0)
-    return string.format('%04d%02d%02d', year, month, doy - math.floor((153 * mp + 2) / 5) + 1)
 end
 
 -- Keep the id of what can't be read or served, for the tenant to look at: the oldest ones.
@@ -145,24 +136,6 @@ local function free_slot(P)
         else
             ring(P, tag)
         end
-    end
-end
-
--- Count events of jobs for the day; `tally` is {['job|what'] = n}.
-local function enter(P, t, tally)
-    local ledger = nil
-    for what, times in pairs(tally) do
-        ledger = ledger or ledger_key(P, day_of(t))
-        if redis.call('HINCRBY', ledger, what, times) == times then
-            redis.call('EXPIRE', ledger, 8 * 86400)
-        end
-    end
-end
-
-local function tell(tally, job, what)
-    if job then
-        local name = job .. '|' .. what
-        tally[name] = (tally[name] or 0) + 1
     end
 end
 

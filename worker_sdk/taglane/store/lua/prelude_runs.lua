@@ -3,8 +3,11 @@
 -- Make a run that nobody has made yet. `run` holds id, task, tag, step, envelope, and what else is to be kept
 -- of it in `extra` (a flat list of fields and values); `at` is when it may be served, `parked` says that it waits for the
 -- end of its job's last run, `expires` is until when: the first that expires wakes the schedulers, who end it when no
--- worker came.
-local function admit(P, t, run)
+-- worker came. `again` says that the run was made before, and begins anew.
+local function admit(P, t, run, again)
+    if not again then
+        book(nil, 'made')
+    end
     local waits = run.parked or run.at and run.at > t
     local fields = run.extra or {}
     local size = #fields
@@ -40,12 +43,12 @@ end
 -- What end_run and the moves need to know of a run. Raises a WRONGTYPE error when the key is no hash.
 local function load_run(P, id)
     local f = redis.call('HMGET', run_key(P, id), 'state', 'token', 'holder', 'job', 'deps', 'join', 'tag', 'step',
-        'expires', 'cancel', 'started')
+        'expires', 'cancel', 'started', 'queued_at')
     if not f[1] then
         return nil
     end
     return {id = id, state = f[1], token = f[2], holder = f[3], job = f[4], deps = f[5], join = f[6], tag = f[7],
-        step = f[8], expires = f[9], cancel = f[10], started = f[11]}
+        step = f[8], expires = f[9], cancel = f[10], started = f[11], queued_at = f[12]}
 end
 
 -- Strike a run out of the books of the worker that holds it.
@@ -149,6 +152,7 @@ end
 local function end_run(P, t, run, state, fields, told)
     local key = run_key(P, run.id)
     local size = #fields
+    book(run.job, state)
     fields[size + 1], fields[size + 2] = 'state', state
     fields[size + 3], fields[size + 4] = 'finished_at', int(t)
     redis.call('HSET', key, unpack(fields))
@@ -185,10 +189,7 @@ end
 -- may expire again, too.
 local function may_wait(P, t, run, how)
     if run.cancel then
-        local tally = {}
         end_run(P, t, run, 'cancelled', {'error', how .. ': ' .. run.cancel})
-        tell(tally, run.job, 'cancelled')
-        enter(P, t, tally)
         return false
     end
     if run.expires then
@@ -232,7 +233,7 @@ end
 
 -- Ask the worker that holds a run to stop it, or end it when it waits. Returns 'asked' or 'cancelled'. What was asked
 -- holds also when the worker dies or gives the run back.
-local function stop_run(P, t, run, why, tally)
+local function stop_run(P, t, run, why)
     if run.holder and redis.call('ZSCORE', leases_key(P), run.id) then
         redis.call('SADD', cancels_key(P, run.holder), run.id)
         redis.call('HSET', run_key(P, run.id), 'cancel', why)
@@ -242,25 +243,23 @@ local function stop_run(P, t, run, why, tally)
     redis.call('ZREM', delayed_key(P, run.tag), run.id)
     end_run(P, t, run, 'cancelled', {'error', 'cancelled before ' .. (tried and 'its next attempt: ' or 'start: ') .. why})
     drop_heads(P, run.tag, run.step)
-    tell(tally, run.job, 'cancelled')
     return 'cancelled'
 end
 
-local function cancel_one_parked(P, t, id, why, tally)
+local function cancel_one_parked(P, t, id, why)
     local run = load_run(P, id)
     if run and not ENDED[run.state] then
         redis.call('HDEL', run_key(P, id), 'parked') -- it is out of the list: its end need not search that
         end_run(P, t, run, 'cancelled', {'error', 'cancelled before start: ' .. why})
-        tell(tally, run.job, 'cancelled')
     end
 end
 
 -- End what waits for a job's last run, `most` of it. Returns how much that was: no less than `most` when there may be
 -- more, which stays where it is.
-local function cancel_parked(P, t, name, why, tally, most)
+local function cancel_parked(P, t, name, why, most)
     local ids = most > 0 and redis.call('LPOP', parked_key(P, name), most) or {}
     for _, id in ipairs(ids) do
-        try(P, id, cancel_one_parked, P, t, id, why, tally)
+        try(P, id, cancel_one_parked, P, t, id, why)
     end
     return #ids
 end

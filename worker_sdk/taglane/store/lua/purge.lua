@@ -7,7 +7,7 @@
 --
 -- KEYS  1 the tenant's prefix
 -- ARGV  1 tag  2 '1' to end what waits in delayed, too
--- Reads leases; writes run, queue, delayed, expiring, ended, runs, dead, ledger, tags, aside; rings the tag.
+-- Reads leases; writes run, queue, delayed, expiring, ended, runs, dead, ledger, job-ledger, tags, aside; rings the tag.
 -- Returns {how many it ended, 1 when there is more}.
 local MOST_PURGED = 300 -- runs a call: about 3 ms in which the server serves nobody else
 
@@ -17,7 +17,7 @@ local function waits(P, run)
 end
 
 -- Answers 1 when it has ended a run that was taken from where it waited. A follow-up waits on, until `at`.
-local function purge_one(P, t, tag, id, at, tally)
+local function purge_one(P, t, tag, id, at)
     local run = load_run(P, id)
     if not run then
         lay_aside(P, id)
@@ -32,12 +32,11 @@ local function purge_one(P, t, tag, id, at, tally)
         return 0
     end
     end_run(P, t, run, 'cancelled', {'error', 'purged'})
-    tell(tally, run.job, 'cancelled')
     return 1
 end
 
 -- End what a queue holds, `most` entries of it. Returns how many it ended, and how many more it may look at.
-local function purge_queue(P, t, tag, step, most, tally)
+local function purge_queue(P, t, tag, step, most)
     local queue, count = queue_key(P, tag, step), 0
     while most > 0 do
         local id = redis.call('LPOP', queue)
@@ -45,31 +44,31 @@ local function purge_queue(P, t, tag, step, most, tally)
             break
         end
         most = most - 1
-        count = count + (try(P, id, purge_one, P, t, tag, id, t, tally) or 0)
+        count = count + (try(P, id, purge_one, P, t, tag, id, t) or 0)
     end
     return count, most
 end
 
 -- Likewise of what is delayed, the last of it first: follow-ups stay, and most of them are due by now. Returns how many
 -- it ended, and whether there may be more.
-local function purge_delayed(P, t, tag, most, tally)
+local function purge_delayed(P, t, tag, most)
     local delayed, count = delayed_key(P, tag), 0
     local last = redis.call('ZRANGE', delayed, -most, -1, 'WITHSCORES')
     for i = 1, #last, 2 do
         redis.call('ZREM', delayed, last[i])
-        count = count + (try(P, last[i], purge_one, P, t, tag, last[i], tonumber(last[i + 1]), tally) or 0)
+        count = count + (try(P, last[i], purge_one, P, t, tag, last[i], tonumber(last[i + 1])) or 0)
     end
     return count, count > 0 and #last == 2 * most
 end
 
 -- Likewise of all queues of a tag, until none of these ends releases a run into one of them.
-local function purge_queues(P, t, tag, most, tally)
+local function purge_queues(P, t, tag, most)
     local count, before = 0, nil
     while count ~= before do
         before = count
         for _, step in ipairs(STEPS) do
             local ended
-            ended, most = purge_queue(P, t, tag, step, most, tally)
+            ended, most = purge_queue(P, t, tag, step, most)
             count = count + ended
         end
     end
@@ -77,17 +76,16 @@ local function purge_queues(P, t, tag, most, tally)
 end
 
 local function purge(keys, args)
-    local P, t, tag, tally, more = keys[1], now(), args[1], {}, false
-    local count, left = purge_queues(P, t, tag, MOST_PURGED, tally)
+    local P, t, tag, more = keys[1], now(), args[1], false
+    local count, left = purge_queues(P, t, tag, MOST_PURGED)
     if args[2] == '1' and left > 0 then
         local ended, released
-        ended, more = purge_delayed(P, t, tag, left, tally)
-        released, left = purge_queues(P, t, tag, left - ended, tally)
+        ended, more = purge_delayed(P, t, tag, left)
+        released, left = purge_queues(P, t, tag, left - ended)
         count = count + ended + released
     end
-    enter(P, t, tally)
     trim(P, t, 2 * MOST_PURGED)
     return {count, (more or left <= 0) and 1 or 0}
 end
 
-redis.register_function{function_name = 'taglane_purge', callback = purge, flags = {'allow-oom'}}
+redis.register_function{function_name = 'taglane_purge', callback = booking(purge), flags = {'allow-oom'}}

@@ -4,7 +4,7 @@
 -- KEYS  1 the tenant's prefix
 -- ARGV  record: 1 id  2 state  3 result  4 task  5 tag; progress: 1 id  2 token  3 JSON {"s": state, "r": meta},
 --       '' when other runs replace it
--- Reads leases; writes run, runs, delayed, ended; publishes done. Returns 1 or 0.
+-- Reads leases; writes run, runs, delayed, ended, ledger, job-ledger; publishes done. Returns 1 or 0.
 local function record(keys, args)
     local P, t = keys[1], now()
     local run = load_run(P, args[1])
@@ -15,6 +15,7 @@ local function record(keys, args)
         run = {id = args[1], tag = args[5], step = '0'}
         redis.call('HSET', run_key(P, run.id), 'task', args[4], 'tag', args[5], 'step', '0', 'queued_at', int(t))
         redis.call('ZADD', runs_key(P), int(t), run.id)
+        book(nil, 'made')
     end
     redis.call('ZREM', delayed_key(P, run.tag), run.id)
     end_run(P, t, run, args[2], {'result', args[3]}, true)
@@ -36,5 +37,5 @@ local function progress(keys, args)
 end
 
 -- Both belong to runs that are there already: on a full server, too, these go on, and end.
-redis.register_function{function_name = 'taglane_record', callback = record, flags = {'allow-oom'}}
+redis.register_function{function_name = 'taglane_record', callback = booking(record), flags = {'allow-oom'}}
 redis.register_function{function_name = 'taglane_progress', callback = progress, flags = {'allow-oom'}}

@@ -31,6 +31,7 @@ local function renew(keys, args)
         redis.call('HINCRBY', worker_key(P, worker), 'beat', 1)
         redis.call('HSET', worker_key(P, worker), 'seen', int(t), 'active', args[2])
     else
+        redis.call('HSET', worker_key(P, worker), 'seen', int(t))
         redis.call('PEXPIRE', worker_key(P, worker), POOL_MS)
     end
     local after = 4 + 4 * tonumber(args[3])

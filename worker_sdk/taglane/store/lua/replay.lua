@@ -2,9 +2,9 @@
 --
 -- KEYS  1 the tenant's prefix
 -- ARGV  1 id  2 the new run's id  3 its envelope, '' for that of the old one
--- Reads limits; writes run, runs, queue, dead, ended; rings the tag. Returns the new run's id, '' when the run is missing or has no
--- envelope any more (a succeeded one), or the id of the run that an earlier replay of a dead letter made; an error as of
--- enqueue when a limit is in the way.
+-- Reads limits; writes run, runs, queue, dead, ended, ledger, job-ledger; rings the tag. Returns the new run's id, ''
+-- when the run is missing or has no envelope any more (a succeeded one), or the id of the run that an earlier replay of a
+-- dead letter made; an error as of enqueue when a limit is in the way.
 -- What joins a chord, or tells how a run ended, still does so when it is replayed.
 local function replay(keys, args)
     local P, t = keys[1], now()
@@ -31,6 +31,7 @@ local function replay(keys, args)
     end
     local envelope = args[3] ~= '' and args[3] or f[5]
     admit(P, t, {id = args[2], task = f[2], tag = f[3], step = f[4], envelope = envelope, job = f[6] or nil, extra = extra})
+    book(f[6], 'replayed')
     redis.call('HSET', run_key(P, args[1]), 'replayed', args[2])
     if redis.call('ZREM', dead_key(P), args[1]) == 1 then
         redis.call('ZADD', ended_key(P), int(t), args[1])
@@ -38,4 +39,4 @@ local function replay(keys, args)
     return args[2]
 end
 
-redis.register_function('taglane_replay', replay)
+redis.register_function('taglane_replay', booking(replay))

@@ -12,30 +12,40 @@
 -- KEYS  1 the tenant's prefix
 -- ARGV  rescue: 1 worker  2 its counter as seen  3 '1' for a life of a pool's worker that was claimed already (pool_lost):
 --       a fetch of it that is still under way must lease nothing any more; died: 1 id  2 token  3 '1' when one death is its last
--- Writes run, leases, held, queue, dead, worker, workers, cancels, expiring, aside; rings tags.
--- Returns {runs queued again, dead letters}.
-local function take_over(P, t, run, child, tally)
+-- Writes run, leases, held, queue, dead, worker, workers, cancels, expiring, aside, ledger, job-ledger; rings
+-- tags. Returns {runs queued again, dead letters}.
+
+-- An attempt that ended with its worker ran until that was last heard of; one that its child took along, until now.
+local function book_death(P, t, run, began, child)
+    local ended = child and t or tonumber(redis.call('HGET', worker_key(P, run.holder), 'seen'))
+    if began and ended then
+        book_attempt(run, began, ended - began)
+    end
+end
+
+local function take_over(P, t, run, child)
     local key = run_key(P, run.id)
-    local f = redis.call('HMGET', key, 'started', 'rescues', 'last', 'deaths')
+    local f = redis.call('HMGET', key, 'started', 'rescues', 'last', 'deaths', 'started_at')
     local deaths, who = tonumber(f[4] or '0'), child and 'its child process died' or 'its worker died'
     local counts = child or f[1] or tonumber(f[2] or '0') >= ALONE_AFTER
     if counts then
         deaths = redis.call('HINCRBY', key, 'deaths', 1)
+        book(run.job, 'died')
     end
+    book_death(P, t, run, tonumber(f[5]), child)
     note_try(P, t, run, 'died', (child or f[1]) and who or who .. ', and had perhaps not started it')
     redis.call('HINCRBY', key, 'rescues', 1)
     release(P, run, counts)
     if not run.cancel and (f[3] or deaths >= MAX_DEATHS) then
         end_run(P, t, run, 'dead', {'error',
             (child and who or 'its worker ' .. run.holder .. ' died') .. '; deaths: ' .. deaths})
-        tell(tally, run.job, 'dead')
         return 0, 1
     end
     return wait_again(P, t, run, nil, 'cancelled as ' .. who) and 1 or 0, 0
 end
 
 -- Answers nil for an entry without a run.
-local function rescue_one(P, t, worker, id, tally)
+local function rescue_one(P, t, worker, id)
     local run = load_run(P, id)
     if not run then
         return nil
@@ -43,7 +53,7 @@ local function rescue_one(P, t, worker, id, tally)
     if run.holder ~= worker or ENDED[run.state] then
         return false
     end
-    return take_over(P, t, run, false, tally)
+    return take_over(P, t, run, false)
 end
 
 local function rescue(keys, args)
@@ -52,10 +62,10 @@ local function rescue(keys, args)
     if beat and beat ~= args[2] then
         return {0, 0}
     end
-    local queued, dead, tally = 0, 0, {}
+    local queued, dead = 0, 0
     local held = redis.call('SRANDMEMBER', held_key(P, worker), MOST + 1)
     for i = 1, math.min(#held, MOST) do
-        local again, lost = try(P, held[i], rescue_one, P, t, worker, held[i], tally)
+        local again, lost = try(P, held[i], rescue_one, P, t, worker, held[i])
         if again then
             queued, dead = queued + again, dead + lost
         else
@@ -70,12 +80,11 @@ local function rescue(keys, args)
         redis.call('HSET', worker_key(P, worker), 'lost', '1')
         redis.call('PEXPIRE', worker_key(P, worker), POOL_MS)
     end
-    enter(P, t, tally)
     return {queued, dead}
 end
 
 local function died(keys, args)
-    local P, t, tally = keys[1], now(), {}
+    local P, t = keys[1], now()
     local run = load_run(P, args[1])
     if not run or ENDED[run.state] or run.token ~= args[2] then
         return {0, 0}
@@ -83,10 +92,8 @@ local function died(keys, args)
     if args[3] == '1' then
         redis.call('HSET', run_key(P, run.id), 'last', '1')
     end
-    local queued, dead = take_over(P, t, run, true, tally)
-    enter(P, t, tally)
-    return {queued, dead}
+    return {take_over(P, t, run, true)}
 end
 
-redis.register_function{function_name = 'taglane_rescue', callback = rescue, flags = {'allow-oom'}}
-redis.register_function{function_name = 'taglane_died', callback = died, flags = {'allow-oom'}}
+redis.register_function{function_name = 'taglane_rescue', callback = booking(rescue), flags = {'allow-oom'}}
+redis.register_function{function_name = 'taglane_died', callback = booking(died), flags = {'allow-oom'}}

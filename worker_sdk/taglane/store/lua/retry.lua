@@ -6,8 +6,9 @@
 -- KEYS  1 the tenant's prefix
 -- ARGV  1 id  2 token  3 at: '' now, '+ms' from now, 'ms' then  4 envelope of the next attempt
 --       5 why, JSON, '' for none  6 task  7 tag  8 step, '' for the one it has
--- Writes run, leases, held, cancels, delayed or queue, expiring; rings the tag.
--- Returns 1, or 0 when the run is not this worker's any more.
+--       9 how long the attempt ran, ms; '' where it is not known
+-- Writes run, leases, held, cancels, delayed or queue, expiring, ledger, job-ledger; rings the
+-- tag. Returns 1, or 0 when the run is not this worker's any more.
 local function decoded(text)
     local read, what = pcall(cjson.decode, text)
     return read and type(what) == 'table' and what or nil
@@ -47,11 +48,20 @@ local function retry(keys, args)
     if not run or ENDED[run.state] or run.token ~= args[2] then
         return 0
     end
+    local ran = tonumber(args[9])
+    if ran then
+        redis.call('HSET', run_key(P, run.id), 'started_at', int(t - ran))
+    end
     note_try(P, t, run, 'retry', reason(args[5]))
+    local began = tonumber(redis.call('HGET', run_key(P, run.id), 'started_at'))
+    if began then
+        book_attempt(run, began, t - began)
+    end
     release(P, run, true)
     if not may_wait(P, t, run, 'cancelled instead of its next attempt') then
         return 1
     end
+    book(run.job, 'retried')
     local at, step = instant(t, args[3]) or t, args[8] ~= '' and args[8] or run.step
     local fields = {'state', at > t and 'retrying' or 'queued', 'queued_at', int(at), 'envelope', args[4],
         'task', args[6], 'tag', args[7], 'step', step}
@@ -67,4 +77,4 @@ local function retry(keys, args)
     return 1
 end
 
-redis.register_function{function_name = 'taglane_retry', callback = retry, flags = {'allow-oom'}}
+redis.register_function{function_name = 'taglane_retry', callback = booking(retry), flags = {'allow-oom'}}

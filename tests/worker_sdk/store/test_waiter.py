@@ -1,0 +1,41 @@
+"""Waiting on bells: a token ends it, and is taken. What else ends it is held by the tests of leases."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from taglane.store.server import Server
+from taglane.store.waiter import Waiter
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+
+def test_one_token_ends_one_wait(url: str, redis: Redis) -> None:
+    """Of any of the bells; another waiter goes on waiting."""
+    server = Server(url)
+    first, second = Waiter(server), Waiter(server)
+    with ThreadPoolExecutor(2) as pool:
+        waits = [pool.submit(waiter.wait, ["a", "b"], 30.0) for waiter in (first, second)]
+        redis.rpush("b", "1")
+        while not any(wait.done() for wait in waits):
+            time.sleep(0.01)
+        assert 1 == sum(wait.done() for wait in waits)
+        first.stop()
+        second.stop()
+    assert 0 == redis.llen("b")
+    server.close()
+
+
+def test_nobody_waits_after_a_stop(url: str) -> None:
+    """Nor for no time at all."""
+    server = Server(url)
+    waiter = Waiter(server)
+    began = time.monotonic()
+    waiter.wait(["a"], 0.0)
+    waiter.stop()
+    waiter.wait(["a"], 30.0)
+    assert time.monotonic() - began < 10
+    server.close()
