@@ -47,7 +47,16 @@ TARGETS = (
     *(typed(VICTIM, kind) for kind in TYPES),
     typed("acme1", "hash"),
     *(keys.POOLS, keys.pool_active("small"), keys.pool_terms("small"), keys.pool_active("acme")),
-    *(keys.TENANTS, keys.SCHEDULERS, keys.AUDIT, keys.DENIED, keys.DENIALS, keys.limits(VICTIM)),
+    *(
+        keys.TENANTS,
+        keys.SCHEDULERS,
+        keys.AUDIT,
+        keys.DENIED,
+        keys.DENIALS,
+        keys.ALERTS,
+        keys.WATCH,
+        keys.limits(VICTIM),
+    ),
     *("another-application", "taglane:", "taglane:{acme}", "taglane:{acme", "taglane-ro:{acme1}:limits"),
 )
 """Keys that are not the attacker's."""
@@ -106,7 +115,8 @@ class World:
         for name in (ATTACKER, VICTIM):
             limits.put(name, change_limits(read_limits({}), {"running": 5}))
         self.redis.hset(keys.limits(VICTIM), "note", CANARY)
-        self.redis.hset(keys.SCHEDULERS, CANARY, 1)
+        for table in (keys.SCHEDULERS, keys.ALERTS, keys.WATCH):
+            self.redis.hset(table, CANARY, 1)
         self.redis.set("another-application", CANARY)
         self.redis.sadd(keys.POOLS, "small", "acme", CANARY)
         for pool in ("small", "acme"):
