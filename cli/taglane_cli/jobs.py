@@ -54,6 +54,13 @@ def job() -> None:
     default="once",
     help="Of the times that no scheduler was there for: run once, never, or for all of them [default: once].",
 )
+@click.option(
+    "--no-worker",
+    metavar="wait[:DURATION]|skip|fail|overflow:TAG",
+    default="wait",
+    help="While no worker serves the tag: wait for one (a day, or as --expires says), or so long at most; skip; fail at"
+    " once; or ask for another tag [default: wait].",
+)
 @click.option("--priority", type=click.IntRange(0, 9), default=0, help="0 is served first [default: 0].")
 @click.option("--expires", metavar="DURATION", help="How long a run may wait for a worker.")
 @click.option(
@@ -156,6 +163,7 @@ def show(connection: Connection, name: str, tenant: str | None, output: str) -> 
         "overlap": stored.job.overlap,
         "parked": stored.parked,
         "misfire": stored.job.misfire,
+        "no_worker": stored.job.no_worker,
         "priority": stored.job.priority,
         "expires_ms": stored.job.expires,
         "retry": stored.job.retry.spelled() if stored.job.retry else None,

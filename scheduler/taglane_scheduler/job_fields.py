@@ -28,7 +28,7 @@ _EXAMPLES = {
 }
 _TEXTS = (
     *("task", "cron", "every", "after", "at", "timezone", "tag", "start", "end", "overlap", "misfire", "expires"),
-    *("timeout", "soft_timeout"),
+    *("timeout", "soft_timeout", "no_worker"),
 )
 _TYPES: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(_TEXTS, (str,)),

@@ -96,6 +96,7 @@ def fields_of(job: Job) -> dict[str, Any]:
         "priority": job.priority or None,
         "overlap": None if job.overlap == "skip" else job.overlap,
         "misfire": None if job.misfire == "once" else job.misfire,
+        "no_worker": None if job.no_worker == "wait" else job.no_worker,
         "expires": _duration(job.expires),
         "retry": None if job.retry is None else _retry(job.retry),
         "timeout": _duration(job.timeout),

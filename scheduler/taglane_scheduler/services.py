@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from taglane_scheduler.care.doctor import Doctor
     from taglane_scheduler.care.measures import Measures
     from taglane_scheduler.care.rescue import Rescue
+    from taglane_scheduler.care.unserved import Unserved
     from taglane_scheduler.care.watchdog import Watchdog
     from taglane_scheduler.firing.firing import Firing
     from taglane_scheduler.firing.loop import SchedulerLoop
     from taglane_scheduler.pools.keeper import PoolKeeper
+    from taglane_scheduler.pools.serving import Serving
     from taglane_scheduler.tenancy.audit import Audit
     from taglane_scheduler.tenancy.cutoff import CutOff
     from taglane_scheduler.tenancy.denials import Denials
@@ -69,7 +71,16 @@ class Services:
         """What turns due instants into runs."""
         from taglane_scheduler.firing.firing import Firing
 
-        return Firing(self.server)
+        return Firing(self.server, pool_serves=self.pool_serves)
+
+    @cached_property
+    def pool_serves(self) -> Serving:
+        """Whether a shared tag has a worker."""
+        from taglane.store.pools import Pools
+
+        from taglane_scheduler.pools.serving import Serving
+
+        return Serving(Pools(self.server))
 
     @cached_property
     def rescue(self) -> Rescue:
@@ -77,6 +88,13 @@ class Services:
         from taglane_scheduler.care.rescue import Rescue
 
         return Rescue(self.server, self.settings.lease)
+
+    @cached_property
+    def unserved(self) -> Unserved:
+        """What says that runs wait for a tag that nobody serves."""
+        from taglane_scheduler.care.unserved import Unserved
+
+        return Unserved(self.server, self.alerts, pool_serves=self.pool_serves)
 
     @cached_property
     def alerts(self) -> Alerts:
@@ -130,6 +148,7 @@ class Services:
             patience_ms=self.settings.patience,
             prepare=self.prepare,
             sweep=self.tenants.sweep,
+            looked=self.unserved.step,
             watch=self.watchdog.step,
         )
 

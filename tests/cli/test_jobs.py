@@ -70,6 +70,13 @@ def test_add_notes_that_nobody_serves_the_tag(taglane: Cli, acme: Cli) -> None:
         (["--manual", "--expires", "x"], 2, "expires: 'x'"),
         (["--every", "5s", "--misfire", "all"], 2, "misfire: all takes overlap queue or allow"),
         (["--manual", "--misfire", "never"], 2, "misfire: 'never' is not one of"),
+        (
+            ["--manual", "--no-worker", "somewhere"],
+            2,
+            "is not one of wait, wait:<duration>, skip, fail, overflow:<tag>",
+        ),
+        (["--manual", "--no-worker", "overflow:globex"], 2, "no_worker: tag 'globex' does not belong to tenant 'acme'"),
+        (["--manual", "--no-worker", "overflow:acme"], 2, "no_worker: overflow:acme names the tag that its runs ask"),
         (["--manual", "--timeout", "5"], 2, "timeout: '5' is not a duration"),
         (["--manual", "--timeout", "5s", "--soft-timeout", "9s"], 2, "soft_timeout 9s must be shorter"),
         (["--manual", "--retry", "many"], 2, "retry: 'many' is no FIELD=VALUE: write it like 5 or attempts=5,"),
@@ -103,12 +110,25 @@ def test_policies(taglane: Cli, acme: Cli) -> None:
     """What is said of overlaps, of missed times, of retries and limits is shown."""
     policy = "attempts=5, delay=10s,on=ConnectionError+shop.Busy,jitter=false"
     limits = ["--timeout", "5m", "--soft-timeout", "4m"]
-    taglane.ok(*ADD, "--every", "1h", "--overlap", "queue", "--misfire", "all", "--retry", policy, *limits)
+    taglane.ok(
+        *ADD,
+        "--every",
+        "1h",
+        "--overlap",
+        "queue",
+        "--misfire",
+        "all",
+        "--retry",
+        policy,
+        *limits,
+        "--no-worker",
+        "skip",
+    )
     shown = acme.ok("job", "show", "report", "-o", "json").json
     acme.ok("job", "add", "short", "--task", "a.b", "--manual", "--retry", "3")
 
-    assert ("queue", 0, "all", 300_000, 240_000) == tuple(
-        shown[name] for name in ("overlap", "parked", "misfire", "timeout_ms", "soft_timeout_ms")
+    assert ("queue", 0, "all", "skip", 300_000, 240_000) == tuple(
+        shown[name] for name in ("overlap", "parked", "misfire", "no_worker", "timeout_ms", "soft_timeout_ms")
     )
     assert {"attempts": 5, "delay": "10s", "jitter": False, "on": ["ConnectionError", "shop.Busy"]} == shown["retry"]
     assert {"attempts": 3} == acme.ok("job", "show", "short", "-o", "json").json["retry"]

@@ -18,7 +18,7 @@ class BySchedulers(Lives):
     def put(
         self, name: str, _: str, __: str, tag: str, step: int, ___: str, after: str, overlap: str, *rest: Any
     ) -> int:
-        expires, due, _schedule, _misfire, seen = rest
+        expires, due, _schedule, _misfire, seen, no_worker = rest
         if not self.is_as_seen(name, seen):
             return -1
         if name not in self.jobs:
@@ -27,6 +27,7 @@ class BySchedulers(Lives):
             self.take_on(name)
         job = self.jobs[name]
         job.tag, job.step, job.overlap, job.after, job.expires = tag, step, overlap, after != "", expires != ""
+        job.no_worker = no_worker
         self.plan(job, "" if job.paused else due)
         if overlap == "allow":
             self.loosen(name)
@@ -85,11 +86,20 @@ class BySchedulers(Lives):
         return 1
 
     def start(
-        self, name: str, run_id: str, due: str, *, at: int = 0, parked: bool = False, loose: bool = False
+        self,
+        name: str,
+        run_id: str,
+        due: str,
+        *,
+        at: int = 0,
+        parked: bool = False,
+        loose: bool = False,
+        tag: str = "",
+        expires: bool = False,
     ) -> None:
         job = self.jobs[name]
-        run = Run(run_id, job.tag, job.step, job=name, due=due, loose=loose or job.overlap == "allow")
-        run.expires = self.clock("expires", run_id) if job.expires else 0
+        run = Run(run_id, tag or job.tag, job.step, job=name, due=due, loose=loose or job.overlap == "allow")
+        run.expires = self.clock("expires", run_id) if job.expires or expires else 0
         beside = not due and self.goes(job.last)
         self.admit(run, at, parked=parked)
         if not parked and not beside:
@@ -119,41 +129,58 @@ class BySchedulers(Lives):
             return 0
         if missed:
             self.count(name, "missed", int(missed))
-        if how and not how.startswith("+"):
+        if how.startswith("!"):
+            return self.fail(name, run_id, f"{job.created}-{due}", how[1:])
+        if how and how[0] not in "+~@":
             return self.skip(name, run_id, how)
-        return self.fire_run(name, run_id, f"{job.created}-{due}", self.instant(how, "delayed", run_id) if how else 0)
+        marks = {mark[0]: mark[1:] for mark in how.split()}
+        at = self.instant(f"+{marks['+']}", "delayed", run_id) if "+" in marks else 0
+        return self.fire_run(name, run_id, f"{job.created}-{due}", at, marks.get("@", ""), expires="~" in marks)
 
-    def fire_run(self, name: str, run_id: str, due: str, at: int) -> int:
+    def fire_run(self, name: str, run_id: str, due: str, at: int, tag: str, *, expires: bool) -> int:
         job = self.jobs[name]
         if job.overlap == "queue" and not self.goes(job.last):
             self.let_next_go(name)
         last = self.runs.get(job.last)
         if job.overlap == "allow" or last is None or not last.goes:
-            self.start(name, run_id, due, at=at)
+            self.start(name, run_id, due, at=at, tag=tag, expires=expires)
         elif job.overlap == "skip":
-            return self.skip(name, run_id, last.id)
+            return self.skip(name, run_id, last.id, tag)
         elif job.overlap == "queue":
-            self.start(name, run_id, due, parked=True)
+            self.start(name, run_id, due, parked=True, tag=tag, expires=expires)
         else:
             self.cancel_parked(name, run_id)
-            self.start(name, run_id, due, parked=True)
+            self.start(name, run_id, due, parked=True, tag=tag, expires=expires)
             self.stop(last, run_id)
         self.count(name, "fired")
         self.ledger["", "late"] += 1
         return 1
 
-    def skip(self, name: str, run_id: str, why: str) -> int:
+    def fail(self, name: str, run_id: str, due: str, why: str) -> int:
+        job = self.jobs[name]
+        run = self.runs[run_id] = Run(run_id, job.tag, job.step, job=name, due=due, loose=True)
+        if not self.goes(job.last):
+            job.last = run_id
+        self.ledger["", "made"] += 1
+        self.end(run, "failed", why)
+        self.count(name, "fired")
+        self.ledger["", "late"] += 1
+        return 1
+
+    def skip(self, name: str, run_id: str, why: str, tag: str = "") -> int:
         job = self.jobs[name]
         self.runs[run_id] = Run(
-            run_id, job.tag, job.step, "ended", "skipped", job=name, why=why, has_envelope=False, loose=True
+            run_id, tag or job.tag, job.step, "ended", "skipped", job=name, why=why, has_envelope=False, loose=True
         )
         self.count(name, "skipped")
         return 2
 
     def look(self, most: int) -> Any:
         """Answers when there is something to do again (-1: unknown), whether runs expire, the workers, the due jobs."""
-        listed = [
-            (name, job.due, job.revision) for name, job in self.jobs.items() if job.due is not None and job.due < PAST
+        listed: list[Any] = [
+            (name, job.due, job.revision, self.unserved(job))
+            for name, job in self.jobs.items()
+            if job.due is not None and job.due < PAST
         ]
         listed.sort(key=lambda each: (each[1], each[0]))
         left = self.fires_left()
@@ -171,6 +198,11 @@ class BySchedulers(Lives):
         self.trim()
         unknown = revived or (held and fires)
         return None if unknown else earliest, int(late), len(self.workers), listed[: most if left is None else left]
+
+    def unserved(self, job: Job) -> tuple[str, ...]:
+        """What a look says of a job whose tag nobody serves."""
+        served = any(job.tag in worker.tags for worker in self.workers.values())
+        return () if served else (job.tag, job.no_worker, "1" if job.expires else "")
 
     def revive(self, name: str) -> bool:
         """Let a job go on that waits for a run which does not go any more; answers whether its delay has begun."""

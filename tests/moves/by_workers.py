@@ -20,8 +20,10 @@ def entry(run: Run) -> Entry:
 class ByWorkers(Lives):
     """Each method is the move of its name, with the move's own arguments and its answer."""
 
-    def hello(self, name: str, *_: Any) -> None:
-        self.workers[name] = Worker()
+    def hello(self, name: str, *said: Any) -> None:
+        known = self.workers.get(name, Worker())
+        tags = dict(zip(said[::2], said[1::2], strict=True)).get("tags")
+        self.workers[name] = Worker(tags=known.tags if tags is None else frozenset(tags.split()))
 
     def fetch(self, name: str, seq: int, most: int, idle: str, *tags: str) -> Any:
         """Answers how to wait (-1: no instant is known, 100: soon, 1: until one), and the runs."""

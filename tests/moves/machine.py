@@ -123,7 +123,8 @@ class Machine(RuleBasedStateMachine):
             case "renew" if answer:
                 return [answer[0], sorted(run for run in answer[1] if run not in self.model.gone)]
             case "look":
-                return [*answer[1:4], [(name, int(due), int(revision)) for name, due, revision, *_ in answer[4]]]
+                jobs = [(name, int(due), int(revision), tuple(more[3:])) for name, due, revision, *more in answer[4]]
+                return [*answer[1:4], jobs]
             case _:
                 return answer
 

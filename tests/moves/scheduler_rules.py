@@ -12,7 +12,9 @@ from moves.machine import Machine, choose, flags, jobs, picks, seldom, steps
 from moves.things import ENVELOPE, PAST, TASK
 
 overlaps = st.sampled_from(["skip", "queue", "queue", "queue", "cancel_running", "allow"])
-hows = st.sampled_from(["", "", "", " +5000", " missed by 2h: misfire is skip", "moved"])
+unserved = st.sampled_from([" !no worker", " ~3600000", " +5000 ~60000 @", " @"])
+hows = st.sampled_from(["", "", "", " +5000", " missed by 2h: misfire is skip", "moved"]) | unserved
+policies = ("", "", "skip", "wait:1h")
 
 
 class SchedulerRules(Machine):
@@ -38,7 +40,7 @@ class SchedulerRules(Machine):
         expires = 3_600_000 if tag % 3 else ""
         definition = (name, "{}", TASK, self.tags[tag % 2], step, ENVELOPE, delay, overlap, expires, instant, "{}")
         seen = "" if tag % 3 == 1 else self.seen_of(name, old=old)
-        revision = self.make("put", *definition, "all" if tag % 2 else "", seen)
+        revision = self.make("put", *definition, "all" if tag % 2 else "", seen, policies[tag % 4])
         if revision > 0:
             stamp = self.redis.hget(keys.job(self.tenant, name), "born")
             self.model.jobs[name].stamp = stamp.decode()
@@ -81,7 +83,7 @@ class SchedulerRules(Machine):
 
     @rule()
     def look(self) -> None:
-        self.views += self.make("look", 16)[3]
+        self.views += [view[:3] for view in self.make("look", 16)[3]]
 
     @precondition(lambda self: bool(self.views))
     @rule(pick=picks, newest=flags, how=hows, further=st.lists(hows, max_size=2), ends=flags)
@@ -114,7 +116,8 @@ class SchedulerRules(Machine):
             if run_id in self.model.gone:
                 return
             passed = " 3" if each and i % 2 == 0 else ""
-            claims += [name, dues[i], revision, f"{dues[i + 1]}{passed}", "" if each == "moved" else run_id + each]
+            run = "" if each == "moved" else run_id + each.replace("@", "@" + self.tags[1])
+            claims += [name, dues[i], revision, f"{dues[i + 1]}{passed}", run]
         for i, outcome in enumerate(self.make("fire", *claims)):
             if outcome in {1, 2}:
                 instant = (name, f"{created}-{dues[i]}")
@@ -127,7 +130,7 @@ class SchedulerRules(Machine):
         """A scheduler whose clock is ahead of the server's fires nothing."""
         job = self.model.jobs.get(name)
         if job and job.due is not None and job.due > PAST:
-            assert [0] == self.make("fire", name, job.due, job.revision, "", self.fresh("ahead"))
+            assert self.make("fire", name, job.due, job.revision, "", self.fresh("ahead")) in ([0], [4])
 
     @rule(name=jobs, again=seldom)
     def let_a_job_be_due(self, name: str, again: bool) -> None:
@@ -148,3 +151,11 @@ class SchedulerRules(Machine):
             self.look_and_fire("", name, ends=False, again=False)
         if flush:
             self.make("expire")
+
+    @rule(name=jobs, how=unserved, after=flags)
+    def fire_for_nobody(self, name: str, how: str, after: bool) -> None:
+        """A scheduler has seen that no worker serves the tag, and does as a job says of that."""
+        if name not in self.model.jobs:
+            self.put(name, "skip", after, due="new", tag=3, step=0)
+        self.let_a_job_be_due(name, again=False)
+        self.look_and_fire(how, name, ends=False, again=False)

@@ -78,6 +78,7 @@ class Job:
     overlap: str = "skip"
     after: bool = False
     expires: bool = False
+    no_worker: str = ""
     paused: bool = False
     due: int | None = None
     last: str = ""
@@ -89,6 +90,7 @@ class Job:
 class Worker:
     seq: int = 0
     beat: int = 0
+    tags: frozenset[str] = frozenset()
     taken: list[Lease] = field(default_factory=list)
 
 

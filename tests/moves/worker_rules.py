@@ -31,10 +31,10 @@ class WorkerRules(Machine):
         part = f"{run.part[0]} {run.part[1]} {{}}" if run.part and ran else ""
         return run.id, run.token, state, 7 if ran else "", '{"r":1}', part
 
-    @rule(name=names, again=seldom)
-    def hello(self, name: str, again: bool) -> None:
+    @rule(name=names, again=seldom, both=flags)
+    def hello(self, name: str, again: bool, both: bool) -> None:
         if again or name not in self.model.workers:
-            self.make("hello", name, "tags", " ".join(self.tags))
+            self.make("hello", name, "tags", " ".join(self.tags if both else self.tags[:1]))
 
     @rule(name=names, most=amounts, both=flags, turned=flags)
     def fetch(self, name: str, most: int, both: bool, turned: bool) -> None:

@@ -77,7 +77,7 @@ def test_the_anchor_that_the_server_chose_is_no_difference() -> None:
         {"task": "c.d"}, {"every": "31s"}, {"cron": "* * * * *"}, {"after": "30s"}, {"at": "2030-01-01T00:00:00Z"},
         {"manual": True}, {"params": {"a": 1}}, {"tag": "acme.io"}, {"tz": "Europe/Berlin"}, {"priority": 3},
         {"overlap": "allow"}, {"expires": "1h"}, {"end": "2030-01-01T00:00:00Z"}, {"misfire": "skip"}, {"retry": 5},
-        {"timeout": "5m"}, {"soft_timeout": "5m"},
+        {"timeout": "5m"}, {"soft_timeout": "5m"}, {"no_worker": "skip"},
     ],
 )  # fmt: skip
 def test_every_field_counts(fields: dict[str, Any]) -> None:
@@ -102,6 +102,7 @@ def test_fields_are_spelled_as_in_a_file() -> None:
         overlap="allow",
         expires="1h30m",
         misfire="all",
+        no_worker="wait:90m",
         retry={"attempts": 5, "delay": "10s", "max_delay": "600s", "on": ["ConnectionError"]},
         timeout="300s",
         soft_timeout="250ms",
@@ -118,6 +119,7 @@ def test_fields_are_spelled_as_in_a_file() -> None:
         "overlap": "allow",
         "expires": "1h30m",
         "misfire": "all",
+        "no_worker": "wait:1h30m",
         "retry": {"attempts": 5, "delay": "10s", "on": ["ConnectionError"]},
         "timeout": "5m",
         "soft_timeout": "250ms",

@@ -76,11 +76,11 @@ def test_policies() -> None:
     policy = "{attempts: 5, delay: 10s, backoff: exponential, max_delay: 10m, jitter: true, on: [ConnectionError]}"
     limits = "timeout: 5m, soft_timeout: 4m, overlap: queue, misfire: all"
     (long,) = read_jobs_file(job(f"task: a.b, every: 5s, retry: {policy}, {limits}")).jobs
-    (short,) = read_jobs_file(job("task: a.b, every: 5s, retry: 5")).jobs
+    (short,) = read_jobs_file(job("task: a.b, every: 5s, retry: 5, no_worker: wait:1h")).jobs
 
     assert Retry(attempts=5, delay=10_000, on=("ConnectionError",)) == long.retry
     assert (300_000, 240_000, "queue", "all") == (long.timeout, long.soft_timeout, long.overlap, long.misfire)
-    assert Retry(attempts=5) == short.retry
+    assert (Retry(attempts=5), "wait:1h") == (short.retry, short.no_worker)
 
 
 def of_templates(*tenants: str) -> JobsFile:
@@ -274,6 +274,14 @@ def test_the_example_of_the_module_is_a_jobs_file() -> None:
         (job("task: a.b, every: 5s, priority: true"), 4, 48, "priority is a whole number, not true or false"),
         (job("task: a.b, every: 5s, overlap: no"), 4, 47, "overlap: 'no'"),
         (job("task: a.b, every: 5s, misfire: all"), 4, 47, "misfire: all takes overlap queue or allow"),
+        (
+            job("task: a.b, every: 5s, no_worker: somewhere"),
+            4,
+            49,
+            "is not one of wait, wait:<duration>, skip, fail, ov",
+        ),
+        (job("task: a.b, every: 5s, no_worker: overflow:acme"), 4, 49, "the tag that its runs ask for already"),
+        (job("tag: acme.a, task: a.b, every: 5s, no_worker: overflow:b"), 4, 62, "tag 'b' does not belong to tenant"),
         (job("task: a.b, every: 5s, timeout: 5"), 4, 47, "timeout is a text, like 5m, not a number"),
         (job("task: a.b, every: 5s, timeout: 1ms"), 4, 47, "timeout: '1ms' is too short"),
         (job("task: a.b, every: 5s, timeout: 5s, soft_timeout: 5s"), 4, 65, "soft_timeout 5s must be shorter"),

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from taglane.errors import LibraryMissing, TaglaneError
+from taglane.model.names import SHARED, owner_of
 
 from taglane_scheduler.firing.clock import Reading
-from taglane_scheduler.firing.planner import CALLS, Claim, DueJob, Plan, plan
+from taglane_scheduler.firing.planner import CALLS, Claim, DueJob, Plan, Unserved, plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -39,7 +40,8 @@ class StepReport:
 
     fired: int = 0
     skipped: int = 0
-    """Fires that made a record alone, a run in the state `skipped`: the last run still goes, or they were missed."""
+    """Fires that made a record alone, a run in the state `skipped`: the last run still goes, or they were missed, or no
+    worker serves the tag."""
 
     moved: int = 0
     """Due instants outside of the job's window: they made no run."""
@@ -102,11 +104,19 @@ class Firing:
     Args:
         server: with the operator's credential.
         clock: monotonic, s.
+        pool_serves: whether a living worker serves a shared tag. Those workers are of no tenant, so a look at one does
+            not see them.
     """
 
-    def __init__(self, server: Server, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        server: Server,
+        clock: Callable[[], float] = time.monotonic,
+        pool_serves: Callable[[str], bool] = lambda _: True,
+    ) -> None:
         self._server = server
         self._clock = clock
+        self._pool_serves = pool_serves
         self._known: dict[str, str] = {}
 
     def step(self, tenants: Sequence[str], believes: Callable[[Reading], bool] = lambda _: True) -> StepReport:
@@ -164,10 +174,15 @@ class Firing:
 
     def _plan(self, tenant: str, jobs: Iterable[Sequence[bytes | None]], now: int, calls: int) -> Plan:
         listed, unreadable = _due_jobs(jobs)
-        planned = plan(tenant, listed, now=now, calls=calls)
+        planned = plan(tenant, map(self._with_pools, listed), now=now, calls=calls)
         for name in [*unreadable, *planned.unreadable]:
             self._say_once(f"{tenant}/{name}", "job_unreadable tenant=%s job=%s", tenant, name)
         return planned
+
+    def _with_pools(self, job: DueJob) -> DueJob:
+        """Return the job as it stands when the workers of shared pools are counted."""
+        tag = job.unserved.tag if job.unserved else ""
+        return replace(job, unserved=None) if owner_of(tag) == SHARED and self._pool_serves(tag) else job
 
     def _failed(self, report: StepReport, tenant: str, error: TaglaneError, now: int | None) -> None:
         if isinstance(error, LibraryMissing):
@@ -192,8 +207,10 @@ def _due_jobs(jobs: Iterable[Sequence[bytes | None]]) -> tuple[list[DueJob], lis
     for entry in jobs:
         name, *fields = (b"" if value is None else value for value in entry)
         try:
-            due, revision, created, schedule, misfire = (value.decode() for value in fields[:5])
-            listed.append(DueJob(name.decode(), int(due), revision, created, schedule, misfire))
+            due, revision, created, schedule, misfire, *unserved = (value.decode() for value in fields[:8])
+            tag, policy, expires = (*unserved, "", "", "")[:3]
+            nobody = Unserved(tag, policy, expires=bool(expires)) if tag else None
+            listed.append(DueJob(name.decode(), int(due), revision, created, schedule, misfire, nobody))
         except ValueError:
             unreadable.append(name.decode(errors="replace"))
     return listed, unreadable
@@ -229,8 +246,11 @@ def _following(claim: Claim) -> str:
 
 
 def _run_of(claim: Claim) -> str:
-    """Return what `fire` is told of the run: its id, and when or why not it is to be executed."""
-    how = claim.skipped or (f"+{claim.delay}" if claim.delay else "")
+    """Return what `fire` is told of the run: its id, and when, where and for how long it waits, or why it does not."""
+    how = claim.skipped or (f"!{claim.failed}" if claim.failed else "")
+    if not how:
+        marks = (("+", claim.delay), ("~", claim.ttl), ("@", claim.tag))
+        how = " ".join(f"{mark}{value}" for mark, value in marks if value)
     return f"{claim.run_id or ''} {how}".rstrip()
 
 

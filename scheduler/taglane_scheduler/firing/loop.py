@@ -123,10 +123,11 @@ class SchedulerLoop:
         patience_ms: how long a server may be gone before `run` gives up.
         prepare: called at each connect, before anything else: loads what a fresh server lacks.
         sweep: called whenever the tenants are listed anew: gives replicas what a server keeps nowhere itself.
+        looked: called in every step with the tenants that it has looked at: no tenant is left out for a whole sweep.
         watch: called every second, for a few ms: measures what tenants use.
     """
 
-    def __init__(  # noqa: PLR0913 - what it drives, and three hooks
+    def __init__(  # noqa: PLR0913 - what it drives, and its hooks
         self,
         server: Server,
         firing: Firing,
@@ -135,6 +136,7 @@ class SchedulerLoop:
         patience_ms: int = 60_000,
         prepare: Callable[[], object] = lambda: None,
         sweep: Callable[[], object] = lambda: None,
+        looked: Callable[[Sequence[str]], object] = lambda _: None,
         watch: Callable[[], object] = lambda: None,
     ) -> None:
         self.pulse = Pulse()
@@ -146,6 +148,7 @@ class SchedulerLoop:
         self._patience = patience_ms / 1000
         self._prepare = prepare
         self._sweep = sweep
+        self._looked = looked
         self._watch = watch
         self._wakes = Wakes(server)
         self._peers = Peers(server)
@@ -207,7 +210,9 @@ class SchedulerLoop:
         tenants = [] if self.holds_fire else self._heap.pop_due(self.now(), BATCH)
         report = self._firing.step(tenants, self._believes) if tenants else StepReport()
         self._take_in(tenants, report)
-        return LoopReport(tenants, report, self._rescue_the_dead())
+        rescued = self._rescue_the_dead()
+        self._looked(tenants)
+        return LoopReport(tenants, report, rescued)
 
     def wait(self, stopping: threading.Event) -> None:
         """Sleep until the next thing to do, or until a tenant's wake.

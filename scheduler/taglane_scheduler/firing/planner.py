@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from taglane.model.duration import format_duration
 from taglane.model.instant import format_instant
 from taglane.model.names import fired_run_id
+from taglane.model.no_worker import DAY_MS, read_no_worker
 from taglane.model.schedule import After, Cron, Every, count_due, from_json, next_due
 
 if TYPE_CHECKING:
@@ -36,6 +37,16 @@ COUNTED_MS = 35 * 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
+class Unserved:
+    """A tag that no living worker serves, and what its job says of that: *policy* is '' for wait."""
+
+    tag: str
+    policy: str = ""
+    expires: bool = False
+    """Whether the job's runs expire anyway, by its own `expires`."""
+
+
+@dataclass(frozen=True, slots=True)
 class DueJob:
     """A job as `look` lists it: due at *due*, ms, by its *schedule*, JSON; *misfire* is '' for once."""
 
@@ -45,6 +56,8 @@ class DueJob:
     created: str
     schedule: str
     misfire: str = ""
+    unserved: Unserved | None = None
+    """None when a worker serves its tag, as nearly always."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +84,15 @@ class Claim:
     Where a step has too much to count it is 0, and of an outage longer than `COUNTED_MS` it counts the end.
     """
 
+    failed: str = ""
+    """Why its run ends as `failed` at once."""
+
+    ttl: int = 0
+    """How long, ms, its run waits for a worker at most; 0: as the job's own `expires` says."""
+
+    tag: str = ""
+    """The tag that its run asks for instead of the job's own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -96,7 +118,7 @@ def plan(tenant: str, jobs: Iterable[DueJob], *, now: int, calls: int = CALLS) -
         try:
             schedule = from_json(job.schedule)
             if not _is_made_up_for(job, schedule, now):
-                claim = _claim(tenant, job, schedule, now)
+                claim = _by_no_worker(tenant, job, schedule, now, _claim(tenant, job, schedule, now))
                 cost = _cost(schedule, job.due, now) if claim.run_id and _is_missed(job.due, now) else 0
                 if 0 < cost <= calls - spent:
                     claim = replace(claim, missed=_passed(tenant, job, schedule, now, now))
@@ -104,7 +126,7 @@ def plan(tenant: str, jobs: Iterable[DueJob], *, now: int, calls: int = CALLS) -
                 claims.append(claim)
             elif spent < calls:
                 chain, cost = _chain(tenant, job, schedule, now)
-                claims += chain
+                claims += [_by_no_worker(tenant, job, schedule, now, claim) for claim in chain]
                 spent += cost
             else:
                 left = job.due if left is None else min(left, job.due)
@@ -121,10 +143,35 @@ def _claim(tenant: str, job: DueJob, schedule: Schedule, now: int) -> Claim:
     run_id = fired_run_id(tenant, job.name, job.created, job.due)
     if job.misfire == "skip" and _is_missed(job.due, now):
         late = format_duration((now - job.due) // 1000 * 1000)
-        after = now // 1000 * 1000 if isinstance(schedule, After) else now  # a fixed delay counts in whole seconds
-        following = _next(tenant, job, schedule, after)
+        following = _from_now(tenant, job, schedule, now)
         return Claim(job.name, job.due, job.revision, following, run_id, skipped=f"missed by {late}: misfire is skip")
     return Claim(job.name, job.due, job.revision, _following(tenant, job, schedule, now), run_id)
+
+
+def _by_no_worker(tenant: str, job: DueJob, schedule: Schedule, now: int, claim: Claim) -> Claim:
+    """Return the claim as it stands when a worker serves the job's tag, and else as the job says.
+
+    A worker that comes between the look and the fire comes too late for this one, and takes the next.
+    """
+    if job.unserved is None or claim.run_id is None or claim.skipped:
+        return claim
+    policy = read_no_worker(tenant, job.unserved.policy or "wait")
+    why = f"no worker serves tag {job.unserved.tag!r}: no_worker is {policy.kind}"
+    match policy.kind:
+        case "skip":
+            following = _from_now(tenant, job, schedule, now) if isinstance(schedule, After) else claim.next_due
+            return replace(claim, skipped=why, next_due=following, delay=0)
+        case "fail":
+            return replace(claim, failed=why, delay=0)
+        case "overflow":
+            return replace(claim, tag=policy.tag)
+        case _:
+            return replace(claim, ttl=policy.ttl or (0 if job.unserved.expires else DAY_MS))
+
+
+def _from_now(tenant: str, job: DueJob, schedule: Schedule, now: int) -> int | None:
+    """Return when a job is due after a fire that made nothing: a fixed delay counts from now, in whole seconds."""
+    return _next(tenant, job, schedule, now // 1000 * 1000 if isinstance(schedule, After) else now)
 
 
 def _is_missed(due: int, now: int) -> bool:

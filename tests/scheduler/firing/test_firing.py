@@ -13,9 +13,11 @@ from taglane.errors import LibraryMissing
 from taglane.model.schedule import Every
 from taglane.store import keys
 from taglane.store.jobs import Jobs
+from taglane.store.runs import Runs
 from taglane.store.server import Server
 from taglane.store.usage import Usage
 from taglane_scheduler.firing.firing import Firing, StepReport, _due_jobs
+from taglane_scheduler.firing.planner import Unserved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -213,8 +215,9 @@ def test_after_stops_at_its_end(jobs: Jobs, firing: Firing, redis: Redis) -> Non
     assert jobs.get(TENANT, "report").next_due is None
 
 
-def test_at_fires_once_and_is_gone(jobs: Jobs, firing: Firing, redis: Redis) -> None:
+def test_at_fires_once_and_is_gone(jobs: Jobs, firing: Firing, store: Server, redis: Redis) -> None:
     """A one-time job fires at its instant, not before, and is never due again."""
+    HandWorker(store).hello()
     instant = server_time(redis) + 500
     jobs.put(make_job(at=instant))
     assert 0 == firing.step([TENANT]).fired
@@ -227,8 +230,9 @@ def test_at_fires_once_and_is_gone(jobs: Jobs, firing: Firing, redis: Redis) -> 
     assert {TENANT: None} == firing.step([TENANT]).next
 
 
-def test_window_holds(jobs: Jobs, firing: Firing, redis: Redis) -> None:
+def test_window_holds(jobs: Jobs, firing: Firing, store: Server, redis: Redis) -> None:
     """A job with start and end fires at the instants between them, and is over after the last."""
+    HandWorker(store).hello()
     start = server_time(redis) + 500
     jobs.put(make_job(every="1s", start=start, end=start + 1_500, overlap="allow"))
     assert start == jobs.get(TENANT, "report").next_due
@@ -295,11 +299,13 @@ def test_what_a_newer_library_says_of_a_job_is_passed_over() -> None:
     known = [b"report", b"1000", b"7", b"900", schedule, b""]
 
     (same,), nothing = _due_jobs([known])
-    (newer,), nothing_more = _due_jobs([[*known, b"new", None]])
+    (newer,), nothing_more = _due_jobs([[*known, b"", b"", b"", b"new", None]])
+    (unserved,), _ = _due_jobs([[*known, b"acme.gpu", b"skip", b"1"]])
     _, laid_aside = _due_jobs([known[:2]])
 
     assert same == newer
-    assert ("report", 1_000, "7", "900", schedule.decode(), "") == astuple(newer)
+    assert ("report", 1_000, "7", "900", schedule.decode(), "", None) == astuple(newer)
+    assert Unserved("acme.gpu", "skip", expires=True) == unserved.unserved
     assert [] == nothing == nothing_more
     assert ["report"] == laid_aside
 
@@ -829,8 +835,9 @@ def test_skipped_runs_are_bounded_by_themselves(jobs: Jobs, firing: Firing, stor
 # -- what waits for a run that is gone ---------------------------------------------------------------------------------
 
 
-def test_a_fixed_delay_whose_run_is_gone_goes_on(jobs: Jobs, firing: Firing, redis: Redis) -> None:
+def test_a_fixed_delay_whose_run_is_gone_goes_on(jobs: Jobs, firing: Firing, store: Server, redis: Redis) -> None:
     """A run that a restored backup or a trimmed history lacks never ends: the next look begins the delay anew."""
+    HandWorker(store).hello()
     (run_id,) = fire_again(jobs, firing, redis, make_job(after="5s"))
     assert {TENANT: None} == firing.step([TENANT]).next
     redis.delete(keys.run(TENANT, run_id))
@@ -896,3 +903,175 @@ def test_what_waits_and_is_paused_deleted_or_spoiled_is_forgotten(jobs: Jobs, fi
 
     assert ({}, {TENANT: None}) == (report.failed, report.next)
     assert 0 == redis.exists(keys.waiting(TENANT))
+
+
+# -- no worker -------------------------------------------------------------------------------------------------------
+
+
+def fire_unserved(jobs: Jobs, redis: Redis, firing: Firing, **fields: Any) -> str:
+    """Fire a job once, for an instant of its own; return its run."""
+    before = set(run_ids(redis))
+    put_due(jobs, redis, make_job(**{"every": "1h", "tag": "acme.gpu", **fields}), late=len(before) * 3_600_000)
+    firing.step([TENANT])
+    (run_id,) = set(run_ids(redis)) - before
+    return run_id
+
+
+def expires_in(redis: Redis, run_id: str) -> int:
+    """Minutes until a waiting run expires; 0 for never."""
+    at = int(run_field(redis, run_id, "expires") or 0)
+    assert (at > 0) == (redis.zscore(keys.expiring(TENANT), run_id) is not None)
+    return round((at - server_time(redis)) / 60_000) if at else 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "minutes"),
+    [
+        ({}, 24 * 60),
+        ({"expires": "2d"}, 48 * 60),
+        ({"no_worker": "wait:1h"}, 60),
+        ({"no_worker": "wait:1h", "expires": "5m"}, 5),
+        ({"no_worker": "wait:1h", "expires": "2h"}, 60),
+    ],
+)
+def test_a_run_that_nobody_serves_waits_so_long(
+    jobs: Jobs, firing: Firing, redis: Redis, fields: dict[str, Any], minutes: int
+) -> None:
+    """A day, or as its job says: then it ends as expired, on record, and the job goes on."""
+    run_id = fire_unserved(jobs, redis, firing, **fields)
+
+    assert "queued" == run_field(redis, run_id, "state")
+    assert minutes == expires_in(redis, run_id)
+    redis.zadd(keys.expiring(TENANT), {run_id: 1})
+    firing.step([TENANT])
+    assert "expired" == run_field(redis, run_id, "state")
+
+
+@pytest.mark.parametrize("policy", ["wait", "wait:1h", "skip", "fail", "overflow:acme.spare"])
+def test_a_tag_that_is_served_is_asked_as_ever(
+    jobs: Jobs, firing: Firing, store: Server, redis: Redis, policy: str
+) -> None:
+    """Whatever the job says of the other case: its run waits without an end, for the job's own tag."""
+    store.call("hello", TENANT, "other", "tags", "acme.io")
+    store.call("hello", TENANT, "worker", "tags", "acme acme.gpu")
+
+    run_id = fire_unserved(jobs, redis, firing, no_worker=policy)
+
+    assert ("queued", "acme.gpu") == (run_field(redis, run_id, "state"), run_field(redis, run_id, "tag"))
+    assert 0 == expires_in(redis, run_id)
+
+
+def test_skip_leaves_a_record(jobs: Jobs, firing: Firing, redis: Redis) -> None:
+    """With its reason; the job is due again, one with a fixed delay in that time from now."""
+    run_id = fire_unserved(jobs, redis, firing, no_worker="skip")
+    assert "skipped" == run_field(redis, run_id, "state")
+    assert "no worker serves tag 'acme.gpu': no_worker is skip" == run_field(redis, run_id, "error")
+    assert 0 == redis.llen(keys.queue(TENANT, "acme.gpu", 0))
+
+    fire_unserved(jobs, redis, firing, name="delayed", every=None, after="5m", no_worker="skip")
+    next_due = jobs.get(TENANT, "delayed").next_due
+    assert next_due is not None
+    assert 290_000 < next_due - server_time(redis) <= 300_000
+
+
+def test_fail_ends_a_run_at_once(jobs: Jobs, firing: Firing, store: Server, redis: Redis) -> None:
+    """It is no dead letter, whatever the retry policy; it can be run again once somebody serves the tag."""
+    run_id = fire_unserved(jobs, redis, firing, no_worker="fail", retry=5, params={"n": 1})
+    found = Runs(store).get(run_id)
+
+    assert ("failed", "no worker serves tag 'acme.gpu': no_worker is fail") == (found.state, found.error)
+    assert (0, None) == (found.attempt, found.started_at)
+    assert run_id == jobs.get(TENANT, "report").last_run
+    assert [run_id.encode()] == redis.zrange(keys.ended(TENANT), 0, -1)
+    assert "queued" == run_field(redis, Runs(store).replay(run_id), "state")
+
+
+def test_fail_lets_its_job_go_on(jobs: Jobs, firing: Firing, redis: Redis) -> None:
+    """As any end does: a fixed delay begins with it."""
+    fire_unserved(jobs, redis, firing, every=None, after="5m", no_worker="fail")
+
+    next_due = jobs.get(TENANT, "report").next_due
+    assert next_due is not None
+    assert 290_000 < next_due - server_time(redis) <= 300_000
+
+
+def test_fail_leaves_a_run_that_goes_the_one_to_wait_for(
+    jobs: Jobs, firing: Firing, store: Server, redis: Redis
+) -> None:
+    """A run that waited when the last worker died is not forgotten for one that has failed beside it."""
+    worker = HandWorker(store).hello()
+    first = fire_unserved(jobs, redis, firing, tag="acme", no_worker="fail")
+    store.call("leave", TENANT, worker.id)
+
+    second = fire_unserved(jobs, redis, firing, tag="acme", no_worker="fail")
+
+    assert ("queued", "failed") == (run_field(redis, first, "state"), run_field(redis, second, "state"))
+    assert first == jobs.get(TENANT, "report").last_run
+
+
+def test_overflow_asks_for_the_other_tag(jobs: Jobs, firing: Firing, redis: Redis) -> None:
+    """In the run alone: the job's own tag stays; the overlap holds as ever."""
+    run_id = fire_unserved(jobs, redis, firing, no_worker="overflow:acme.spare", overlap="queue")
+    parked = fire_unserved(jobs, redis, firing, no_worker="overflow:acme.spare", overlap="queue")
+
+    assert [run_id.encode()] == redis.lrange(keys.queue(TENANT, "acme.spare", 0), 0, -1)
+    assert ("acme.spare", "1") == (run_field(redis, parked, "tag"), run_field(redis, parked, "parked"))
+    assert "acme.gpu" == jobs.get(TENANT, "report").job.tag
+
+
+def test_the_missed_are_as_unserved_as_the_others(jobs: Jobs, firing: Firing, redis: Redis) -> None:
+    """Each instant that is made up for leaves its own record."""
+    job = make_job(cron="* * * * *", misfire="all", overlap="allow", no_worker="skip")
+    jobs.put(job)
+    set_due(redis, job, server_time(redis) // 60_000 * 60_000 - 600_000)
+
+    report = firing.step([TENANT])
+
+    assert report.skipped in {9, 10}
+    assert {"skipped"} == {run_field(redis, run_id, "state") for run_id in run_ids(redis)}
+
+
+def test_a_shared_pool_is_asked_of_whoever_knows_it(jobs: Jobs, store: Server, redis: Redis) -> None:
+    """Its workers are no tenant's: its tag counts as served unless the pools say otherwise."""
+    served = fire_unserved(jobs, redis, Firing(store), tag="shared.small", no_worker="skip")
+    asked: list[str] = []
+    firing = Firing(store, pool_serves=lambda tag: bool(asked.append(tag)))  # type: ignore[func-returns-value]
+    unserved = fire_unserved(jobs, redis, firing, name="other", tag="shared.small", no_worker="skip")
+
+    assert ("queued", "skipped") == (run_field(redis, served, "state"), run_field(redis, unserved, "state"))
+    assert ["shared.small"] == asked
+
+
+def test_so_many_workers_that_not_all_are_asked(jobs: Jobs, firing: Firing, store: Server, redis: Redis) -> None:
+    """Then a tag counts as served: a fire that waits is better than one that is skipped by mistake."""
+    for number in range(257):
+        store.call("hello", TENANT, f"w{number}", "tags", "acme")
+
+    run_id = fire_unserved(jobs, redis, firing, no_worker="skip")
+
+    assert "queued" == run_field(redis, run_id, "state")
+    store.call("leave", TENANT, "w0")
+    assert "skipped" == run_field(redis, fire_unserved(jobs, redis, firing, name="b", no_worker="skip"), "state")
+
+
+def test_spoiled_workers_serve_nothing(jobs: Jobs, firing: Firing, store: Server, redis: Redis) -> None:
+    """A worker whose key holds something else is passed over; its tenant's jobs stay where they are."""
+    store.call("hello", TENANT, "bad", "tags", "acme.gpu")
+    redis.delete(keys.worker(TENANT, "bad"))
+    redis.set(keys.worker(TENANT, "bad"), "spoiled")
+
+    run_id = fire_unserved(jobs, redis, firing, no_worker="skip")
+
+    assert "skipped" == run_field(redis, run_id, "state")
+    assert 0 == redis.llen(keys.aside(TENANT))
+
+
+def test_a_trigger_waits(jobs: Jobs, store: Server, redis: Redis) -> None:
+    """Somebody asked for it: whatever the job says of its fires."""
+    jobs.put(make_job(no_worker="skip"))
+
+    run_id = jobs.trigger(TENANT, "report")
+
+    assert "queued" == run_field(redis, run_id, "state")
+    assert 0 == expires_in(redis, run_id)
+    del store

@@ -109,6 +109,19 @@ def test_job_put_while_it_sleeps(jobs: Jobs, redis: Redis, url: str) -> None:
     assert lateness(redis)[0] < PROMPT
 
 
+def test_who_was_looked_at_is_told(store: Server, redis: Redis) -> None:
+    """In every step, also when that was nobody: every tenant at the first."""
+    redis.hset(keys.TENANTS, "globex", "{}")
+    told: list[list[str]] = []
+    loop = SchedulerLoop(store, Firing(store), Rescue(store, 15_000), looked=lambda tenants: told.append(list(tenants)))
+
+    loop.step()
+    loop.step()
+    loop.close()
+
+    assert [sorted(told[0]), told[1]] == [["acme", "globex"], []]
+
+
 def test_tenant_made_while_it_sleeps(jobs: Jobs, redis: Redis, url: str) -> None:
     """A tenant that is created while the loop sleeps is served at once; a stranger who publishes is not."""
     job = make_job(tenant="globex", every="1h")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -7,14 +8,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from taglane.model.names import fired_run_id
+from taglane.model.no_worker import DAY_MS
 from taglane.model.schedule import After, At, Cron, Every, Schedule, to_json
-from taglane_scheduler.firing.planner import CALLS, COUNTED_MS, GRACE_MS, MADE_UP, PACE_MS, Claim, DueJob, plan
+from taglane_scheduler.firing.planner import (
+    CALLS,
+    COUNTED_MS,
+    GRACE_MS,
+    MADE_UP,
+    PACE_MS,
+    Claim,
+    DueJob,
+    Unserved,
+    plan,
+)
 
 NOW = 1_795_348_800_000  # 2026-11-22T12:00:00Z
 
 
-def due_job(schedule: Schedule, due: int, name: str = "report", misfire: str = "") -> DueJob:
-    return DueJob(name, due, "3", "1700000000000", to_json(schedule), misfire)
+def due_job(
+    schedule: Schedule, due: int, name: str = "report", misfire: str = "", unserved: Unserved | None = None
+) -> DueJob:
+    return DueJob(name, due, "3", "1700000000000", to_json(schedule), misfire, unserved)
 
 
 def made_up(schedule: Schedule, due: int, now: int = NOW) -> tuple[list[Claim], list[Claim]]:
@@ -255,3 +269,64 @@ def test_what_a_step_counts_is_bounded() -> None:
     assert 200 == len(planned.claims)
     assert planned.calls <= CALLS
     assert 0 < sum(1 for claim in planned.claims if claim.missed) < 200
+
+
+schedules = st.sampled_from(
+    [Every(interval=60_000, anchor=0), Cron(expr="* * * * *"), After(delay=5_000), At(instant=NOW)]
+)
+policies = st.sampled_from(["", "wait:1h", "skip", "fail", "overflow:acme.spare", "overflow:shared.any"])
+
+
+def claims(schedule: Schedule, late: int, misfire: str, unserved: Unserved | None) -> list[Claim]:
+    return plan("acme", [due_job(schedule, NOW - late, misfire=misfire, unserved=unserved)], now=NOW).claims
+
+
+@given(schedules, st.integers(0, 10**7), st.sampled_from(["", "skip", "all"]), policies, st.booleans())
+def test_no_worker_changes_what_becomes_of_a_fire_and_nothing_else(
+    schedule: Schedule, late: int, misfire: str, policy: str, expires: bool
+) -> None:
+    """Each instant is claimed under the same id and once; the job is due when it would be, but for a skipped delay."""
+    served = claims(schedule, late, misfire, None)
+    unserved = claims(schedule, late, misfire, Unserved("acme.gpu", policy, expires))
+
+    assert [(claim.due, claim.run_id) for claim in served] == [(claim.due, claim.run_id) for claim in unserved]
+    for as_usual, claim in zip(served, unserved, strict=True):
+        ways = [claim.skipped != "", claim.failed != "", claim.ttl > 0, claim.tag != ""]
+        assert 1 == sum(ways) or (sum(ways) == 0 and expires and policy == "")
+        assert (0, "", "") == (as_usual.ttl, as_usual.tag, as_usual.failed)
+        if isinstance(schedule, After) and policy == "skip":
+            assert NOW + 5_000 == claim.next_due
+        else:
+            assert as_usual.next_due == claim.next_due
+
+
+@pytest.mark.parametrize(
+    ("policy", "expires", "changed"),
+    [
+        ("", False, {"ttl": DAY_MS}),
+        ("", True, {}),
+        ("wait:1h", False, {"ttl": 3_600_000}),
+        ("wait:1h", True, {"ttl": 3_600_000}),
+        ("skip", False, {"skipped": "no worker serves tag 'acme.gpu': no_worker is skip"}),
+        ("fail", False, {"failed": "no worker serves tag 'acme.gpu': no_worker is fail"}),
+        ("overflow:acme.spare", False, {"tag": "acme.spare"}),
+    ],
+)
+def test_each_policy(policy: str, expires: bool, changed: dict[str, Any]) -> None:
+    """A wait ends after a day unless the job says something else; the reasons name the tag and the policy."""
+    schedule = Every(interval=60_000, anchor=0)
+
+    (claim,) = claims(schedule, 0, "", Unserved("acme.gpu", policy, expires))
+
+    assert replace(one_claim(schedule, NOW), **changed) == claim
+
+
+def test_a_policy_that_nobody_of_ours_has_written() -> None:
+    """The job is named and left alone: a tag of another tenant is never asked for, whoever wrote it."""
+    for policy in ("lend", "overflow:globex", "overflow:shared"):
+        job = due_job(At(instant=NOW), NOW, unserved=Unserved("acme", policy))
+
+        planned = plan("acme", [job, due_job(At(instant=NOW), NOW, "good")], now=NOW)
+
+        assert ["report"] == planned.unreadable
+        assert ["good"] == [claim.job for claim in planned.claims]

@@ -27,6 +27,7 @@ policies = st.fixed_dictionaries(
         "overlap": st.sampled_from(["queue", "allow"]),
         "misfire": st.sampled_from(["once", "skip", "all"]),
         "expires": st.none() | st.integers(1, 10**9),
+        "no_worker": st.sampled_from(["wait", "wait:1h", "skip", "fail", "overflow:acme.spare", "overflow:shared.any"]),
         "retry": st.none() | st.integers(1, 100) | st.just({"attempts": 3, "delay": "5s", "on": ["ConnectionError"]}),
         "timeout": st.none() | st.integers(10_001, 10**9),
         "soft_timeout": st.none() | st.integers(100, 10_000),
@@ -78,6 +79,7 @@ def test_defaults() -> None:
 
     assert ("acme", 0, "skip", "once", {}) == (job.tag, job.priority, job.overlap, job.misfire, job.params)
     assert (None, None, None, None) == (job.expires, job.retry, job.timeout, job.soft_timeout)
+    assert "wait" == job.no_worker
 
 
 def test_none_is_as_if_left_out() -> None:
@@ -169,6 +171,11 @@ def test_schedules(fields: dict[str, Any], schedule: object) -> None:
             BadSchedule,
             "misfire: all takes overlap queue or allow: with overlap cancel_running only the last missed one would run",
         ),
+        (
+            {"no_worker": "overflow:acme"},
+            BadSchedule,
+            "no_worker: overflow:acme names the tag that its runs ask for already: give another one",
+        ),
         ({"timeout": "99ms"}, BadSchedule, "timeout: '99ms' is too short: it takes at least 100ms"),
         ({"soft_timeout": 99}, BadSchedule, "soft_timeout: 99 is too short: it takes at least 100ms"),
         ({"timeout": 0}, BadSchedule, "timeout: 0 is not a duration: write it like 30s, 5m, 1h30m"),
@@ -228,6 +235,8 @@ def test_unreadable_definitions(text: str) -> None:
         ({"tenant": "other"}, "the field 'tenant'"),
         ({"overlap": "burst"}, "overlap 'burst'"),
         ({"misfire": "some"}, "misfire 'some'"),
+        ({"no_worker": "lend"}, "no_worker 'lend'"),
+        ({"no_worker": "overflow:globex"}, "no_worker 'overflow:globex'"),
         ({"retry": {"attempts": 5, "budget": 9}}, "the field 'retry.budget'"),
         ({"schedule": {"kind": "window"}}, 'the schedule {"kind": "window"}'),
         ({"schedule": {"kind": "manual", "except": []}}, 'the schedule {"kind": "manual", "except": []}'),

@@ -360,6 +360,20 @@ def test_parked_runs_are_counted(jobs: Jobs, store: Server, redis: Redis) -> Non
     assert 0 == jobs.get("acme", "report").parked
 
 
+def test_what_nobody_serves_is_known_to_look(jobs: Jobs, store: Server, redis: Redis) -> None:
+    """With what its job says of that, and whether its runs expire anyway; of what is served nothing more is said."""
+    HandWorker(store).hello()
+    for name, fields in (("a", {}), ("b", {"tag": "acme.gpu"}), ("c", {"tag": "acme.io", "no_worker": "skip"})):
+        jobs.put(make_job(name, every="2s", expires="1h" if name == "b" else None, **fields))
+        set_due(redis, make_job(name), 1_000)
+
+    listed = {entry[0]: entry[6:] for entry in store.call("look", "acme", 10)[4]}
+
+    assert {b"a": [], b"b": [b"acme.gpu", b"", b"1"], b"c": [b"acme.io", b"skip", b""]} == listed
+    jobs.put(make_job("c", every="2s"))
+    assert redis.hget(keys.job("acme", "c"), "no_worker") is None
+
+
 def test_misfire_is_known_to_look(jobs: Jobs, store: Server, redis: Redis) -> None:
     """The scheduler plans by it without reading a definition; the default takes no room."""
     for name, misfire in (("a", "once"), ("b", "skip")):

@@ -982,6 +982,41 @@ def test_fire_skips_on_record_while_the_last_run_goes(acme: Acme) -> None:
     assert b"acme.2" == acme.redis.hget(keys.job(TENANT, "report"), "last")
 
 
+def test_fire_is_told_how_its_run_waits(acme: Acme) -> None:
+    """From when, for how long at most, and for which tag: together, and the shorter of two times to live."""
+    revision = acme.put(due=1_000, overlap="allow")
+    acme.redis.hset(keys.job(TENANT, "report"), "expires", 60_000)
+    before = server_time(acme.redis)
+
+    claims = (
+        (1_000, 1_001, "acme.1 +5000 ~30000 @acme.gpu"),
+        (1_001, 1_002, "acme.2 ~90000"),
+        (1_002, "", "acme.3 @shared.a"),
+    )
+    fired = [value for due, then, run in claims for value in ("report", due, revision, then, run)]
+    assert [1, 1, 1] == acme.call("fire", *fired)
+
+    after = server_time(acme.redis)
+    for run, ttl in (("acme.1", 30_000), ("acme.2", 60_000), ("acme.3", 60_000)):
+        assert before + ttl <= int(acme.field(run, "expires") or 0) <= after + ttl
+    assert ["acme.1"] == list(acme.scores(keys.delayed(TENANT, "acme.gpu")))
+    assert (["acme.2"], ["acme.3"]) == (acme.waiting(), acme.waiting("shared.a"))
+
+
+def test_fire_is_told_why_its_run_fails(acme: Acme) -> None:
+    """It ends at once, on record and counted, executed by nobody; its caller is told, and its envelope stays."""
+    revision = acme.put(due=1_000)
+
+    assert [1] == acme.call("fire", "report", 1_000, revision, "", "acme.1 !no worker serves tag 'acme'")
+
+    assert ("failed", "no worker serves tag 'acme'") == (acme.state("acme.1"), acme.field("acme.1", "error"))
+    assert ([], ENVELOPE) == (acme.waiting(), acme.field("acme.1", "envelope"))
+    assert ["acme.1"] == list(acme.scores(keys.ended(TENANT))) == list(acme.scores(keys.runs(TENANT)))
+    (ledger,) = acme.redis.keys(keys.ledger(TENANT, "*"))
+    booked = acme.redis.hgetall(ledger)
+    assert [b"1"] * 3 == [booked[what] for what in (b"made", b"fired", b"failed")]
+
+
 def test_a_spoiled_job_keeps_no_neighbour_from_firing(acme: Acme) -> None:
     """The others of the chunk are fired before the error is raised."""
     for name in ("bad", "good"):

@@ -12,6 +12,7 @@ from taglane.errors import BadSchedule
 from taglane.model.duration import format_duration, parse_duration
 from taglane.model.instant import parse_instant
 from taglane.model.names import check_job, check_task, check_tenant, tag_for
+from taglane.model.no_worker import check_no_worker, read_no_worker
 from taglane.model.params import check_params
 from taglane.model.retry import Retry, make_retry
 from taglane.model.schedule import After, At, Cron, Every, Manual, Schedule, from_fields, is_of_ours, to_json
@@ -55,6 +56,9 @@ class Job(BaseModel):
 
     overlap: Overlap = "skip"
     misfire: Misfire = "once"
+    no_worker: str = "wait"
+    """What a fire does when no living worker serves its tag: see `model.no_worker`."""
+
     expires: int | None = None
     """How long, ms, a run of this job may wait for a worker."""
 
@@ -76,7 +80,7 @@ class Job(BaseModel):
         }
         if self.priority:
             kept["priority"] = self.priority
-        for field in ("overlap", "misfire", "expires", "timeout", "soft_timeout"):
+        for field in ("overlap", "misfire", "no_worker", "expires", "timeout", "soft_timeout"):
             if getattr(self, field) != type(self).model_fields[field].default:
                 kept[field] = getattr(self, field)
         if self.retry is not None:
@@ -94,7 +98,7 @@ class Job(BaseModel):
         loaded = json.loads(text)
         if not isinstance(loaded, dict) or not isinstance(loaded.get("schedule"), dict):
             raise ValueError("a definition is a JSON object with a schedule")  # noqa: TRY004 - a stored text, not a type
-        unknown = _unknown(loaded)
+        unknown = _unknown(tenant, loaded)
         if unknown:
             raise TooNew(unknown)
         made: dict[str, Any] = {"schedule": from_fields(loaded["schedule"])}
@@ -103,7 +107,7 @@ class Job(BaseModel):
         return cls(tenant=tenant, name=name, **{**loaded, **made})
 
 
-def _unknown(loaded: dict[str, Any]) -> str:
+def _unknown(tenant: str, loaded: dict[str, Any]) -> str:
     """Name what a definition has that no definition of ours could; '' when there is nothing."""
     for field in loaded:
         if field not in Job.model_fields or field in {"tenant", "name"}:
@@ -113,6 +117,10 @@ def _unknown(loaded: dict[str, Any]) -> str:
     for field, values in (("overlap", get_args(Overlap)), ("misfire", get_args(Misfire))):
         if isinstance(loaded.get(field), str) and loaded[field] not in values:
             return f"{field} {loaded[field]!r}"
+    try:
+        read_no_worker(tenant, str(loaded.get("no_worker", "wait")))
+    except ValueError:
+        return f"no_worker {loaded['no_worker']!r}"
     retry = loaded.get("retry")
     unknown = [] if not isinstance(retry, dict) else [field for field in retry if field not in Retry.model_fields]
     return f"the field 'retry.{unknown[0]}'" if unknown else ""
@@ -165,6 +173,15 @@ class JobFields(TypedDict, total=False):
     """Of the due instants that no scheduler was there for (a minute late, and more): run ``once`` for them all (the
     default), ``skip`` them, or run for ``all`` of them, 100 at most, which takes overlap queue or allow."""
 
+    no_worker: str
+    """What a fire does when no living worker serves the tag. ``wait`` (the default): its run waits for one, for as long
+    as *expires* says, or a day where the job has none; then it ends as expired. ``wait:1h``: for an hour at most.
+    ``skip``: a record alone. ``fail``: its run ends as failed at once, whatever *retry* says. ``overflow:<tag>``: its
+    run asks for that tag instead, of the same tenant or of a shared pool.
+
+    Decided once, at the fire; a run that was triggered or enqueued always waits. A worker that died without a word
+    counts as living until it was silent for a lease."""
+
     expires: str | int | None
     """How long a run of it may wait for a worker, a duration."""
 
@@ -197,16 +214,18 @@ def make_job(tenant: str, name: str, *, task: str, now: int | None = None, **fie
     anchor = int(time.time() * 1000) if now is None else now
     overlap, misfire = _check_policies(given.get("overlap", "skip"), given.get("misfire", "once"))
     timeout, soft_timeout = _check_limits(given.get("timeout"), given.get("soft_timeout"))
+    tag = tag_for(tenant, given.get("tag"))
     return Job(
         tenant=tenant,
         name=name,
         task=check_task(task),
         schedule=_schedule(kind, given[kind], window, anchor),
         params=check_params(given.get("params") or {}),
-        tag=tag_for(tenant, given.get("tag")),
+        tag=tag,
         priority=_check_priority(given.get("priority", 0)),
         overlap=overlap,
         misfire=misfire,
+        no_worker=check_no_worker(tenant, tag, given.get("no_worker", "wait")),
         expires=_duration("expires", given["expires"]) if "expires" in given else None,
         retry=make_retry(given.get("retry")),
         timeout=timeout,

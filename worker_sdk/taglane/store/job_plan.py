@@ -52,7 +52,9 @@ def plan_put(job: Job, found: StoredJob | UnreadJob | None, now: int, payload_li
         argument = _text(due)
     put = Put("updated" if known else "created", 0, None if known and known.paused else due)
     misfire = "" if job.misfire == "once" else job.misfire
-    return job, put, [*_arguments(job, payload_limit), argument, to_json(job.schedule), misfire, seen(found)]
+    no_worker = "" if job.no_worker == "wait" else job.no_worker
+    how = [argument, to_json(job.schedule), misfire, seen(found), no_worker]
+    return job, put, [*_arguments(job, payload_limit), *how]
 
 
 def resumed_due(job: Job, now: int) -> str:

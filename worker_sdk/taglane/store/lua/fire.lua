@@ -7,9 +7,11 @@
 -- then it is parked only for as long as the worker of the last one takes to stop it. A trigger goes beside.
 --
 -- KEYS  1 the tenant's prefix
--- ARGV  fire, five a job: 1 job  2 due seen, ms  3 revision seen  4 next due, ms, '' for none; behind
---       a space, how many instants before that are passed over  5 the run: '' to move the due and make none, else its
---       id; 'id +ms' makes one that may be served in so many ms, 'id why' one that is skipped for that reason
+-- ARGV  fire, five a job: 1 job  2 due seen, ms  3 revision seen  4 next due, ms, '' for none; behind a space, how many
+--       instants before that are passed over  5 the run: '' to move the due and make none, else its id; 'id +ms' makes
+--       one that may be served in so many ms, 'id ~ms' one that waits so long at most, 'id @tag' one that asks for that
+--       tag instead (these may stand together, with spaces between); 'id !why' one that ends as failed at once, 'id why'
+--       one that is skipped, each for that reason
 --       trigger: 1 job  2 run id  3 envelope, '' for the job's own
 -- Reads limits; writes due, fires, run, runs, queue or delayed or parked, waiting, expiring, cancels, skipped, ended, job,
 -- ledger, job-ledger; rings the tag. Returns 1 fired, 2 skipped, 3 moved, 0 lost, 4 over a limit of the tenant, a job
@@ -52,6 +54,22 @@ local function skip(P, t, name, job, id, due, why)
     end
     book(name, 'skipped')
     return 2
+end
+
+-- Make a run that ends at once: nobody executes it, so it goes beside whatever goes already of its job. Its envelope
+-- stays with it, for a replay.
+local function fail(P, t, name, job, id, due, why)
+    redis.call('HSET', run_key(P, id), 'task', job.task, 'tag', job.tag, 'step', job.step, 'job', name, 'due', int(due),
+        'queued_at', int(t), 'envelope', job.envelope)
+    redis.call('ZADD', runs_key(P), int(t), id)
+    if not goes(P, job.last) then
+        redis.call('HSET', job_key(P, name), 'last', id, 'last_due', int(due))
+    end
+    end_run(P, t, {id = id, job = name, tag = job.tag, step = job.step}, 'failed', {'error', why})
+    book(nil, 'made')
+    book(name, 'fired')
+    book_time(LATE, t - due)
+    return 1
 end
 
 -- Start a run in the place of the one that still goes, and of all that wait for that one: it waits for the end of that
@@ -109,8 +127,14 @@ local function fire_one(P, t, name, due, revision, following, run, left)
     if missed ~= '' then
         book(name, 'missed', tonumber(missed))
     end
-    if how == '' or string.sub(how, 1, 1) == '+' then
-        return fire_run(P, t, name, job, id, tonumber(due), instant(t, how), left)
+    if string.sub(how, 1, 1) == '!' then
+        return fail(P, t, name, job, id, tonumber(due), string.sub(how, 2))
+    end
+    if how == '' or string.find(how, '^[+~@]') then
+        local at, ttl, tag = string.match(how, '%+%d+'), string.match(how, '~(%d+)'), string.match(how, '@(%S+)')
+        job.tag = tag or job.tag
+        job.expires = ttl and math.min(tonumber(ttl), tonumber(job.expires) or FAR) or job.expires
+        return fire_run(P, t, name, job, id, tonumber(due), instant(t, at or ''), left)
     end
     return skip(P, t, name, job, id, tonumber(due), how)
 end

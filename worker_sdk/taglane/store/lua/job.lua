@@ -10,6 +10,7 @@
 -- ARGV  put: 1 job  2 definition, JSON  3 task  4 tag  5 step  6 envelope  7 ms after each end, '' for none  8 overlap
 --            9 expires, ms, '' for none  10 next due, ms; '' for none; 'keep' for what it is  11 schedule, JSON
 --            12 misfire, '' for once  13 what the caller saw: 'revision-born', '0' for no job, '' for whatever it is
+--            14 what a fire does without a worker, '' for wait
 --       remove: 1 job; pause: 1 job  2 '1' to pause, '' to resume  3 next due as in put: a fixed delay whose last run
 --       goes begins with its end instead  4 what the caller saw, as in put
 -- Reads limits; writes job, jobs, due, waiting, removed; of parked runs run, queue, ended, ledger, job-ledger; publishes
@@ -71,6 +72,7 @@ local function put(keys, args)
     optional(key, 'after', args[7])
     optional(key, 'expires', args[9])
     optional(key, 'misfire', args[12] or '')
+    optional(key, 'no_worker', args[14] or '')
     local paused = redis.call('HGET', key, 'paused')
     plan(P, name, paused and '' or args[10])
     local left = args[8] == 'allow' and MOST_PARKED or 0

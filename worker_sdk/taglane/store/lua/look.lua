@@ -11,9 +11,12 @@
 -- Reads expiring, workers, limits, fires; writes job, run, queue, parked, waiting, delayed, due, ended, runs, tags, bell, aside,
 -- ledger; rings tags. Returns {server's time, the earliest instant at which there is something to do again (-1: none),
 -- 1 when runs have expired, how many workers, jobs}, a job being {name, due, revision, created, schedule, misfire}: no
--- definition, whose params may be large; of one that was laid aside, name and due alone.
+-- definition, whose params may be large; of one that was laid aside, name and due alone. A job whose tag no worker of
+-- the tenant serves has three more: {.., tag, what its fires do then, '1' when its runs expire anyway}. Who serves is
+-- who is among the workers: a dead one leaves these when its counter stood still for a lease, which takes no clock.
 local FEW = 16 -- jobs that wait for an end, in one call
 local SWEEP_MS = 30000
+local STAFF = 256 -- workers that are asked for their tags: where there are more, every tag counts as served
 
 local function some_tags(P)
     if redis.call('SCARD', tags_key(P)) > MOST then
@@ -34,9 +37,30 @@ local function look_at(P, t, tag, most)
     return promoted, next_in
 end
 
-local function listed(P, name, due)
-    local f = redis.call('HMGET', job_key(P, name), 'revision', 'created', 'schedule', 'misfire')
-    return f[1] and {name, due, f[1], f[2], f[3], f[4] or ''}
+-- Returns what tells whether a worker of the tenant serves a tag. It asks as many of them as it takes to find one: the
+-- first, as a rule, so that this costs a call next to nothing.
+local function staff(P)
+    local workers, asked, tags = nil, 0, {}
+    return function(tag)
+        workers = workers or try(P, nil, redis.call, 'SRANDMEMBER', workers_key(P), STAFF + 1) or {}
+        while not tags[tag] and asked < math.min(#workers, STAFF) do
+            asked = asked + 1
+            local own = try(P, nil, redis.call, 'HGET', worker_key(P, workers[asked]), 'tags')
+            for each in string.gmatch(own or '', '%S+') do
+                tags[each] = true
+            end
+        end
+        return tags[tag] or #workers > STAFF
+    end
+end
+
+local function listed(P, name, due, is_served)
+    local f = redis.call('HMGET', job_key(P, name), 'revision', 'created', 'schedule', 'misfire', 'tag')
+    if not f[1] or not f[5] or is_served(f[5]) then
+        return f[1] and {name, due, f[1], f[2], f[3], f[4] or ''}
+    end
+    local how = redis.call('HMGET', job_key(P, name), 'no_worker', 'expires')
+    return {name, due, f[1], f[2], f[3], f[4] or '', f[5], how[1] or '', how[2] and '1' or ''}
 end
 
 -- Let a job go on when it waits for the end of a run that does not go any more. Returns when there is something to do
@@ -96,13 +120,14 @@ local function look(keys, args)
     if due[2] and most == 0 then
         due = {due[1], int(math.max(tonumber(due[2]), t + later_in))} -- a limit is in the way until then
     end
+    local is_served = staff(P)
     for i = 1, #due, 2 do
         local score = tonumber(due[i + 1])
         if score > t or #jobs >= most then
             at(score)
             break
         end
-        local job = try(P, 'job ' .. due[i], listed, P, due[i], due[i + 1])
+        local job = try(P, 'job ' .. due[i], listed, P, due[i], due[i + 1], is_served)
         if not job then
             redis.call('ZREM', due_key(P), due[i])
         end
