@@ -135,6 +135,11 @@ class Connection:
         named = [check_tenant(tenant) for tenant in tenants]
         self.tenants.require(named)
 
+    def note(self, action: str, tenant: str, **details: str | int) -> None:
+        """Enter into the audit log what the operator has just done; what a tenant does with its own is not noted."""
+        if self.own_tenant is None:
+            self.services.audit.note(action, tenant, **details)
+
     def note_missing_worker(self, tag: str) -> None:
         """Say on stderr, with the command that mends it, when no living worker takes the runs of *tag*."""
         from taglane.errors import TaglaneError  # noqa: PLC0415

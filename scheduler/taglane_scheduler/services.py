@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from taglane_scheduler.firing.loop import SchedulerLoop
     from taglane_scheduler.pools.keeper import PoolKeeper
     from taglane_scheduler.pools.serving import Serving
+    from taglane_scheduler.tenancy.audit import Audit
     from taglane_scheduler.tenancy.cutoff import CutOff
+    from taglane_scheduler.tenancy.denials import Denials
     from taglane_scheduler.tenancy.tenants import Tenants
 
 
@@ -51,6 +53,18 @@ class Services:
         from taglane_scheduler.tenancy.tenants import Tenants
 
         return Tenants(self.server)
+
+    @cached_property
+    def audit(self) -> Audit:
+        """Where it is noted who did what to which tenant."""
+        return self.tenants.audit
+
+    @cached_property
+    def denials(self) -> Denials:
+        """What copies the server's refusals into the audit log."""
+        from taglane_scheduler.tenancy.denials import Denials
+
+        return Denials(self.server)
 
     @cached_property
     def firing(self) -> Firing:
@@ -133,7 +147,7 @@ class Services:
             self.rescue,
             patience_ms=self.settings.patience,
             prepare=self.prepare,
-            sweep=self.tenants.apply_to_replicas,
+            sweep=self.tenants.sweep,
             looked=self.unserved.step,
             watch=self.watchdog.step,
         )

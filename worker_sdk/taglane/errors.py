@@ -24,7 +24,8 @@ TaglaneError
 │   ├── JobTooNew            a newer Taglane wrote the job
 │   └── NotReplayable        a run that goes on, or of which too little is kept
 ├── Refused                  the credential does not reach that far
-│   └── OperatorNeeded       it is a tenant's, and takes the operator's
+│   ├── OperatorNeeded       it is a tenant's, and takes the operator's
+│   └── NotFenced            it may make no users, so there are no passwords of tenants
 ├── ServerUnavailable        no answer, or no answer that we can use
 │   ├── ServerFull           maxmemory is reached: nothing was written
 │   ├── NotReplicated        written on the primary, and on too few replicas yet
@@ -252,6 +253,18 @@ class OperatorNeeded(Refused):
         self.what, self.tenant = what, tenant
         told = f"{what} takes the operator's credential, and TAGLANE_URL holds that of tenant {tenant!r}"
         TaglaneError.__init__(self, told)
+
+
+class NotFenced(Refused):
+    """The operator's credential may make no users: tenants have no passwords, and isolation is a convention."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        TaglaneError.__init__(
+            self,
+            f"{what}: the server lets this credential make no users (ACL SETUSER), so tenants have no passwords "
+            "of their own; grant it that, start a scheduler, and ask again",
+        )
 
 
 class ServerUnavailable(TaglaneError):
