@@ -46,6 +46,7 @@ def limit(connection: Connection, name: str, changes: tuple[str, ...], output: s
     if changes:
         found = change_limits(found, _read(changes))
         connection.limits.put(name, found)
+        connection.note("limit", name, changes=" ".join(changes))
     limits = spelled(found)
     row: dict[str, Any] = {"tenant": name, "state": connection.limits.state(name) or "active"}
     show_one(row | {field: limits.get(field) for field in FIELDS}, output)
@@ -97,6 +98,7 @@ def drain(connection: Connection, name: str, *, wait: bool, output: str) -> None
 def _let(connection: Connection, name: str, state: str, output: str, *, wait: bool = False) -> None:
     connection.tenants.get(name)
     connection.limits.put_state(name, state)  # type: ignore[arg-type]
+    connection.note({"paused": "pause", "draining": "drain", "": "resume"}[state], name)
     load = connection.limits.load(name)
     while wait and (load.waiting or load.held):
         if sys.stderr.isatty():
@@ -121,7 +123,8 @@ def purge(connection: Connection, name: str, *, yes: bool, output: str) -> None:
     connection.tenants.get(name)
     make_sure(f"this cancels all that waits of {name}", yes=yes)
     count = connection.queues.purge_all(name)
+    connection.note("purge", name, runs=count)
     if output == "json":
         show_json({"tenant": name, "purged": count})
     else:
-        click.echo(f"purged {count} runs of {name}")
+        click.echo(f"purged {count} run{'' if count == 1 else 's'} of {name}")

@@ -78,7 +78,7 @@ def test_pause_drain_and_resume_say_what_there_is_to_do(taglane: Cli, acme: Cli)
     assert "active" == taglane.ok("tenant", "resume", "acme", "-o", "json").json["state"]
     taglane.ok("tenant", "limit", "acme", "queued=2")
     full = acme("enqueue", "a.b")
-    assert (6, True) == (full.code, "has 2 runs waiting, and may have 2: come back in" in full.error)
+    assert (6, True) == (full.code, "are full, 2 of 2 runs wait: come back in" in full.error)
 
 
 def test_drain_waits_for_the_end(taglane: Cli, acme: Cli) -> None:

@@ -9,6 +9,9 @@ from taglane import context
 
 TENANTS = "taglane:tenants"  # hash: tenant -> record, JSON
 SCHEDULERS = "taglane:schedulers"  # hash: scheduler -> heartbeat counter
+AUDIT = "taglane:audit"  # stream: who did what to which tenant
+DENIED = "taglane:denied"  # stream: what the server refused to whom
+DENIALS = "taglane:denials"  # hash: entry of the server's own log of refusals -> how often it was counted here
 ALERTS = "taglane:alerts"  # hash: kind, tenant and subject, JSON -> what is wrong now, JSON
 WATCH = "taglane:watch"  # hash: tenant -> what it uses of the server, as it was last measured, JSON
 POOLS = "taglane:pools"  # set: names of shared pools that have had a worker
