@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 from factories import HandWorker, make_server
 from taglane.model.limits import FIELDS
+from taglane.store import keys
 
 if TYPE_CHECKING:
     from cli.conftest import Cli
@@ -91,6 +93,25 @@ def test_drain_waits_for_the_end(taglane: Cli, acme: Cli) -> None:
 
     assert (0, 0) == (answer["waiting"], answer["held"])
     assert [] == worker.fetch()
+    server.close()
+
+
+def test_drain_says_what_it_waits_for(taglane: Cli, acme: Cli) -> None:
+    """When nobody serves what waits, it would wait for ever, and nobody would know why."""
+    acme.ok("enqueue", "a.b", "--tag", "acme.gpu")
+    server = make_server(taglane.url)
+
+    def serve() -> None:
+        worker = HandWorker(server).hello()
+        server.call("cancel", "acme", server.redis.lrange(keys.queue("acme", "acme.gpu", 0), 0, -1)[0], "enough")
+        worker.fetch()
+
+    timer = threading.Timer(0.2, serve)
+    timer.start()
+    answer = taglane.ok("tenant", "drain", "acme", "--wait")
+    timer.join()
+
+    assert "start one:  taglane worker --tag acme.gpu" in answer.err
     server.close()
 
 

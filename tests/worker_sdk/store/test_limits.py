@@ -9,7 +9,7 @@ import pytest
 from eventually import eventually
 from factories import TENANT, HandWorker, enqueue, make_job, make_server, set_due
 from taglane.client import Taglane
-from taglane.errors import OperatorNeeded, ParamsOverLimit, QueueFull, Refused, TenantDraining
+from taglane.errors import BadLimit, OperatorNeeded, ParamsOverLimit, QueueFull, Refused, TenantDraining
 from taglane.model.limits import Limits
 from taglane.store import keys
 from taglane.store.jobs import Jobs
@@ -52,6 +52,20 @@ def test_what_is_written_is_read(acme: Server) -> None:
 
     assert (Limits(queued=7), "paused") == (store.get(TENANT), store.state(TENANT))
     assert {TENANT: Limits(queued=7), "nobody": Limits()} == store.get_many([TENANT, "nobody"])
+
+
+def test_changes_of_two_operators_are_both_kept(acme: Server) -> None:
+    """Each writes what it changes, and nothing else."""
+    store = limit(acme, running=3, queued=9)
+    before = store.get(TENANT)
+    LimitStore(acme).change(TENANT, {"rate": "10/s"})
+    assert before == Limits(running=3, queued=9)
+
+    assert Limits(running=5, rate=10.0) == store.change(TENANT, {"running": 5, "queued": "none"})
+    assert Limits(running=5, rate=10.0) == store.get(TENANT)
+    with pytest.raises(BadLimit):
+        store.change(TENANT, {"running": 0, "weight": 3})
+    assert store.get(TENANT).weight is None
 
 
 def test_a_tenant_reads_its_limits_and_writes_none(url: str) -> None:
