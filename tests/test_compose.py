@@ -84,9 +84,9 @@ def test_no_service_waits_for_one_that_a_profile_may_leave_out() -> None:
 
 
 def test_a_worker_holds_its_tenants_url_and_no_other() -> None:
-    """The operator's password reaches the server, the scheduler and the command line alone."""
+    """The operator's password reaches server, scheduler, the shared pool's worker and the command line alone."""
     holders = {name for name, service in SERVICES.items() if "VALKEY_PASSWORD" in str(service.get("environment"))}
-    assert {"valkey", "scheduler", "cli"} == holders
+    assert {"valkey", "scheduler", "worker-shared-small", "cli"} == holders
     for tenant in ("tenant_a", "tenant_b"):
         worker = SERVICES[f"worker-{tenant.replace('_', '-')}"]
         assert {"TAGLANE_URL", "TAGLANE_HEALTH"} == worker["environment"].keys()

@@ -20,6 +20,7 @@ from eventually import eventually
 from processes import WorkerProcess
 from taglane.settings import Settings
 from taglane.store.functions import OPERATOR_MOVES, TENANT_MOVES
+from taglane.store.pools import Pools
 from taglane.store.server import Server
 from taglane.store.workers import Workers
 from taglane_cli.main import cli
@@ -44,7 +45,7 @@ VARIES = (
     (URL, r"redis://\1@SERVER"),
     (r"\b([a-z_]+)\.[0-9a-hjkmnp-tv-z]{26}\b", r"\1.ID"),
     (r"\b\d{4}-\d\d-\d\dT[\d:.]+Z", "INSTANT"),
-    (r"\b(\w+)@[\w.-]+-\d+-[0-9a-f]{6}\b", r"\1@WORKER"),
+    (r"\b([\w.]+)@[\w.-]+-\d+-[0-9a-f]{6}\b", r"\1@WORKER"),
     (r"\b(valkey|redis) \d+\.\d+\.\d+\b", "SERVER"),
     (r"[ \t]+", " "),
 )
@@ -89,7 +90,7 @@ class Terminal:
         if command.endswith(" &"):
             self._start(command.removesuffix(" &"))
             server = Server(self._environment["TAGLANE_URL"])
-            eventually(lambda: Workers(server).list(), 30)
+            eventually(lambda: Workers(server).list() or any(pool.workers for pool in Pools(server).list()), 30)
             return ""
         if command == "taglane dev":
             log = self._start(command)
@@ -103,7 +104,8 @@ class Terminal:
 
     def _start(self, command: str) -> Path:
         log = self._folder / f"{len(self._processes)}.log"
-        line = f"cd {self._folder}; exec env -u TAGLANE_URL {command}"
+        alone = "env -u TAGLANE_URL " if command == "taglane dev" else "env "
+        line = f"cd {self._folder}; exec {alone}{command}"
         self._processes.append(ChildProcess(["/bin/sh", "-c", line], log=log, environment=self._environment))
         return log
 
@@ -125,9 +127,9 @@ class Terminal:
         return output
 
 
-def sessions() -> Iterator[tuple[str, str]]:
-    """Each command of the README's consoles, with what it prints."""
-    for block in blocks(README, "console"):
+def sessions(page: str) -> Iterator[tuple[str, str]]:
+    """Each command of a page's consoles, with what it prints."""
+    for block in blocks(page, "console"):
         for command in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             line, _, printed = command.partition("\n")
             yield line, printed
@@ -138,12 +140,13 @@ def write_tasks(folder: Path) -> None:
     (folder / "tasks.py").write_text(next(block for block in blocks(README, "python") if "# tasks.py" in block))
 
 
-def test_the_quickstart_prints_what_the_readme_says(tmp_path: Path) -> None:
+@pytest.mark.parametrize("page", ["README.md", "docs/tenants.md"])
+def test_a_page_prints_what_it_says(tmp_path: Path, page: str) -> None:
     """From the first command to the last, on the server that the first one starts."""
     write_tasks(tmp_path)
 
     with Terminal(tmp_path) as terminal:
-        for command, expected in sessions():
+        for command, expected in sessions((ROOT / page).read_text("utf-8")):
             printed = terminal.run(command)
             if " list" in command and settled(expected) != settled(printed):  # what was started may not have ended
                 eventually(lambda: settled(expected) == settled(terminal.run(command)), message=printed)  # noqa: B023
@@ -294,16 +297,16 @@ def test_the_operations_page_shows_what_doctor_prints(tmp_path: Path) -> None:
     assert re.sub(varies, "N", settled(expected)) == re.sub(varies, "N", settled(f"$ taglane doctor\n{printed}"))
 
 
-def record() -> str:
-    """The README with what its commands print today: `python tests/test_docs.py` writes it."""
-    page = README
+def record(page: str) -> str:
+    """A page with what its commands print today: `python tests/test_docs.py` writes it."""
     with tempfile.TemporaryDirectory() as folder, Terminal(Path(folder)) as terminal:
         write_tasks(Path(folder))
-        for command, expected in sessions():
+        for command, expected in sessions(page):
             printed = terminal.run(command)
             page = page.replace(f"$ {command}\n{expected}", f"$ {terminal.today(command)}\n{printed}")
     return page
 
 
 if __name__ == "__main__":
-    (ROOT / "README.md").write_text(record(), encoding="utf-8")
+    for each in sys.argv[1:] or ["README.md", "docs/tenants.md"]:
+        (ROOT / each).write_text(record((ROOT / each).read_text("utf-8")), encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from taglane_cli.progress import progress
 from taglane_cli.render import output_option, show_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from taglane_scheduler.jobs_diff import Change
     from taglane_scheduler.jobs_file import JobsFile
@@ -43,6 +44,8 @@ def apply(connection: Connection, /, path: str, prune: bool, dry_run: bool, outp
     found = _changes(connection, wanted, prune=prune)
     if not dry_run:
         _write(connection, wanted, found)
+        counts = Counter(str(change.change) for change in found)
+        connection.note("apply", _only(wanted.tenants), tenants=len(wanted.tenants), file=path, **counts)
     if output == "json":
         show_json([row(each) for each in found])
     else:
@@ -67,6 +70,11 @@ def diff(ctx: click.Context, /, path: str, prune: bool, output: str) -> None:
     else:
         show_diff(found, path)
     ctx.exit(1 if found else 0)
+
+
+def _only(tenants: Collection[str]) -> str:
+    """The tenant that an entry of the audit log is about; of several, none."""
+    return next(iter(tenants)) if len(tenants) == 1 else ""
 
 
 def _read(path: str) -> JobsFile:

@@ -135,13 +135,22 @@ class Connection:
         named = [check_tenant(tenant) for tenant in tenants]
         self.tenants.require(named)
 
+    def note(self, action: str, tenant: str, **details: str | int) -> None:
+        """Enter into the audit log what the operator has just done; what a tenant does with its own is not noted."""
+        if self.own_tenant is None:
+            self.services.audit.note(action, tenant, **details)
+
     def note_missing_worker(self, tag: str) -> None:
         """Say on stderr, with the command that mends it, when no living worker takes the runs of *tag*."""
         from taglane.errors import TaglaneError  # noqa: PLC0415
-        from taglane.model.names import SHARED, owner_of  # noqa: PLC0415
+        from taglane.model.names import SHARED, owner_of, pool_of  # noqa: PLC0415
 
         with suppress(TaglaneError):  # what the command was for is done by now
-            if owner_of(tag) == SHARED or self.workers.serving(tag, within=self.services.settings.lease):
+            if owner_of(tag) == SHARED:  # whose workers only the operator sees
+                if self.own_tenant is None and pool_of(tag) not in self.pools.staffed():
+                    self.say_missing_worker(tag)
+                return
+            if self.workers.serving(tag, within=self.services.settings.lease):
                 return
             self.say_missing_worker(tag)
 

@@ -83,6 +83,7 @@ def _export(connection: Connection, tenant: str, folder: Path) -> dict[str, Any]
         with _replacing(folder / LEDGER) as file:
             ledger = connection.history.ledger(tenant)
             file.write(json.dumps(ledger, indent=2) + "\n")
+    connection.note("export", tenant, jobs=len(jobs), runs=runs, to=str(folder))
     return dict(zip(_COLUMNS, (tenant, str(folder), len(jobs), runs, len(ledger)), strict=True))
 
 

@@ -82,6 +82,7 @@ def add(connection: Connection, /, name: str, tenant: str | None, output: str, *
     fields["retry"] = _read_retry(fields["retry"])
     wanted = make_job(owner, name, **fields)
     put = connection.jobs.put(wanted)
+    connection.note("job-put", owner, job=name, change=put.change, revision=put.revision)
     stored = connection.jobs.get(owner, name)
     coming = _coming(stored, _SHOWN)
     if output == "json":
@@ -181,7 +182,10 @@ def show(connection: Connection, name: str, tenant: str | None, output: str) -> 
 @click.pass_obj
 def pause(connection: Connection, name: str, tenant: str | None, output: str) -> None:
     """Stop firing a job until it is resumed; what it made goes on."""
-    show_one(_row(connection.jobs.pause(connection.tenant(tenant), name)), output)
+    owner = connection.tenant(tenant)
+    stored = connection.jobs.pause(owner, name)
+    connection.note("job-pause", owner, job=name)
+    show_one(_row(stored), output)
 
 
 @job.command()
@@ -191,7 +195,10 @@ def pause(connection: Connection, name: str, tenant: str | None, output: str) ->
 @click.pass_obj
 def resume(connection: Connection, name: str, tenant: str | None, output: str) -> None:
     """Fire a paused job again, from now on."""
-    show_one(_row(connection.jobs.resume(connection.tenant(tenant), name)), output)
+    owner = connection.tenant(tenant)
+    stored = connection.jobs.resume(owner, name)
+    connection.note("job-resume", owner, job=name)
+    show_one(_row(stored), output)
 
 
 @job.command()
@@ -204,6 +211,7 @@ def trigger(connection: Connection, name: str, tenant: str | None, params: str |
     """Run a job once, now, paused or not; print the run's id."""
     owner = connection.tenant(tenant)
     run_id = connection.jobs.trigger(owner, name, read_params(params))
+    connection.note("job-trigger", owner, job=name, run=run_id)
     show_json({"id": run_id, "tenant": owner, "job": name}) if output == "json" else click.echo(run_id)
 
 
@@ -220,6 +228,7 @@ def delete(connection: Connection, name: str, tenant: str | None, output: str) -
     """
     owner = connection.tenant(tenant)
     connection.jobs.delete(owner, name)
+    connection.note("job-delete", owner, job=name)
     if output == "json":
         show_json({"tenant": owner, "job": name, "deleted": True})
     else:

@@ -75,6 +75,7 @@ def purge(  # noqa: PLR0913 - one for each option
     tag_for(owner, tag)
     make_sure(f"this cancels all that is queued for {tag} of {owner}, and what is parked behind it", yes=yes)
     count = connection.queues.purge(owner, tag, delayed=delayed)
+    connection.note("purge", owner, tag=tag, runs=count)
     if output == "json":
         show_json({"tenant": owner, "tag": tag, "purged": count})
     else:

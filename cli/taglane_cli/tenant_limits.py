@@ -39,13 +39,14 @@ def limit(connection: Connection, name: str, changes: tuple[str, ...], output: s
 
     VALUE none takes a limit away.
     """  # noqa: D301 - click knows a block that it must not wrap by this very character
-    from taglane.model.limits import FIELDS, change_limits, spelled  # noqa: PLC0415 - not for the help
+    from taglane.model.limits import FIELDS, spelled  # noqa: PLC0415 - not for the help
 
     connection.tenant(name)
-    found = connection.limits.get(name)
     if changes:
-        found = change_limits(found, _read(changes))
-        connection.limits.put(name, found)
+        found = connection.limits.change(name, _read(changes))
+        connection.note("limit", name, changes=" ".join(changes))
+    else:
+        found = connection.limits.get(name)
     limits = spelled(found)
     row: dict[str, Any] = {"tenant": name, "state": connection.limits.state(name) or "active"}
     show_one(row | {field: limits.get(field) for field in FIELDS}, output)
@@ -97,7 +98,12 @@ def drain(connection: Connection, name: str, *, wait: bool, output: str) -> None
 def _let(connection: Connection, name: str, state: str, output: str, *, wait: bool = False) -> None:
     connection.tenants.get(name)
     connection.limits.put_state(name, state)  # type: ignore[arg-type]
+    connection.note({"paused": "pause", "draining": "drain", "": "resume"}[state], name)
     load = connection.limits.load(name)
+    if wait and load.waiting:
+        for queue in connection.queues.list(name):
+            if not queue.workers:  # or nobody would know why it takes for ever
+                connection.note_missing_worker(queue.tag)
     while wait and (load.waiting or load.held):
         if sys.stderr.isatty():
             click.echo(f"\r{load.waiting} wait, {load.held} are executed   ", err=True, nl=False)
@@ -121,7 +127,8 @@ def purge(connection: Connection, name: str, *, yes: bool, output: str) -> None:
     connection.tenants.get(name)
     make_sure(f"this cancels all that waits of {name}", yes=yes)
     count = connection.queues.purge_all(name)
+    connection.note("purge", name, runs=count)
     if output == "json":
         show_json({"tenant": name, "purged": count})
     else:
-        click.echo(f"purged {count} runs of {name}")
+        click.echo(f"purged {count} run{'' if count == 1 else 's'} of {name}")

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from taglane_cli.export import export_tenant
-from taglane_cli.render import instant, output_option, show_json, show_list, show_one
+from taglane_cli.render import instant, iso, output_option, show_json, show_list, show_one
 from taglane_cli.tenant_limits import drain, limit, pause, purge, resume
 
 if TYPE_CHECKING:
     from taglane_scheduler.care.measures import Measure
+    from taglane_scheduler.tenancy.tenants import TenantInfo
 
     from taglane_cli.connection import Connection
 
@@ -37,6 +38,10 @@ def create(connection: Connection, name: str, output: str) -> None:
     """
     made = connection.tenants.create(name)
     show_one({"tenant": made.tenant, "tag": made.tag, "url": made.url}, output)
+    if not made.fenced:
+        from taglane_scheduler.tenancy.tenants import UNFENCED  # noqa: PLC0415 - not for the help
+
+        click.echo(f"WARNING: {UNFENCED}. It is the operator's own.", err=True)
     if output != "json":
         click.echo(f"keep the url, it is not shown again; with it:  taglane worker --tag {made.tag}", err=True)
 
@@ -46,10 +51,18 @@ def create(connection: Connection, name: str, output: str) -> None:
 @click.pass_obj
 def list_(connection: Connection, output: str) -> None:
     """List the tenants."""
+    tenants = connection.tenants.list()
+    states = connection.limits.states([each.tenant for each in tenants])
     rows = [
-        {"tenant": each.tenant, "tag": each.tag, "created": instant(each.created)} for each in connection.tenants.list()
+        {
+            "tenant": each.tenant,
+            "tag": each.tag,
+            "state": states[each.tenant] or "active",
+            "created": instant(each.created),
+        }
+        for each in tenants
     ]
-    show_list(rows, ["tenant", "tag", "created"], output, empty="no tenant yet:  taglane tenant create NAME")
+    show_list(rows, ["tenant", "tag", "state", "created"], output, empty="no tenant yet:  taglane tenant create NAME")
 
 
 @tenant.command()
@@ -57,13 +70,18 @@ def list_(connection: Connection, output: str) -> None:
 @output_option
 @click.pass_obj
 def show(connection: Connection, name: str, output: str) -> None:
-    """Show a tenant, its jobs and its workers."""
+    """Show a tenant, its passwords, its jobs and its workers.
+
+    Of each password it shows the beginning of its hash, and until when it opens if a rotation has replaced it.
+    """
     found = connection.tenants.get(name)
     row = {
         "tenant": found.tenant,
         "tag": found.tag,
         "user": found.user,
+        "state": connection.limits.state(name) or "active",
         "created": instant(found.created),
+        "passwords": _passwords(found, output),
         "jobs": [stored.job.name for stored in connection.jobs.list(name)],
         "workers": [worker.id for worker in connection.workers.list(name)],
         "cut": connection.services.cutoff.reason(name) or None,
@@ -74,13 +92,26 @@ def show(connection: Connection, name: str, output: str) -> None:
 
 @tenant.command()
 @click.argument("name")
-@click.option("--keep-old", is_flag=True, help="Let the old password go on beside it, until the next rotation.")
+@click.option(
+    "--overlap",
+    metavar="DURATION",
+    help="How long the old password opens beside the new one; 0s ends it, and its connections, at once [default: 1d].",
+)
 @output_option
 @click.pass_obj
-def rotate(connection: Connection, name: str, keep_old: bool, output: str) -> None:
-    """Give a tenant a new password, and print its new url. The old one ends, and so do its connections."""
-    made = connection.tenants.rotate(name, keep_old=keep_old)
+def rotate(connection: Connection, name: str, overlap: str | None, output: str) -> None:
+    """Give a tenant a new password, and print its new url.
+
+    Until the overlap is over both open: start the workers and clients again with the new url, at leisure. A scheduler
+    then ends the old password and all of the tenant's connections; those with the new one come back by themselves.
+    """
+    from taglane_scheduler.tenancy.tenants import OVERLAP  # noqa: PLC0415 - not for the help
+
+    made = connection.tenants.rotate(name, overlap=OVERLAP if overlap is None else _read_overlap(overlap))
     show_one({"tenant": made.tenant, "tag": made.tag, "url": made.url}, output)
+    ends = [password.until for password in connection.tenants.get(name).passwords if password.until]
+    if ends and output != "json":
+        click.echo(f"the old password opens until {iso(max(ends))}; see  taglane tenant show {name}", err=True)
 
 
 @tenant.command()
@@ -166,3 +197,18 @@ def delete(connection: Connection, name: str, yes: bool, output: str) -> None:
         show_json({"tenant": name, "deleted": True, "keys": count})
     else:
         click.echo(f"deleted tenant {name} and its {count} keys")
+
+
+def _read_overlap(text: str) -> int:
+    from taglane.model.duration import parse_duration  # noqa: PLC0415 - not for the help
+
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="'--overlap'") from error
+
+
+def _passwords(found: TenantInfo, output: str) -> list[Any]:
+    if output == "json":
+        return [{"id": each.id, "until": instant(each.until)} for each in found.passwords]
+    return [each.id if each.until is None else f"{each.id} (until {iso(each.until)})" for each in found.passwords]

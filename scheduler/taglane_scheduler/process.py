@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 FORMAT = "%(asctime)s level=%(levelname)s logger=%(name)s event=%(message)s"
 """A log line: its message is a constant event name, then fields as key=value."""
 
+JOIN = 2.0
+"""Seconds that the end waits for what goes on beside the loop: it may be at a server that does not answer."""
+
 
 def run_scheduler(
     services: Services,
@@ -43,12 +46,17 @@ def run_scheduler(
     stop = threading.Event() if stopping is None else stopping
     endpoint = listen(services.settings.health if health is None else health, [services.loop.pulse])
     restore = _handle_signals(stop)
+    over = threading.Event()
+    denials = threading.Thread(target=services.denials.run, args=(over,), name="taglane-denials", daemon=True)
     try:
+        denials.start()
         log.info("scheduler_starting health=%s", endpoint.address if endpoint else "off")
         services.pool_keeper.start()
         services.loop.run(stop, ready)
         log.info("scheduler_stopped")
     finally:
+        over.set()
+        denials.join(JOIN)
         restore()
         services.pool_keeper.stop()
         if endpoint is not None:

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from taglane_scheduler.firing.firing import Firing
     from taglane_scheduler.firing.loop import SchedulerLoop
     from taglane_scheduler.pools.keeper import PoolKeeper
+    from taglane_scheduler.pools.serving import Serving
+    from taglane_scheduler.tenancy.audit import Audit
     from taglane_scheduler.tenancy.cutoff import CutOff
+    from taglane_scheduler.tenancy.denials import Denials
     from taglane_scheduler.tenancy.tenants import Tenants
 
 
@@ -52,11 +55,32 @@ class Services:
         return Tenants(self.server)
 
     @cached_property
+    def audit(self) -> Audit:
+        """Where it is noted who did what to which tenant."""
+        return self.tenants.audit
+
+    @cached_property
+    def denials(self) -> Denials:
+        """What copies the server's refusals into the audit log."""
+        from taglane_scheduler.tenancy.denials import Denials
+
+        return Denials(self.server)
+
+    @cached_property
     def firing(self) -> Firing:
         """What turns due instants into runs."""
         from taglane_scheduler.firing.firing import Firing
 
-        return Firing(self.server)
+        return Firing(self.server, pool_serves=self.pool_serves)
+
+    @cached_property
+    def pool_serves(self) -> Serving:
+        """Whether a shared tag has a worker."""
+        from taglane.store.pools import Pools
+
+        from taglane_scheduler.pools.serving import Serving
+
+        return Serving(Pools(self.server))
 
     @cached_property
     def rescue(self) -> Rescue:
@@ -70,7 +94,7 @@ class Services:
         """What says that runs wait for a tag that nobody serves."""
         from taglane_scheduler.care.unserved import Unserved
 
-        return Unserved(self.server, self.alerts)
+        return Unserved(self.server, self.alerts, pool_serves=self.pool_serves)
 
     @cached_property
     def alerts(self) -> Alerts:
@@ -123,7 +147,7 @@ class Services:
             self.rescue,
             patience_ms=self.settings.patience,
             prepare=self.prepare,
-            sweep=self.tenants.apply_to_replicas,
+            sweep=self.tenants.sweep,
             looked=self.unserved.step,
             watch=self.watchdog.step,
         )

@@ -9,7 +9,7 @@ from typing import Any
 from click.testing import CliRunner
 from taglane.store import keys
 from taglane_cli.main import cli
-from taglane_scheduler.tenancy.users import Record
+from taglane_scheduler.tenancy.record import Record
 
 FILE = """\
 templates:

@@ -30,3 +30,15 @@ def test_pools_and_their_workers_are_listed(taglane: Cli, acme: Cli) -> None:
     assert (4, True) == (refused.code, "operator's credential" in refused.error)
     assert [] == acme.ok("workers", "-o", "json").json
     pool.close()
+
+
+def test_work_for_a_pool_without_a_worker_is_said(taglane: Cli, acme: Cli) -> None:
+    """To the operator, who alone can start one; not once there is one."""
+    told = "no worker serves tag 'shared.small' now; start one:  taglane worker --tag shared.small"
+    assert told in taglane.ok("enqueue", "a.b", "-t", "acme", "--tag", "shared.small").err
+    assert "" == acme.ok("enqueue", "a.b", "--tag", "shared.small").err
+    pool = HandPool(taglane.url)
+    pool.worker()
+
+    assert "" == taglane.ok("enqueue", "a.b", "-t", "acme", "--tag", "shared.small").err
+    pool.close()

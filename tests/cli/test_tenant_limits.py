@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 from factories import HandWorker, make_server
 from taglane.model.limits import FIELDS
+from taglane.store import keys
 
 if TYPE_CHECKING:
     from cli.conftest import Cli
@@ -69,13 +71,16 @@ def test_pause_drain_and_resume_say_what_there_is_to_do(taglane: Cli, acme: Cli)
     acme.ok("enqueue", "a.b")
     drained = taglane.ok("tenant", "drain", "acme", "-o", "json").json
     assert {"tenant": "acme", "state": "draining", "waiting": 2, "held": 0} == drained
+    listed = {each["tenant"]: each["state"] for each in taglane.ok("tenant", "list", "-o", "json").json}
+    assert "draining" == listed["acme"]
+    assert "draining" == taglane.ok("tenant", "show", "acme", "-o", "json").json["state"]
     refused = acme("enqueue", "a.b")
     assert (6, True) == (refused.code, "taglane tenant resume acme" in refused.error)
 
     assert "active" == taglane.ok("tenant", "resume", "acme", "-o", "json").json["state"]
     taglane.ok("tenant", "limit", "acme", "queued=2")
     full = acme("enqueue", "a.b")
-    assert (6, True) == (full.code, "has 2 runs waiting, and may have 2: come back in" in full.error)
+    assert (6, True) == (full.code, "are full, 2 of 2 runs wait: come back in" in full.error)
 
 
 def test_drain_waits_for_the_end(taglane: Cli, acme: Cli) -> None:
@@ -88,6 +93,25 @@ def test_drain_waits_for_the_end(taglane: Cli, acme: Cli) -> None:
 
     assert (0, 0) == (answer["waiting"], answer["held"])
     assert [] == worker.fetch()
+    server.close()
+
+
+def test_drain_says_what_it_waits_for(taglane: Cli, acme: Cli) -> None:
+    """When nobody serves what waits, it would wait for ever, and nobody would know why."""
+    acme.ok("enqueue", "a.b", "--tag", "acme.gpu")
+    server = make_server(taglane.url)
+
+    def serve() -> None:
+        worker = HandWorker(server).hello()
+        server.call("cancel", "acme", server.redis.lrange(keys.queue("acme", "acme.gpu", 0), 0, -1)[0], "enough")
+        worker.fetch()
+
+    timer = threading.Timer(0.2, serve)
+    timer.start()
+    answer = taglane.ok("tenant", "drain", "acme", "--wait")
+    timer.join()
+
+    assert "start one:  taglane worker --tag acme.gpu" in answer.err
     server.close()
 
 

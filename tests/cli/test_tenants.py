@@ -107,12 +107,58 @@ def test_top_lists_who_uses_most(taglane: Cli, acme: Cli, url: str) -> None:
 
 
 def test_rotate(taglane: Cli, acme: Cli) -> None:
-    """The old url is refused, the new one opens."""
-    made = taglane.ok("tenant", "rotate", "acme", "-o", "json").json
+    """Both urls open for the overlap, which is a day unless said otherwise; and it is said until when."""
+    answer = taglane.ok("tenant", "rotate", "acme")
+    url = answer.out.split()[-1]
+
+    assert 0 == acme("run", "list").code
+    assert 0 == acme.of(url)("run", "list").code
+    assert "the old password opens until " in answer.err
+    first, second = taglane.ok("tenant", "show", "acme", "-o", "json").json["passwords"]
+    assert first["until"] is not None
+    assert second["until"] is None
+    assert f"{first['id']} (until {first['until']}) {second['id']}" in taglane.ok("tenant", "show", "acme").out
+    assert 3 == taglane("tenant", "rotate", "nobody").code
+
+
+def test_rotate_at_once(taglane: Cli, acme: Cli) -> None:
+    """Without an overlap the old url is refused; what is no duration is refused with how one looks."""
+    made = taglane.ok("tenant", "rotate", "acme", "--overlap", "0s", "-o", "json").json
 
     assert 4 == acme("run", "list").code
     assert [] == acme.of(made["url"]).ok("run", "list", "-o", "json").json
-    assert 3 == taglane("tenant", "rotate", "nobody").code
+    assert 1 == len(taglane.ok("tenant", "show", "acme", "-o", "json").json["passwords"])
+    wrong = taglane("tenant", "rotate", "acme", "--overlap", "soon")
+    assert 2 == wrong.code
+    assert "write it like 30s, 5m, 1h30m" in wrong.err
+
+
+def test_where_nobody_makes_users_it_is_said_loudly(taglane: Cli, redis: Redis) -> None:
+    """Everything works with the operator's url, which is the one that create prints; doctor warns."""
+    redis.acl_setuser(
+        "clerk", enabled=True, passwords="+word", keys="*", channels="*", categories=["+@all"], commands=["-acl"]
+    )
+    clerk = taglane.of(taglane.url.replace("redis://:", "redis://clerk:").replace(redis_password(taglane), "word"))
+
+    made = clerk.ok("tenant", "create", "acme", "-o", "json")
+
+    assert clerk.url == made.json["url"]
+    assert made.err.startswith("WARNING: ")
+    assert "a tag is a convention" in made.err
+    run = clerk.ok("enqueue", "a.b", "-t", "acme").out.strip()
+    assert [run] == [each["id"] for each in clerk.ok("run", "list", "-t", "acme", "-o", "json").json]
+    checks = {each["check"]: each for each in clerk("doctor", "-o", "json").json}
+    assert "warn" == checks["isolation"]["status"]
+    assert "ACL SETUSER" in checks["isolation"]["mend"]
+    rotated = clerk("tenant", "rotate", "acme")
+    assert 4 == rotated.code
+    assert "ACL SETUSER" in rotated.error
+    clerk.ok("tenant", "delete", "acme", "-y")
+    assert [] == redis.keys("*{acme}*")
+
+
+def redis_password(taglane: Cli) -> str:
+    return taglane.url.split(":")[2].split("@")[0]
 
 
 def test_delete(taglane: Cli, acme: Cli) -> None:

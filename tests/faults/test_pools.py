@@ -106,3 +106,21 @@ def test_a_cap_holds_in_a_pool_too(scene: Scene, client: Taglane) -> None:
         assert 1 == sum(run in scene.starts() for run in waiting)
         gate.touch()
         eventually(lambda: succeeded(client, waiting), 30, "what was parked was not served")
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
+def test_a_run_in_a_pool_reaches_its_own_tenant_alone(scene: Scene, client: Taglane, pool: str) -> None:
+    """Its worker has the operator's credential, and a tenant says by a run's params what that is to look at."""
+    secret = client.enqueue("faulty.celery.work", tenant="globex", tag=TAG, params={"n": 42})
+    with scene.scheduler() as scheduler, scene.pool_worker(pool, 2):
+        scheduler.wait_ready()
+        assert 42 == secret.wait(30).result
+        before = client.runs.get(secret.id)
+
+        curious = client.enqueue("faulty.celery.reach", tenant="acme", tag=TAG, params={"run": secret.id})
+        found = curious.wait(30).result
+
+        assert {"OtherTenant"} == set(found.values()), found
+        assert before == client.runs.get(secret.id)
+        assert 8 == len(found)
+    assert 1 == len(list(client.runs.list("globex", limit=10)))

@@ -136,7 +136,7 @@ class Lives:
         """Every end comes through here. `told` says that a worker has told the run's dependants of it itself."""
         assert run.goes
         if run.place == "leased":
-            self.rung |= self.capped
+            self.free_slot()
         self.unplace(run)
         run.place, run.state, run.why = "dead" if state == "dead" else "ended", state, why
         run.expiring = False
@@ -181,11 +181,17 @@ class Lives:
 
     # -- leases ----------------------------------------------------------------------------------------------------
 
+    def free_slot(self) -> None:
+        """Ring those who found the tenant at its limit: each once, until it has come in vain again."""
+        self.rung |= self.capped
+        self.capped.clear()
+
     def release(self, run: Run, *, begun: bool = False) -> None:
         """End a worker's hold. What has begun does not expire any more: not between its attempts either."""
         if begun or run.started:
             run.expires, run.expiring = 0, False
-        self.rung |= self.capped
+        if run.place == "leased":
+            self.free_slot()
         run.token += 1
         run.started = run.last = run.replacing = False
         run.place = ""

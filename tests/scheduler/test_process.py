@@ -4,11 +4,15 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING
 
+import pytest
 from eventually import eventually
 from factories import make_job, run_ids, server_time
+from redis.exceptions import NoPermissionError
 from taglane.settings import load_settings
+from taglane.store.server import Server
 from taglane_scheduler.process import run_scheduler
 from taglane_scheduler.services import build
 
@@ -17,7 +21,9 @@ if TYPE_CHECKING:
 
 SCHEDULER = """
 import sys
+from redis.exceptions import NoPermissionError
 from taglane.settings import load_settings
+from taglane.store.server import Server
 from taglane_scheduler.process import run_scheduler
 from taglane_scheduler.services import build
 run_scheduler(build(load_settings(url=sys.argv[1])), ready=lambda: print("ready", flush=True))
@@ -41,6 +47,33 @@ def test_fires_until_it_is_stopped(redis: Redis, url: str) -> None:
         stopping.set()
         thread.join(10)
     assert not thread.is_alive()
+
+
+def test_what_the_server_refuses_is_noted_meanwhile(redis: Redis, url: str) -> None:
+    """Within seconds, beside the loop; at its end it waits for nothing."""
+    redis.acl_log_reset()
+    stopping, ready = threading.Event(), threading.Event()
+    thread = threading.Thread(target=run_scheduler, args=(build(load_settings(url=url)), ready.set, stopping))
+    thread.start()
+    try:
+        assert ready.wait(10)
+        services = build(load_settings(url=url))
+        own = Server(services.tenants.create("acme").url)
+        for _ in range(3):
+            with pytest.raises(NoPermissionError):
+                own.redis.keys("*")
+
+        denied = eventually(lambda: [e for e in services.audit.list("acme") if e.action == "denied"], 10)
+
+        assert 3 == sum(int(entry.details["count"]) for entry in denied)
+        own.close()
+        services.close()
+    finally:
+        stopping.set()
+        start = time.monotonic()
+        thread.join(10)
+    assert not thread.is_alive()
+    assert time.monotonic() - start < 1.5
 
 
 def test_sigterm_ends_it_in_order(redis: Redis, url: str) -> None:

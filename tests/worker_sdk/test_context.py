@@ -6,7 +6,8 @@ from contextvars import copy_context
 import pytest
 from taglane import CurrentRun, current_run, current_tenant, tenant
 from taglane.context import executing
-from taglane.errors import BadName
+from taglane.errors import BadName, OtherTenant
+from taglane.store import keys
 
 
 def make_run(tenant: str = "acme") -> CurrentRun:
@@ -64,3 +65,13 @@ def test_threads_have_a_tenant_each() -> None:
     with tenant("acme"), ThreadPoolExecutor(1) as pool:
         assert pool.submit(current_tenant).result() is None
         assert "acme" == pool.submit(copy_context().run, current_tenant).result()
+
+
+def test_a_run_reaches_its_own_tenant_alone() -> None:
+    """No key of another tenant is even spelled in a task; outside, the credential says what is reached."""
+    keys.run("globex", "globex.1")
+    with executing(make_run()), tenant("globex"):
+        keys.run("acme", "acme.1")
+        for spell in (keys.prefix, keys.limits):
+            with pytest.raises(OtherTenant, match="a run of tenant 'acme' reaches no other tenant"):
+                spell("globex")

@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from taglane.errors import OtherTenant
 from taglane.model.names import check_tenant
 
 if TYPE_CHECKING:
@@ -54,6 +55,17 @@ def current_tenant() -> str | None:
 def current_run() -> CurrentRun | None:
     """The run that is being executed here, or None outside of a task."""
     return _run.get()
+
+
+def check_reach(tenant: str) -> None:
+    """Raise OtherTenant when a run is being executed here that is of another one.
+
+    What a run is told to look at may be anything: a worker of a shared pool has the operator's credential, which would
+    not be refused.
+    """
+    run = _run.get()
+    if run is not None and run.tenant != tenant:
+        raise OtherTenant(run.tenant, tenant)
 
 
 @contextmanager

@@ -24,7 +24,9 @@ TaglaneError
 │   ├── JobTooNew            a newer Taglane wrote the job
 │   └── NotReplayable        a run that goes on, or of which too little is kept
 ├── Refused                  the credential does not reach that far
-│   └── OperatorNeeded       it is a tenant's, and takes the operator's
+│   ├── OperatorNeeded       it is a tenant's, and takes the operator's
+│   ├── OtherTenant          a run of one tenant, and the other is not its own
+│   └── NotFenced            it may make no users, so there are no passwords of tenants
 ├── ServerUnavailable        no answer, or no answer that we can use
 │   ├── ServerFull           maxmemory is reached: nothing was written
 │   ├── NotReplicated        written on the primary, and on too few replicas yet
@@ -178,8 +180,8 @@ class QueueFull(OverLimit):
     def __init__(self, tenant: str, limit: int, waiting: int, retry_after: float) -> None:
         self.tenant, self.limit, self.waiting, self.retry_after = tenant, limit, waiting, retry_after
         super().__init__(
-            f"tenant {tenant!r} has {waiting} runs waiting, and may have {limit}: come back in {retry_after:g} s, "
-            f"or let the operator raise it:  taglane tenant limit {tenant} queued=N"
+            f"the queues of tenant {tenant!r} are full, {waiting} of {limit} runs wait: come back in {retry_after:g} s,"
+            f" or let the operator raise it:  taglane tenant limit {tenant} queued=N"
         )
 
 
@@ -200,7 +202,7 @@ class TenantDraining(OverLimit):
     def __init__(self, tenant: str) -> None:
         self.tenant = tenant
         super().__init__(
-            f"tenant {tenant!r} drains, and takes no more: until the operator says  taglane tenant resume {tenant}"
+            f"tenant {tenant!r} drains, and takes no more until the operator says  taglane tenant resume {tenant}"
         )
 
 
@@ -252,6 +254,27 @@ class OperatorNeeded(Refused):
         self.what, self.tenant = what, tenant
         told = f"{what} takes the operator's credential, and TAGLANE_URL holds that of tenant {tenant!r}"
         TaglaneError.__init__(self, told)
+
+
+class OtherTenant(Refused):
+    """A run reaches its own tenant alone, whatever credential its worker has."""
+
+    def __init__(self, own: str, other: str) -> None:
+        self.own, self.other = own, other
+        told = f"a run of tenant {own!r} reaches no other tenant, and {other!r} is one: do it from outside of tasks"
+        TaglaneError.__init__(self, told)
+
+
+class NotFenced(Refused):
+    """The operator's credential may make no users: tenants have no passwords, and isolation is a convention."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        TaglaneError.__init__(
+            self,
+            f"{what}: the server lets this credential make no users (ACL SETUSER), so tenants have no passwords "
+            "of their own; grant it that, start a scheduler, and ask again",
+        )
 
 
 class ServerUnavailable(TaglaneError):

@@ -83,6 +83,8 @@ class Facts:
     """How many are alive."""
     users_amiss: Sequence[str] | None = None
     """The tenants whose ACL user is missing, or not as it is wanted."""
+    fenced: bool = True
+    """Whether the server keeps tenants apart: the operator's credential may make users."""
     unserved: Mapping[str, Waits] = field(default_factory=dict)
     """Tags without a living worker: how many runs wait for each, and how many jobs make such."""
     unreadable: Sequence[str] = ()
@@ -225,6 +227,11 @@ def _connections(server: ServerFacts) -> Iterator[Check]:
 
 
 def _of_the_operator(facts: Facts) -> Iterator[Check]:
+    if not facts.fenced:
+        seen = (
+            "this credential may make no users: a tag is a convention, and every worker has the operator's credential"
+        )
+        yield Check("isolation", "warn", seen, f"grant it ACL SETUSER, or use a server that does; then  {SCHEDULER}")
     if facts.users_amiss:
         seen = f"ACL users that are missing, or not as they should be: {_named(facts.users_amiss)}"
         yield Check("users", "fail", seen, f"{SCHEDULER}  (it makes them at each connect)")

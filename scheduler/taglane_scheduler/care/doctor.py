@@ -8,7 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError, ResponseError
-from taglane.errors import LibraryMissing, ServerUnavailable
+from taglane.errors import LibraryMissing, NotFenced, ServerUnavailable
 from taglane.model.names import SHARED, owner_of
 from taglane.store import functions, keys
 from taglane.store.leases import read_beat
@@ -44,7 +44,7 @@ class Doctor:
         jobs: where jobs are listed.
         queues: where queues are.
         workers: where workers are.
-        users_amiss: tells the tenants whose ACL user is not as it should be; takes the operator's credential.
+        users_amiss: tells the tenants whose ACL user is not as it should be; raises NotFenced where none can be.
     """
 
     def __init__(  # noqa: PLR0913 - each is a store of its own
@@ -83,6 +83,7 @@ class Doctor:
         tenants = self._tenants()
         living, silent = self._living_and_silent()
         unserved, unreadable = self._unserved(tenants, living)
+        fenced, amiss = self._users() if is_operator else (True, None)
         return Facts(
             address=address_of(self._server.url),
             latency_ms=latency,
@@ -93,7 +94,8 @@ class Doctor:
             server=self._server_facts() if is_operator else None,
             awaited=self._settings.replicas,
             schedulers=self._schedulers() if is_operator else None,
-            users_amiss=self._users_amiss() if is_operator else None,
+            users_amiss=amiss,
+            fenced=fenced,
             unserved=unserved,
             unreadable=unreadable,
             silent_workers=[f"{worker.id} of {worker.tenant}, {worker.silent // 1000} s" for worker in silent],
@@ -158,6 +160,13 @@ class Doctor:
             return None
         flags = {_text(flag) for flag in user["flags"]}
         return {"on", "nopass"} <= flags
+
+    def _users(self) -> tuple[bool, Sequence[str] | None]:
+        """Whether tenants have users at all, and those whose user is not as it should be."""
+        try:
+            return True, self._users_amiss()
+        except NotFenced:
+            return False, None
 
     def _schedulers(self) -> int:
         """Count those whose counter moves."""

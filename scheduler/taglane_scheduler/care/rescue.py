@@ -11,6 +11,7 @@ from taglane.errors import ServerUnavailable, TaglaneError
 from taglane.model.watch import Watch
 from taglane.store import keys
 from taglane.store.leases import Beat, read_beat
+from taglane.store.workers import MOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -71,7 +72,9 @@ class Rescue:
         """Return the heartbeat of each worker; tenants with corrupted keys have none."""
         workers = [
             (tenant, worker)
-            for tenant, members in zip(tenants, self._pipeline("SMEMBERS", map(keys.workers, tenants)), strict=True)
+            for tenant, members in zip(
+                tenants, self._pipeline("SRANDMEMBER", map(keys.workers, tenants), MOST), strict=True
+            )
             if not isinstance(members, Exception)
             for worker in _names(members)
         ]
@@ -80,7 +83,7 @@ class Rescue:
             who: read_beat(*beat) for who, beat in zip(workers, beats, strict=True) if not isinstance(beat, Exception)
         }
 
-    def _pipeline(self, command: str, names: Iterable[str], *arguments: str) -> list[Any]:
+    def _pipeline(self, command: str, names: Iterable[str], *arguments: str | int) -> list[Any]:
         with self._server.renamed("reading the workers' counters"):
             pipeline: Any = self._server.redis.pipeline(transaction=False)
             for name in names:

@@ -82,8 +82,10 @@ class PoolKeeper:
                 self._serve()
             except (ServerUnavailable, Refused) as error:
                 log.info("pools_unattended error=%s", error)
-                self._rescue.restart()
-                self._stopping.wait(BACKOFF_S)
+            except Exception:
+                log.exception("pools_unattended")  # whatever it is: without this thread no pool has work
+            self._rescue.restart()
+            self._stopping.wait(BACKOFF_S)
         self._close()
 
     def _serve(self) -> None:

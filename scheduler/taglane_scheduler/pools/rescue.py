@@ -72,12 +72,17 @@ class PoolRescue:
         lost = self._pools.lost(pool)
         for life, visited in lost.items():
             tenants = self._known(visited)
-            answers = self._server.calls([("rescue", tenant, [life, "", "1"]) for tenant in tenants])
-            done = [answer for answer in answers if not isinstance(answer, TaglaneError)]
-            for tenant, answer in zip(tenants, answers, strict=True):
-                if isinstance(answer, TaglaneError):
-                    log.error("rescue_failed tenant=%s worker=%s error=%s", tenant, life, answer)
-            queued, dead = sum(answer[0] for answer in done), sum(answer[1] for answer in done)
+            queued = dead = 0
+            while tenants:  # one call moves so many runs at most
+                answers = self._server.calls([("rescue", tenant, [life, "", "1"]) for tenant in tenants])
+                left = []
+                for tenant, answer in zip(tenants, answers, strict=True):
+                    if isinstance(answer, TaglaneError):
+                        log.error("rescue_failed tenant=%s worker=%s error=%s", tenant, life, answer)
+                    elif any(answer):
+                        queued, dead = queued + answer[0], dead + answer[1]
+                        left.append(tenant)
+                tenants = left
             log.warning("pool_worker_rescued pool=%s worker=%s queued=%d dead=%d", pool, life, queued, dead)
             self._pools.forget_lost(pool, life)
         return len(lost)

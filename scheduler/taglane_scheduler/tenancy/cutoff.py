@@ -12,7 +12,9 @@ from taglane.errors import TenantNotFound
 from taglane.store import keys
 from taglane.store.full import swap
 
-from taglane_scheduler.tenancy.users import Record, Users
+from taglane_scheduler.tenancy.audit import Audit
+from taglane_scheduler.tenancy.record import Record
+from taglane_scheduler.tenancy.users import Users
 
 if TYPE_CHECKING:
     from taglane.store.server import Server
@@ -41,6 +43,7 @@ class CutOff:
         self._server = server
         self._redis: Any = server.redis
         self._users = Users(server)
+        self._audit = Audit(server)
         self._alerts = alerts
 
     def cut(self, name: str, reason: str) -> bool:
@@ -54,6 +57,8 @@ class CutOff:
             changed = self._write(name, reason)
             self._users.apply(name)  # also when it was cut off before: whoever did it may have come no further
             self._users.disconnect(name)
+        if changed:
+            self._audit.note("cut", name, reason=reason)
         self._alerts.raise_alert(CUT, name, "", f"cut off: {reason}:  taglane tenant restore {name}")
         return changed
 
@@ -68,6 +73,8 @@ class CutOff:
         with self._server.renamed(f"restoring tenant {name}", operator=True):
             changed = self._write(name, "")
             self._users.apply(name)
+        if changed:
+            self._audit.note("restore", name)
         self._alerts.end(CUT, name, "")
         return changed
 

@@ -7,19 +7,23 @@ All of this takes the operator's credential.
 
 from __future__ import annotations
 
+import logging
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from difflib import get_close_matches
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
-from taglane.errors import TenantExists, TenantNotFound
+from taglane.errors import NotFenced, TenantExists, TenantNotFound
 from taglane.model.names import check_tenant
 from taglane.store import functions, keys
+from taglane.store.pools import Pools
 
 from taglane_scheduler.tenancy import acl
-from taglane_scheduler.tenancy.users import Record, Users
+from taglane_scheduler.tenancy.audit import Audit
+from taglane_scheduler.tenancy.record import Record
+from taglane_scheduler.tenancy.users import Users
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,17 +31,39 @@ if TYPE_CHECKING:
 
     from taglane.store.server import Server
 
-_BATCH = 500
-"""How many keys one SCAN looks at: the server serves others in between."""
+log = logging.getLogger(__name__)
+
+UNFENCED = (
+    "the server lets this credential make no users (ACL SETUSER): a tag is a convention here, and whoever has the url "
+    "reaches every tenant"
+)
+
+OVERLAP = 86_400_000
+"""How long, ms, an old password opens beside a new one, unless said otherwise: a day to roll out the new one."""
+
+_BATCH = 1_000
+"""How many keys one SCAN looks at, in about 0.3 ms: the server serves others in between."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """A tenant just made, or given a new password: *url* holds that password, and is kept nowhere."""
+    """A tenant just made, or given a new password: *url* holds that password, and is kept nowhere.
+
+    Not *fenced*, it is the operator's own url: the server lets nobody make users, and a tag is a convention.
+    """
 
     tenant: str
     tag: str
     url: str
+    fenced: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Password:
+    """One that opens a tenant: *id* tells it from others, *until* is when it ends, ms; None: with a rotation."""
+
+    id: str
+    until: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +74,7 @@ class TenantInfo:
     tag: str
     user: str
     created: int
-    password_hashes: tuple[str, ...]
+    passwords: tuple[Password, ...]
 
 
 def url_for(url: str, user: str, password: str) -> str:
@@ -70,55 +96,55 @@ class Tenants:
         self._server = server
         self._redis: Any = server.redis  # redis-py can't say whether a reply is str, bytes or awaitable
         self._users = Users(server)
+        self.audit = Audit(server)
+        """Where each change is entered."""
 
     def create(self, name: str) -> Tenant:
-        """Enter *name* into the record and make its user, in that order: of two callers at once, one creates.
+        """Enter *name* into the record and make its user, in one step: of two callers at once, one creates.
 
         Raises:
             BadName: no tenant may be called that.
             TenantExists: one is; its password stays what it was.
         """
         check_tenant(name)
-        with self._renamed(f"creating tenant {name}"):
-            password, digest = _new_password()
-            seconds, micros = self._redis.time()
-            record = Record(created=seconds * 1000 + micros // 1000, password_hashes=(digest,))
-            functions.load(self._redis)
-            if not self._redis.hsetnx(keys.TENANTS, name, record.to_json()):
+        password, digest = _new_password()
+
+        def enter(old: Record | None) -> Record:
+            if old is not None:
                 raise TenantExists(name)
-            try:
-                self._users.apply(name)
-            except BaseException:
-                self._redis.hdel(keys.TENANTS, name)
-                raise
-            self._users.disconnect(name)  # of a server that was emptied: who is still logged in has an older password
+            return Record(created=now, password_hashes=(digest,))
+
+        with self._renamed(f"creating tenant {name}"):
+            now = self._now()
+            functions.load(self._redis)
+            # Of a server that was emptied: who is still logged in has an older password.
+            self._users.write(name, enter, disconnects=True)
             self._wake(name)
-        return self._with_url(name, password)
+        return self._made("create", name, password)
 
-    def rotate(self, name: str, *, keep_old: bool = False) -> Tenant:
-        """Give *name* a new password. The old ones end, and with them the connections that they opened.
+    def rotate(self, name: str, *, overlap: int = OVERLAP) -> Tenant:
+        """Give *name* a new password. The old ones open for *overlap* ms more; a scheduler ends them then.
 
-        Args:
-            name: the tenant.
-            keep_old: let the old ones go on beside it, for as long as its workers take to change over.
+        With 0 they end at once, and with them all connections of the tenant. At the end of an overlap all connections
+        end as well: a client with the new password connects again by itself.
+
+        Raises:
+            TenantNotFound: there is none.
+            NotFenced: tenants have no passwords on this server.
         """
         password, digest = _new_password()
 
-        def write(pipeline: Any) -> None:
-            text = pipeline.hget(keys.TENANTS, name)
-            if text is None:  # another process may delete it at this moment: that must not be undone
+        def turn(old: Record | None) -> Record:
+            if old is None:  # another process may delete it at this moment: that must not be undone
                 raise self._not_found(name)
-            old = Record.from_json(text)
-            kept = old.password_hashes if keep_old else ()
-            pipeline.multi()
-            pipeline.hset(keys.TENANTS, name, replace(old, password_hashes=(*kept, digest)).to_json())
+            return old.rotated(digest, now=now, overlap=overlap)
 
         with self._renamed(f"rotating the password of {name}"):
-            self._redis.transaction(write, keys.TENANTS)
-            self._users.apply(name)
-            if not keep_old:
-                self._users.disconnect(name)
-        return self._with_url(name, password)
+            if not self._users.enforces():
+                raise NotFenced(f"tenant {name} can't be given a new password")
+            now = self._now()
+            self._users.write(name, turn, disconnects=not overlap)
+        return self._made("rotate", name, password, overlap_ms=overlap)
 
     def names(self) -> list[str]:
         """Return the names of all tenants, sorted."""
@@ -154,36 +180,71 @@ class Tenants:
                 raise self._not_found(name)
 
     def delete(self, name: str) -> int:
-        """Remove the user, its connections, the tenant's keys, and last the record; return how many keys there were.
+        """Remove the user, its connections, the tenant's keys, last its record and its turns in the pools.
 
-        Interrupted, it has shut the tenant out already, and can be asked again.
+        Returns how many keys there were.
+
+        Interrupted, it has shut the tenant out already, and can be asked again. It looks through all keys of the
+        server, a thousand a call, and again until it finds none: whoever was at it when it began has written its last.
 
         Raises:
             TenantNotFound: there is none.
         """
-        info = self.get(name)
+
+        def shut(old: Record | None) -> Record:
+            if old is None:
+                raise self._not_found(name)
+            return old.shut()
+
         with self._renamed(f"deleting tenant {name}"):
             # First a record that opens to no password: a scheduler that applies the users now can't let it in again.
-            shut = Record(created=info.created, password_hashes=())
-            self._redis.hset(keys.TENANTS, name, shut.to_json())
-            self._users.apply(name)
-            self._users.disconnect(name)
-            count = sum(self._unlink(prefix) for prefix in (keys.prefix(name), keys.read_only_prefix(name)))
-            self._redis.hdel(keys.TENANTS, name)
-            self._users.apply(name)
+            self._users.write(name, shut, disconnects=True)
+            count = 0
+            while found := self._unlink(name):
+                count += found
+            self._users.write(name, lambda old: old if old and old.password_hashes else None)  # not a new one's
+            Pools(self._server).forget_tenant(name)
             self._wake(name)
+        self.audit.note("delete", name, keys=count)
         return count
 
     def apply_all(self) -> int:
         """Make every user of the record again, as this version of Taglane wants it; return how many there are.
 
-        For each (re)connect of a scheduler, and so for each failover. It interrupts no connection of a tenant.
+        For each (re)connect of a scheduler, and so for each failover. It interrupts no connection of a tenant, but of
+        those whose password has ended meanwhile.
         """
         with self._renamed("applying the tenants' users"):
-            return self._users.apply_all()
+            self._users.end_passwords()
+            count = self._users.apply_all()
+        if self._users.enforces():
+            self.audit.note("users-applied", "", users=count)
+        else:
+            log.warning("isolation_by_convention why=%s", UNFENCED)
+        return count
+
+    def sweep(self) -> None:
+        """Do what is to be done now and then: end passwords whose overlap is over, and give replicas their users."""
+        with self._renamed("ending passwords"):
+            ended = self._users.end_passwords()
+        for name in ended:
+            log.info("password_ended tenant=%s", name)
+            self.audit.note("password-ended", name)
+        self.apply_to_replicas()
+
+    def fenced(self) -> bool:
+        """Whether the server keeps the tenants apart: with this credential, users can be made."""
+        with self._renamed("asking whether users can be made"):
+            return self._users.enforces(ask_again=True)
 
     def users_amiss(self) -> Sequence[str]:
-        """Return the tenants whose user the server has not, or has otherwise than the record asks for."""
+        """Return the tenants whose user the server has not, or has otherwise than the record asks for.
+
+        Raises:
+            NotFenced: this credential may make no users, nor look at any.
+        """
+        if not self.fenced():
+            raise NotFenced("the tenants' users can't be compared")
         with self._renamed("comparing the tenants' users"):
             return self._users.amiss()
 
@@ -195,12 +256,14 @@ class Tenants:
     def _renamed(self, what: str) -> AbstractContextManager[None]:
         return self._server.renamed(what, operator=True)
 
-    def _unlink(self, prefix: str) -> int:
+    def _unlink(self, name: str) -> int:
+        """Remove what lies under the tenant's prefixes; return how many keys that were."""
+        own, read_only = keys.prefix(name).encode(), keys.read_only_prefix(name).encode()
         count, cursor = 0, 0
-        while True:
-            cursor, found = self._redis.scan(cursor, match=f"{prefix}*", count=_BATCH)
-            if found:
-                count += self._redis.unlink(*found)
+        while True:  # one walk for both: the pattern finds strangers' keys, too
+            cursor, found = self._redis.scan(cursor, match=f"*:{{{name}}}:*", count=_BATCH)
+            if mine := [key for key in found if key.startswith((own, read_only))]:
+                count += self._redis.unlink(*mine)
             if cursor == 0:
                 return count
 
@@ -216,12 +279,20 @@ class Tenants:
     def _wake(self, name: str) -> None:
         self._redis.publish(keys.wake(name), b"0")
 
-    def _with_url(self, name: str, password: str) -> Tenant:
-        return Tenant(tenant=name, tag=name, url=url_for(self._server.url, acl.user_of(name), password))
+    def _now(self) -> int:
+        seconds, micros = self._redis.time()
+        return int(seconds) * 1000 + int(micros) // 1000
+
+    def _made(self, action: str, name: str, password: str, **details: int) -> Tenant:
+        fenced = self._users.enforces()
+        self.audit.note(action, name, **details, **({} if fenced else {"fenced": 0}))
+        url = url_for(self._server.url, acl.user_of(name), password) if fenced else self._server.url
+        return Tenant(tenant=name, tag=name, url=url, fenced=fenced)
 
 
 def _info(name: str, record: Record) -> TenantInfo:
-    return TenantInfo(name, name, acl.user_of(name), record.created, record.password_hashes)
+    passwords = tuple(Password(digest[:8], record.until.get(digest)) for digest in record.password_hashes)
+    return TenantInfo(name, name, acl.user_of(name), record.created, passwords)
 
 
 def _new_password() -> tuple[str, str]:

@@ -2,22 +2,25 @@
 
 A server neither replicates its users nor appends them to its log. A replica that becomes the primary must have them by
 then: it has the tenants' data and the function library, and without the users nobody could log in.
+
+Where the operator's credential may make no users, as on some managed servers, the record is kept all the same and no
+user is made: workers then have the operator's credential, and a tag is a convention. `enforces` tells.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import OutOfMemoryError, RedisError, WatchError
-from taglane.store import keys
+from redis.exceptions import NoPermissionError, OutOfMemoryError, RedisError, ResponseError, WatchError
+from taglane.store import full, keys
 from taglane.store.server import USER, connect_node
 
 from taglane_scheduler.tenancy import acl
+from taglane_scheduler.tenancy.record import Record, has_ends
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -39,30 +42,8 @@ ROUNDS = 5
 """How often a replica is brought up to a record that changes under our hands; the next sweep does the rest."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One field of `taglane:tenants`. What a newer version has written beside these is dropped by this one."""
-
-    created: int
-    password_hashes: tuple[str, ...]
-    cut: str = ""
-    """Why the tenant is cut off, whatever its passwords; empty when it is not."""
-
-    def to_json(self) -> str:
-        """As it is kept."""
-        kept = {"created": self.created, "password_hashes": self.password_hashes}
-        return json.dumps({**kept, "cut": self.cut} if self.cut else kept)
-
-    @staticmethod
-    def from_json(text: bytes | str) -> Record:
-        """Read what is kept."""
-        values: dict[str, Any] = json.loads(text)
-        hashes = tuple(values["password_hashes"])
-        return Record(created=int(values["created"]), password_hashes=hashes, cut=str(values.get("cut", "")))
-
-    def rules(self, name: str, database: int) -> list[str]:
-        """Return what `ACL SETUSER` is told of the tenant's user."""
-        return acl.rules(name, self.password_hashes, database=database, cut=bool(self.cut))
+_NO_RULE = "?"
+"""A word that no server knows as a rule: who may make users is told so, and who may not is refused before."""
 
 
 @dataclass(slots=True)
@@ -81,6 +62,74 @@ class Users:
         self._server = server
         self._redis: Any = server.redis
         self._replicas: dict[tuple[str, int], _Replica] = {}
+        self._enforces: bool | None = None
+
+    def enforces(self, *, ask_again: bool = False) -> bool:
+        """Whether this credential may make users, and so whether the server fences the tenants."""
+        if self._enforces is None or ask_again:
+            self._enforces = self._may_make_users()
+        return self._enforces
+
+    def write(self, name: str, change: Callable[[Record | None], Record | None], *, disconnects: bool = False) -> bool:
+        """Change one tenant's record and its user in one step, and with *disconnects* end its connections in it, too.
+
+        Connections end by their user, not by their ids: one that opens meanwhile needs a password that holds.
+
+        Args:
+            name: the tenant.
+            change: what the record becomes, None for none; called again when another process was faster. Nothing is
+                written when it answers what it was given.
+            disconnects: whether to end all of the tenant's connections.
+
+        Returns whether anything was written.
+        """
+        fenced = self.enforces()
+        kick = ("CLIENT KILL", "USER", acl.user_of(name), "SKIPME", "yes")
+        while True:
+            with self._redis.pipeline() as pipeline:
+                pipeline.watch(keys.TENANTS)
+                text = pipeline.hget(keys.TENANTS, name)
+                old = None if text is None else Record.from_json(text)
+                new = change(old)
+                if new == old:
+                    return False
+                pipeline.multi()
+                if new is None:
+                    pipeline.hdel(keys.TENANTS, name)
+                else:
+                    full.write(pipeline, "HSET", keys.TENANTS, name, new.to_json())
+                wanted = None if new is None else new.to_json().encode()
+                ends = [kick] if disconnects and new is not None else []  # with a user end its connections anyway
+                for command in [*_commands({name: wanted}, self._database()), *ends] if fenced else ():
+                    pipeline.execute_command(*command)
+                try:
+                    pipeline.execute()
+                except WatchError:
+                    continue
+                except OutOfMemoryError:  # Redis refuses any transaction when it is full, Valkey does not
+                    if not self._write_when_full(name, text, wanted):
+                        continue
+                    if fenced:
+                        _tell(self._redis, {name: wanted}, self._database(), *ends)
+                break
+        if fenced:
+            self._on_replicas(lambda replica, _: _tell(replica, {name: wanted}, self._database(), *ends))
+        return True
+
+    def end_passwords(self) -> list[str]:
+        """End the passwords whose overlap is over, and all connections of these tenants, which are returned.
+
+        A client that has the new password connects again by itself.
+        """
+        seconds, micros = self._redis.time()
+        now = seconds * 1000 + micros // 1000
+
+        def at_now(record: Record | None) -> Record | None:
+            return record and record.at(now)
+
+        kept = {name: Record.from_json(text) for name, text in self._records().items() if has_ends(text)}
+        over = [name for name, record in kept.items() if record.at(now) != record]
+        return [name for name in over if self.write(name, at_now, disconnects=True)]
 
     def apply_all(self) -> int:
         """Make every user anew, and remove those of tenants that are gone; return how many tenants there are.
@@ -88,6 +137,8 @@ class Users:
         It interrupts no connection of a tenant.
         """
         tenants = {name.decode() for name in self._redis.hkeys(keys.TENANTS)}
+        if not self.enforces(ask_again=True):
+            return len(tenants)
         names = sorted(tenants | self._strays(self._redis, tenants))
         for start in range(0, len(names), BATCH):
             self._apply(names[start : start + BATCH])
@@ -97,15 +148,24 @@ class Users:
 
     def apply(self, name: str) -> None:
         """Make one tenant's user as its record says now, or remove it when there is none."""
-        self._apply([name])
-        self._on_replicas(lambda replica, _: _tell(replica, {name: self._records().get(name)}, self._database()))
+        if self.enforces():
+            self._apply([name])
+            self._on_replicas(lambda replica, _: _tell(replica, {name: self._records().get(name)}, self._database()))
+
+    def disconnect(self, name: str) -> None:
+        """End all connections of a tenant. By user, not by id: those that open meanwhile need the new password."""
+        if self.enforces():
+            end = ("CLIENT KILL", "USER", acl.user_of(name), "SKIPME", "yes")
+            self._redis.execute_command(*end)
+            self._on_replicas(lambda replica, _: replica.execute_command(*end))
 
     def apply_to_replicas(self) -> None:
         """Bring every replica up to the record: all of it for a new one, what has changed for one that we know.
 
         One that can't be reached is logged, and left alone for a while.
         """
-        self._on_replicas(self._bring_up)
+        if self.enforces():
+            self._on_replicas(self._bring_up)
 
     def amiss(self) -> list[str]:
         """Return the tenants whose user the primary has not, or has otherwise than the record asks for."""
@@ -121,11 +181,22 @@ class Users:
             if not _is_as(user, record.rules(name, database))
         ]
 
-    def disconnect(self, name: str) -> None:
-        """End all connections of a tenant. By user, not by id: those that open meanwhile need the new password."""
-        end = ("CLIENT KILL", "USER", acl.user_of(name), "SKIPME", "yes")
-        self._redis.execute_command(*end)
-        self._on_replicas(lambda replica, _: replica.execute_command(*end))
+    def _write_when_full(self, name: str, old: bytes | None, new: bytes | None) -> bool:
+        """Write a record outside of a transaction; answers whether it was still as it had been read."""
+        if new is None:
+            return bool(self._redis.hdel(keys.TENANTS, name))
+        if old is None:
+            return bool(full.write(self._redis, "HSETNX", keys.TENANTS, name, new))
+        return full.swap(self._redis, keys.TENANTS, name, old, new.decode())
+
+    def _may_make_users(self) -> bool:
+        try:
+            self._redis.execute_command("ACL SETUSER", USER, _NO_RULE)
+        except NoPermissionError:
+            return False
+        except ResponseError as error:
+            return "unknown command" not in str(error).lower()  # some managed servers have renamed it away
+        return True
 
     def _apply(self, names: Sequence[str]) -> None:
         """Make these users on the primary; asked again when the record was changed before we were done."""
@@ -201,9 +272,9 @@ def _commands(records: Mapping[str, bytes | None], database: int) -> Iterator[Se
             yield "ACL SETUSER", user, *Record.from_json(text).rules(name, database)
 
 
-def _tell(redis: Any, records: Mapping[str, bytes | None], database: int) -> None:
+def _tell(redis: Any, records: Mapping[str, bytes | None], database: int, *more: Sequence[str]) -> None:
     pipeline = redis.pipeline(transaction=False)
-    for command in _commands(records, database):
+    for command in [*_commands(records, database), *more]:
         pipeline.execute_command(*command)
     pipeline.execute()
 

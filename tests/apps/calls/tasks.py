@@ -108,6 +108,13 @@ def tenant_below(depth: int) -> Any:
     return taglane.current_tenant() if depth == 0 else tenant_below.delay(depth - 1).id
 
 
+@shared_task
+def send_as(tenant: str) -> str:
+    """Try to send for another tenant."""
+    with taglane.tenant(tenant):
+        return str(add.delay(1, 2).id)
+
+
 @app.task(bind=True, max_retries=5)
 def retry_until(self: Task[Any, Any], name: str, attempts: int) -> list[int]:
     """Ask to be retried until it has been called *attempts* times."""

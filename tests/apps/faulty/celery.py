@@ -8,10 +8,14 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import taglane
 from celery import Celery, Task
+from taglane.errors import TaglaneError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 app = Celery("faulty")
 taglane.install(app)
@@ -39,6 +43,33 @@ def once(seconds: float = 60.0) -> None:
     """Ask not to be run again after a death."""
     mark()
     time.sleep(seconds)
+
+
+@app.task
+def reach(run: str) -> dict[str, str]:
+    """Try to get at a run of another tenant, and to send for that; answers how each attempt ended."""
+    mark()
+    other, found = run.split(".", maxsplit=1)[0], {}
+    attempts: dict[str, Callable[[], Any]] = {
+        "result": lambda: app.AsyncResult(run).result,
+        "state": lambda: app.AsyncResult(run).state,
+        "revoke": lambda: app.control.revoke(run),
+        "look": lambda: taglane.Taglane().runs.get(run),
+        "cancel": lambda: taglane.Taglane().runs.cancel(run),
+        "enqueue": lambda: taglane.Taglane().enqueue("faulty.celery.work", tenant=other),
+        "update": lambda: app.backend.store_result(run, "stolen", "SUCCESS"),
+    }
+    for name, attempt in attempts.items():
+        try:
+            found[name] = f"reached: {attempt()}"
+        except TaglaneError as error:
+            found[name] = type(error).__name__
+    with taglane.tenant(other):
+        try:
+            work.delay()
+        except TaglaneError as error:
+            found["delay"] = type(error).__name__
+    return found
 
 
 @app.task

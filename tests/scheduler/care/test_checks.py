@@ -99,6 +99,7 @@ def test_what_is_wrong_with_a_server(server: dict[str, Any], check: str, status:
         ({"library": "0123456789abcdef"}, "library", "warn", "taglane scheduler"),
         ({"skew_ms": -1_500}, "clock", "warn", "NTP"),
         ({"skew_ms": 6_000}, "clock", "fail", "NTP"),
+        ({"fenced": False, "users_amiss": None}, "isolation", "warn", "ACL SETUSER"),
         ({"users_amiss": ["acme"]}, "users", "fail", "taglane scheduler"),
         ({"schedulers": 0}, "schedulers", "warn", "taglane scheduler"),
         ({"unserved": {"acme.gpu": (3, 0)}}, "workers", "warn", "taglane worker --tag acme.gpu"),

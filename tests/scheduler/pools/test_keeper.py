@@ -132,3 +132,20 @@ def test_the_thread_serves_and_comes_back_after_a_cut(pool: HandPool, url: str) 
         eventually(lambda: active(pool) == ["acme", "globex"])
     finally:
         keeper.stop()
+
+
+def test_the_thread_survives_what_nobody_thought_of(pool: HandPool, url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Something wrong in the operator's own keys, for one: it says so, and tries again."""
+    server = Server(url)
+    pools = Pools(server)
+    keeper = PoolKeeper(server, pools, LimitStore(server), PoolRescue(server, pools, 1_000))
+    pool.worker()
+    pool.redis.hset(keys.TENANTS, b"\xff", "{}")
+    pool.enqueue("acme", 1)
+    keeper.start()
+    try:
+        eventually(lambda: "UnicodeDecodeError" in caplog.text)
+        pool.redis.hdel(keys.TENANTS, b"\xff")
+        eventually(lambda: active(pool) == ["acme"])
+    finally:
+        keeper.stop()

@@ -14,8 +14,9 @@ from taglane.store.server import Server, connect
 from taglane_scheduler.care.alerts import Alerts
 from taglane_scheduler.embedded import EmbeddedServer
 from taglane_scheduler.tenancy.cutoff import CutOff
+from taglane_scheduler.tenancy.record import Record
 from taglane_scheduler.tenancy.tenants import Tenants, url_for
-from taglane_scheduler.tenancy.users import Record, Users
+from taglane_scheduler.tenancy.users import Users
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,7 +104,7 @@ def test_a_cut_outlives_who_applies_the_users(store: Server, cutoff: CutOff, acm
     redis.execute_command("ACL", "DELUSER", "taglane-acme")  # type: ignore[no-untyped-call]
     users.apply_all()
     assert not is_let_in(acme)
-    new = Tenants(store).rotate("acme", keep_old=True).url
+    new = Tenants(store).rotate("acme").url
     assert not is_let_in(new)
     assert not is_let_in(acme)
 

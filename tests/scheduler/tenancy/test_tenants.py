@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 import pytest
 from eventually import eventually
+from factories import server_time
 from redis import exceptions
-from taglane.errors import BadName, Refused, ServerUnavailable, TenantExists, TenantNotFound
+from taglane.errors import BadName, NotFenced, Refused, ServerUnavailable, TenantExists, TenantNotFound
 from taglane.store import functions, keys
 from taglane.store.server import Server, connect
 from taglane_scheduler.tenancy.tenants import Tenants, url_for
@@ -118,17 +119,51 @@ def test_a_bad_name_leaves_nothing_behind(tenants: Tenants, redis: Redis, name: 
     assert ["default"] == redis.acl_users()
 
 
-def test_a_server_that_refuses_the_user_keeps_no_record(tenants: Tenants, url: str, redis: Redis) -> None:
-    """An operator's credential that may write but not make users leaves no half a tenant."""
+@pytest.fixture
+def clerk(url: str, redis: Redis) -> Tenants:
+    """With an operator's credential that may do everything but make users, as on some managed servers."""
     redis.acl_setuser(
         "clerk", enabled=True, passwords="+word", keys="*", channels="*", categories=["+@all"], commands=["-acl"]
     )
-    clerk = Tenants(Server(url_for(url, "clerk", "word")))
+    return Tenants(Server(url_for(url, "clerk", "word")))
 
-    with pytest.raises(Refused):
-        clerk.create("acme")
 
-    assert [] == tenants.list()
+def test_where_nobody_makes_users_a_tenant_has_the_operators_url(clerk: Tenants, redis: Redis) -> None:
+    """It works, is recorded, and says that nothing fences it."""
+    made = clerk.create("acme")
+
+    assert not made.fenced
+    assert "clerk" == urlsplit(made.url).username
+    assert can_log_in(made.url)
+    assert ["acme"] == clerk.names()
+    assert {"default", "clerk"} == set(redis.acl_users())
+    assert 1 == len(clerk.get("acme").passwords)
+
+
+def test_where_nobody_makes_users_the_schedulers_hooks_go_on(clerk: Tenants, caplog: pytest.LogCaptureFixture) -> None:
+    """And say so at each connect; comparing users, and a new password, are refused with what would mend it."""
+    clerk.create("acme")
+
+    assert 1 == clerk.apply_all()
+    clerk.sweep()
+
+    assert "isolation_by_convention" in caplog.text
+    assert not clerk.fenced()
+    for call in (clerk.users_amiss, lambda: clerk.rotate("acme")):
+        with pytest.raises(NotFenced, match="ACL SETUSER"):
+            call()
+    assert 0 == clerk.delete("acme")
+    assert [] == clerk.names()
+
+
+def test_once_users_can_be_made_they_are(clerk: Tenants, tenants: Tenants) -> None:
+    """The tenants of before get one each, which opens after a rotation."""
+    clerk.create("acme")
+
+    assert 1 == tenants.apply_all()
+
+    assert [] == tenants.users_amiss()
+    assert can_log_in(tenants.rotate("acme", overlap=0).url)
 
 
 def test_what_is_missing_is_named_with_its_neighbour(tenants: Tenants) -> None:
@@ -157,15 +192,45 @@ def test_a_deleted_tenant_leaves_nothing(tenants: Tenants, redis: Redis) -> None
         tenants.create(name)
         redis.mset({f"taglane:{{{name}}}:key:{number}": "x" for number in range(1_200)})
         redis.set(f"taglane-ro:{{{name}}}:limits", "x")
+        redis.sadd(keys.POOLS, "small")
+        redis.zadd(keys.pool_active("small"), {name: 1})
+        redis.hset(keys.pool_terms("small"), name, "2 0 -")
 
     assert 1_201 == tenants.delete("acme")
 
     assert ["acme1"] == tenants.names()
     assert ["default", "taglane-acme1"] == sorted(redis.acl_users())
     assert [] == redis.keys("*{acme}*")
+    assert ([b"acme1"], [b"acme1"]) == (
+        redis.zrange(keys.pool_active("small"), 0, -1),
+        redis.hkeys(keys.pool_terms("small")),
+    )
     assert 1_201 == len(redis.keys("*{acme1}*"))
     with pytest.raises(TenantNotFound):
         tenants.delete("acme")
+
+
+def test_a_pattern_reaches_no_namesake(tenants: Tenants, redis: Redis) -> None:
+    """Only what begins with the tenant's prefix is its own, whatever else has that in it."""
+    tenants.create("acme")
+    strange = ["taglane:{other}:run:taglane:{acme}:x", "x:{acme}:y", "taglane:{acme}", "taglane:x:{acme}:y"]
+    redis.mset(dict.fromkeys(strange, "x"))
+
+    assert 0 == tenants.delete("acme")
+
+    assert len(strange) == redis.exists(*strange)
+
+
+def test_a_deleted_tenant_may_be_made_again_at_once(tenants: Tenants, redis: Redis) -> None:
+    """With a password of its own, and nothing of what was."""
+    first = tenants.create("acme")
+    redis.set("taglane:{acme}:key:k", "x")
+    tenants.delete("acme")
+
+    second = tenants.create("acme")
+
+    assert [False, True] == [can_log_in(tenant.url) for tenant in (first, second)]
+    assert [] == redis.keys("*{acme}*")
 
 
 def test_deleting_ends_open_connections(tenants: Tenants) -> None:
@@ -214,16 +279,68 @@ def test_applying_the_users_interrupts_nobody(tenants: Tenants) -> None:
         assert eventually(lambda: listener.get_message(timeout=0.1))
 
 
-def test_a_new_password_ends_the_old(tenants: Tenants) -> None:
-    """After a rotation only the new url opens; with the old kept, both do."""
+def test_a_new_password_ends_the_old_at_once_when_it_is_told_to(tenants: Tenants) -> None:
+    """Without an overlap only the new url opens, and connections of the old one end."""
     first = tenants.create("acme")
-    second = tenants.rotate("acme", keep_old=True)
-    assert can_log_in(first.url)
-    assert can_log_in(second.url)
+    with connect(first.url) as client:
+        assert client.ping()
 
-    third = tenants.rotate("acme")
+        second = tenants.rotate("acme", overlap=0)
 
-    assert [False, False, True] == [can_log_in(tenant.url) for tenant in (first, second, third)]
+        with pytest.raises(exceptions.AuthenticationError):
+            eventually(lambda: not client.ping())
+    assert [False, True] == [can_log_in(tenant.url) for tenant in (first, second)]
+
+
+def test_two_passwords_open_until_the_overlap_is_over(tenants: Tenants, url: str, redis: Redis) -> None:
+    """Both during it; then any scheduler's sweep, also one that was started meanwhile, ends the old one and all
+    connections that it opened."""
+    first = tenants.create("acme")
+    before = server_time(redis)
+    second = tenants.rotate("acme", overlap=400)
+    assert [True, True] == [can_log_in(tenant.url) for tenant in (first, second)]
+    old, new = tenants.get("acme").passwords
+    assert before + 400 <= (old.until or 0) <= before + 2_400
+    assert new.until is None
+
+    with connect(first.url) as client:
+        client.ping()
+        eventually(lambda: server_time(redis) > (old.until or 0))
+        Tenants(Server(url)).sweep()
+        with pytest.raises(exceptions.AuthenticationError):
+            eventually(lambda: not client.ping())
+
+    assert [False, True] == [can_log_in(tenant.url) for tenant in (first, second)]
+    assert [new.id] == [password.id for password in tenants.get("acme").passwords]
+    assert ["create", "rotate", "password-ended"] == [entry.action for entry in tenants.audit.list("acme")]
+    assert [] == tenants.users_amiss()
+
+
+def test_an_overlap_that_is_over_does_not_outlive_a_restart(tenants: Tenants, redis: Redis) -> None:
+    """A scheduler that connects ends it before it applies the users."""
+    first = tenants.create("acme")
+    tenants.rotate("acme", overlap=1)
+    eventually(lambda: server_time(redis) > (tenants.get("acme").passwords[0].until or 0))
+    redis.acl_deluser("taglane-acme")
+
+    tenants.apply_all()
+
+    assert not can_log_in(first.url)
+
+
+def test_a_sweep_disturbs_nobody_whose_passwords_hold(tenants: Tenants, redis: Redis) -> None:
+    """A rotation of one is nothing to another, nor to itself before its time."""
+    urls = [tenants.create(name).url for name in ("acme", "other")]
+    tenants.rotate("acme")
+    clients = [connect(url) for url in urls]
+    assert all(client.ping() for client in clients)
+    before = {each["id"] for each in redis.client_list()}
+
+    tenants.sweep()
+
+    assert before <= {each["id"] for each in redis.client_list()}
+    for client in clients:
+        client.close()
 
 
 def test_a_tenant_is_no_operator(tenants: Tenants) -> None:

@@ -15,8 +15,9 @@ from taglane.errors import Refused, TenantNotFound
 from taglane.store import keys
 from taglane.store.server import Server, connect_node
 from taglane_scheduler.embedded import EmbeddedServer
+from taglane_scheduler.tenancy.record import Record
 from taglane_scheduler.tenancy.tenants import Tenants
-from taglane_scheduler.tenancy.users import Record, Users
+from taglane_scheduler.tenancy.users import Users
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,11 +55,6 @@ def is_let_in(url: str) -> bool:
     finally:
         server.close()
     return True
-
-
-def test_a_record_is_read_as_it_is_kept() -> None:
-    record = Record(5, ("aa", "bb"))
-    assert record == Record.from_json(record.to_json())
 
 
 def test_users_of_tenants_that_are_gone_go(store: Server, redis: Redis) -> None:
@@ -103,7 +99,7 @@ def test_an_old_password_never_comes_back(store: Server, redis: Redis) -> None:
     thread.start()
     try:
         for _ in range(30):
-            second = tenants.rotate("acme")
+            second = tenants.rotate("acme", overlap=0)
             assert not is_let_in(first.url)
             assert is_let_in(second.url)
             first = second
@@ -124,6 +120,20 @@ def test_what_is_being_deleted_is_not_rotated_back(store: Server) -> None:
         tenants.rotate("acme")
 
     assert [] == tenants.names()
+
+
+def test_a_change_of_nothing_writes_nothing(store: Server, redis: Redis) -> None:
+    """Neither record nor user, and nobody is disconnected."""
+    made = Tenants(store).create("acme")
+    own = Server(made.url)
+    own.redis.ping()
+    before = redis.client_list()
+
+    assert not Users(store).write("acme", lambda record: record, disconnects=True)
+    assert not Users(store).write("nobody", lambda record: record)
+
+    assert {each["id"] for each in before} == {each["id"] for each in redis.client_list()}
+    own.close()
 
 
 def test_many_users_are_made_in_batches(store: Server, redis: Redis) -> None:
@@ -167,7 +177,7 @@ def test_a_replica_has_the_users_at_once(group: Group) -> None:
     with replica.client() as redis:
         eventually(lambda: redis.function_list(library="taglane"))
         assert is_let_in(at(replica, first.url))
-        second = tenants.rotate("acme")
+        second = tenants.rotate("acme", overlap=0)
         assert not is_let_in(at(replica, first.url))
         assert is_let_in(at(replica, second.url))
         tenants.delete("acme")
@@ -220,3 +230,20 @@ def test_a_node_is_asked_under_the_operators_name(group: Group) -> None:
     primary, replica = group.nodes
     with connect_node(primary.url, "127.0.0.1", replica.port, timeout=1.0) as client:
         assert "slave" == client.info("replication")["role"]
+
+
+def test_on_a_full_server_records_and_users_are_written_all_the_same(binary: ServerBinary) -> None:
+    """A tenant that has filled it can be given a new password, and deleted: that is what makes room."""
+    with EmbeddedServer(binary=binary, options={"maxmemory-policy": "noeviction"}) as server:
+        store = make_server(server.url)
+        tenants = Tenants(store)
+        first = tenants.create("acme")
+        store.redis.set("taglane:{acme}:key:k", "x" * 1_000)
+        store.redis.config_set("maxmemory", 1)
+
+        second = tenants.rotate("acme", overlap=0)
+        assert [False, True] == [is_let_in(made.url) for made in (first, second)]
+        assert 1 == tenants.delete("acme")
+        assert {"default"} == users_of(store.redis)
+        assert ["create", "rotate", "delete"] == [entry.action for entry in tenants.audit.list()]
+        store.close()

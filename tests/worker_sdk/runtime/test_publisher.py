@@ -1,17 +1,28 @@
-"""What the publisher refuses, without a server: nothing listens at `URL`, so whatever passed would be another error."""
+"""What the publisher refuses: nothing listens at `URL`, so whatever passed would be another error."""
 
 from __future__ import annotations
 
+from contextvars import Context, copy_context
 from typing import Any
 
 import pytest
 from celery import Celery
+from factories import make_server
 from kombu.serialization import dumps
 from taglane.context import CurrentRun, executing, tenant
-from taglane.errors import BadName, BadParams, Refused, ServerUnavailable, TagNotOwned, TenantMissing
+from taglane.errors import (
+    BadName,
+    BadParams,
+    OtherTenant,
+    ServerUnavailable,
+    TagNotOwned,
+    TenantDraining,
+    TenantMissing,
+)
 from taglane.model.envelope import HEADER
 from taglane.runtime import carry
 from taglane.runtime.publisher import publish, reachable_tenant
+from taglane.store.limits import LimitStore
 
 URL = "redis://127.0.0.1:1/0"
 TENANTS_URL = "redis://taglane-acme:secret@127.0.0.1:1/0"
@@ -77,7 +88,7 @@ def test_a_run_sends_for_its_own_tenant_alone() -> None:
     with (
         executing(run),
         tenant("globex"),
-        pytest.raises(Refused, match="a run of tenant 'acme' to send for tenant 'globex'"),
+        pytest.raises(OtherTenant, match="a run of tenant 'acme' reaches no other tenant"),
     ):
         publish(URL, "celery", make_message())
 
@@ -135,3 +146,46 @@ def test_another_tasks_message_is_sent_at_once() -> None:
     run = CurrentRun(id="acme.1", tenant="acme", tag="acme", job=None, due=None, attempt=1, token=1)
     with executing(run), pytest.raises(ServerUnavailable):
         publish(URL, "q", make_message("acme.2"))
+
+
+@pytest.mark.parametrize(
+    ("inside", "nesting", "ends", "made"),
+    [
+        (False, 0, False, True),  # the next link of a chain
+        (True, 1, False, True),  # a part of what replaces the run
+        (True, 0, False, False),  # what the task sends of its own
+        (False, 0, True, False),  # a thread of it sends, after its end
+    ],
+)
+def test_what_carries_on_a_run_is_sent_though_its_tenant_drains(
+    url: str, inside: bool, nesting: int, ends: bool, made: bool
+) -> None:
+    """What was begun comes to its end; what is new is refused."""
+    server = make_server(url)
+    LimitStore(server).put_state("acme", "draining")
+    sent: list[bool] = []
+
+    def send() -> None:
+        try:
+            publish(url, "q", make_message("acme.2", replaced_task_nesting=nesting))
+            sent.append(True)
+        except TenantDraining:
+            sent.append(False)
+
+    def tracer(*_: Any) -> tuple[int, Any, float]:
+        current = carry.current_carry()
+        assert current is not None
+        current.entered, current.inside, current.was_replaced = True, inside, True
+        later.append(copy_context())
+        if not ends:
+            send()
+        return 0, "None", 0.1
+
+    later: list[Context] = []
+    run = {"run": "acme.1", "token": 1, "tenant": "acme", "tag": "acme", "job": None, "due": None, "attempt": 1}
+    carry.execute(tracer, "a.task", "acme.1", {HEADER: run})
+    if ends:
+        later[0].run(send)
+
+    assert [made] == sent
+    server.close()

@@ -9,7 +9,7 @@ import pytest
 from eventually import eventually
 from factories import TENANT, HandWorker, enqueue, make_job, make_server, set_due
 from taglane.client import Taglane
-from taglane.errors import OperatorNeeded, ParamsOverLimit, QueueFull, Refused, TenantDraining
+from taglane.errors import BadLimit, OperatorNeeded, ParamsOverLimit, QueueFull, Refused, TenantDraining
 from taglane.model.limits import Limits
 from taglane.store import keys
 from taglane.store.jobs import Jobs
@@ -52,6 +52,20 @@ def test_what_is_written_is_read(acme: Server) -> None:
 
     assert (Limits(queued=7), "paused") == (store.get(TENANT), store.state(TENANT))
     assert {TENANT: Limits(queued=7), "nobody": Limits()} == store.get_many([TENANT, "nobody"])
+
+
+def test_changes_of_two_operators_are_both_kept(acme: Server) -> None:
+    """Each writes what it changes, and nothing else."""
+    store = limit(acme, running=3, queued=9)
+    before = store.get(TENANT)
+    LimitStore(acme).change(TENANT, {"rate": "10/s"})
+    assert before == Limits(running=3, queued=9)
+
+    assert Limits(running=5, rate=10.0) == store.change(TENANT, {"running": 5, "queued": "none"})
+    assert Limits(running=5, rate=10.0) == store.get(TENANT)
+    with pytest.raises(BadLimit):
+        store.change(TENANT, {"running": 0, "weight": 3})
+    assert store.get(TENANT).weight is None
 
 
 def test_a_tenant_reads_its_limits_and_writes_none(url: str) -> None:
@@ -164,6 +178,55 @@ def test_no_more_begin_than_the_rate_lets_pass(acme: Server) -> None:
     assert eventually(lambda: 1 == len(asks(acme, "w", 10 + acme.redis.incr("n"), "10")[0]))
 
 
+def test_who_is_told_when_stays_so_though_a_bell_wakes_it(acme: Server) -> None:
+    """It is the only one that comes back at that instant: whatever is enqueued meanwhile."""
+    limit(acme, rate=2.0, burst=1)
+    enqueue(acme)
+    enqueue(acme)
+    HandWorker(acme, id="w").hello()
+    assert 1 == len(asks(acme, "w", 1, "1")[0])
+
+    waits = [acme.call("fetch", TENANT, "w", number, 1, "0", TENANT)[1] for number in (2, 3)]
+
+    assert all(0 < wait <= 500 for wait in waits), waits
+
+
+@pytest.mark.parametrize("hours", [0, 1, 10_000])
+def test_what_was_used_up_at_another_rate_or_clock_keeps_nobody_waiting(acme: Server, hours: int) -> None:
+    """A rate that is raised is in force at once; and a server whose clock was set back does not pay for it."""
+    limit(acme, rate=1 / 3600, burst=2)
+    for _ in range(6):
+        enqueue(acme)
+    worker = HandWorker(acme).hello()
+    assert 2 == len(worker.fetch())
+    if hours:
+        acme.redis.set(keys.pace(TENANT), (int(acme.redis.time()[0]) + 3_600 * hours) * 1000)
+
+    limit(acme, rate=20.0)
+
+    assert 1 == len(worker.fetch())
+    assert [] == worker.fetch(), "one at once, and the others at the rate"
+    assert eventually(worker.fetch)
+
+
+def test_tags_that_nobody_serves_any_more_take_no_turns_of_others(acme: Server) -> None:
+    """Each tag that the cap keeps waiting is rung once, until one of its workers has come in vain."""
+    limit(acme, running=1)
+    for _ in range(4):
+        enqueue(acme)
+    worker, other = HandWorker(acme).hello(), HandWorker(acme, id="other").hello()
+    held = worker.fetch(1)
+    assert [] == other.fetch()
+    acme.redis.sadd(keys.capped(TENANT), *(f"{TENANT}.gone{number}" for number in range(12)))
+    acme.redis.delete(keys.bell(TENANT, TENANT))
+
+    worker.finish(held)
+    worker.finish(worker.fetch(1))
+
+    assert acme.redis.llen(keys.bell(TENANT, TENANT))
+    assert 0 == acme.redis.scard(keys.capped(TENANT))
+
+
 def test_limits_are_in_force_from_the_next_call(acme: Server) -> None:
     """And who waits because of those before is rung at once."""
     limit(acme, running=1)
@@ -202,6 +265,29 @@ def test_a_full_queue_says_when_to_come_back(url: str, acme: Server) -> None:
     assert 2 == len(worker.fetch())
     assert client.enqueue("shop.tasks.report", tenant=TENANT).created, "what a worker holds waits no more"
     client.server.close()
+
+
+@pytest.mark.parametrize("where", ["queue", "delayed", "lease", "purge"])
+def test_a_run_whose_record_is_lost_takes_no_room(acme: Server, where: str) -> None:
+    """It waits nowhere: whoever comes upon its id lays that aside, and it counts no more."""
+    store, worker = limit(acme, queued=1), HandWorker(acme).hello()
+    run = enqueue(acme)
+    if where == "lease":
+        worker.fetch()
+    if where == "delayed":
+        acme.redis.delete(keys.queue(TENANT, TENANT, 0))
+        acme.redis.zadd(keys.delayed(TENANT, TENANT), {run: 1})
+    acme.redis.delete(keys.run(TENANT, run))
+
+    if where == "lease":
+        acme.call("rescue", TENANT, worker.id, "0")
+    elif where == "purge":
+        acme.call("purge", TENANT, TENANT, "1")
+    else:
+        worker.fetch()
+
+    assert 0 == store.load(TENANT).waiting
+    assert enqueue(acme)
 
 
 def test_the_queue_is_exact_for_many_at_once(acme: Server) -> None:

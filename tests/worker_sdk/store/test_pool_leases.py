@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pooling import POOL, TAG, HandPool, finish
 from taglane.errors import ServerUnavailable
+from taglane.model.limits import Limits
 from taglane.store import functions, keys
 from taglane.store.pool_leases import PoolLeases
 from taglane.store.server import Server
@@ -128,6 +129,42 @@ def test_a_lost_reply_is_asked_for_again(pool: HandPool, server: EmbeddedServer)
     assert again.deliveries[0].token == 1
 
 
+def test_a_lost_reply_to_a_turn_takes_no_slots_for_ever(pool: HandPool) -> None:
+    """What the pool believes that a worker holds is told anew, of each tenant."""
+    pool.limits.put("acme", Limits(borrow=1))
+    worker = pool.worker()
+    pool.enqueue("acme", 3)
+    pool.attend()
+    real = worker._server.call_at  # noqa: SLF001 - the reply is lost behind it
+
+    def losing(*call: Any) -> Any:
+        real(*call)
+        raise ServerUnavailable("the reply was lost")
+
+    worker._server.call_at = losing  # type: ignore[method-assign,assignment]  # noqa: SLF001
+    with pytest.raises(ServerUnavailable):
+        worker.fetch(1, [TAG], idle=True)
+    worker._server.call_at = real  # type: ignore[method-assign]  # noqa: SLF001
+
+    assert ["acme"] * 3 == pool.serve(worker, 3)
+    assert {} == pool.redis.hgetall(keys.pool_used(POOL))
+
+
+def test_a_server_that_lost_all_knows_the_pool_again(pool: HandPool) -> None:
+    """With its worker's next life: no worker needs to be started anew."""
+    worker = pool.worker()
+    pool.redis.flushall()
+    functions.load(pool.redis)
+    pool.tenants("acme")
+    assert worker.fetch(1, [TAG], idle=True) is None
+
+    worker.hello_again()
+    pool.enqueue("acme", 1)
+    pool.attend()
+
+    assert ["acme"] == pool.serve(worker, 1)
+
+
 def let_die(pool: HandPool) -> int:
     """Let the watcher's clock pass until a silent worker is dead; answers how many were taken over from."""
     found = 0
@@ -165,6 +202,20 @@ def fetch_one(worker: PoolLeases) -> list[Delivery]:
     fetched = worker.fetch(1, [TAG], idle=True)
     assert fetched is not None
     return fetched.deliveries
+
+
+def test_however_much_a_dead_worker_held_goes_back(pool: HandPool) -> None:
+    """More than one call may move, too."""
+    worker = pool.worker()
+    pool.enqueue("acme", 1_100)
+    pool.attend()
+    held = [run for _ in range(2) if (each := worker.fetch(600, [TAG], idle=True)) for run in each.deliveries]
+    assert 1_100 == len(held)
+
+    assert 1 == let_die(pool)
+
+    assert 0 == pool.redis.zcard(keys.leases("acme"))
+    assert 1_100 == pool.redis.llen(keys.queue("acme", TAG, 0))
 
 
 def test_who_was_given_up_for_dead_gets_nothing_until_it_says_hello(pool: HandPool) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from eventually import eventually
 from pooling import POOL, TAG, HandPool, finish, jain
 from taglane.model.limits import Limits
 from taglane.store import functions, keys
 from taglane.store.pools import terms
+from taglane.store.queues import Queues
 from taglane_scheduler.tenancy.tenants import Tenants
 
 if TYPE_CHECKING:
@@ -164,6 +166,20 @@ def test_a_tenant_at_its_cap_is_parked_and_comes_back_when_it_lets_go(pool: Hand
     assert "capped" in [run.tenant for _ in range(2) for run in fetch(pool, worker)]
 
 
+def test_near_its_cap_a_tenant_gives_a_worker_what_that_can_start(pool: HandPool) -> None:
+    """No run waits behind another of its tenant while another worker of the pool is idle."""
+    pool.tenants("capped", running=4)
+    first, second = pool.worker(), pool.worker("w2")
+    pool.enqueue("capped", 9)
+    pool.attend()
+
+    got = [worker.fetch(16, [TAG], idle=True, slots=slots) for worker, slots in ((first, 1), (second, 2), (first, 0))]
+
+    assert [1, 2, 1] == [len(each.deliveries) for each in got if each]
+    assert [] == fetch(pool, second)
+    assert pool.redis.zscore(keys.pool_parked(POOL), "capped") is not None
+
+
 def test_a_paused_tenant_is_parked_until_it_goes_on(pool: HandPool) -> None:
     """And a sweep does not wake it: it is not looked at again and again."""
     pool.tenants("paused")
@@ -189,11 +205,141 @@ def test_a_tenant_over_its_rate_is_parked_until_the_instant(pool: HandPool) -> N
     pool.enqueue("slow", 3)
     pool.attend()
     assert ["slow"] == pool.serve(worker, 1)
+    assert [] == fetch(pool, worker)
 
     waits = [each.wait_ms for leases in (worker, other) if (each := leases.fetch(1, [TAG], idle=True))]
 
     assert -1 in waits
     assert 0 < max(waits) <= 1_000
+
+
+def waits_of(worker: Any, times: int = 1, most: int = 1) -> int:
+    """What the last of so many fetches, which give nothing, says of how long to wait."""
+    for _ in range(times):
+        fetched = worker.fetch(most, [TAG], idle=True)
+        assert fetched is not None
+        assert [] == fetched.deliveries
+    return int(fetched.wait_ms)
+
+
+def test_who_comes_back_at_an_instant_is_told_so_again(pool: HandPool) -> None:
+    """A bell may have woken it before; and an earlier instant is another's, whoever comes back at a later one."""
+    pool.tenants("capped", running=1)
+    pool.tenants("slow", rate=2.0, burst=1)
+    patient, worker = pool.worker(), pool.worker("w2")
+    pool.enqueue("capped", 2)
+    pool.attend()
+    assert 1 == len(fetch(pool, patient))
+    assert waits_of(patient, 2) > 500, "it comes back when the capped tenant is to be looked at"
+    pool.enqueue("slow", 2)
+    pool.attend()
+
+    assert ["slow"] == pool.serve(worker, 1)
+
+    assert 0 < waits_of(worker, 2) <= 500
+    assert 0 < waits_of(worker) <= 500
+
+
+def test_a_worker_that_wants_nothing_is_not_the_one_that_comes_back(pool: HandPool) -> None:
+    """It only says how its runs ended: an idle one has to be told when to come."""
+    pool.tenants("slow", rate=2.0, burst=1)
+    busy, idle = pool.worker(), pool.worker("w2")
+    pool.enqueue("slow", 2)
+    pool.attend()
+    fetch(pool, busy)
+    assert [] == fetch(pool, idle)
+
+    busy.fetch(0, [TAG], idle=False)
+
+    assert 0 < waits_of(idle) <= 500
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("guaranteed", [None, 1])
+def test_a_tenant_that_says_all_the_time_that_it_has_work_has_no_turns_of_others(
+    pool: HandPool, guaranteed: int | None, when: str
+) -> None:
+    """Anybody may say so, on its own channel, and have none: whether just before a worker looks, or while it does."""
+    pool.tenants("liar", guaranteed=guaranteed)
+    pool.tenants("honest")
+    worker = pool.worker()
+    pool.enqueue("honest", 5)
+    pool.attend()
+
+    def lie() -> None:
+        pool.pools.wake(POOL, {"liar": Limits(guaranteed=guaranteed)})
+
+    real = worker._server.calls  # noqa: SLF001 - what happens while it looks
+
+    def lying(calls: Any) -> Any:
+        answers = real(calls)
+        lie()
+        return answers
+
+    if when == "after":
+        worker._server.calls = lying  # type: ignore[method-assign,assignment]  # noqa: SLF001
+    served = []
+    for _ in range(40):
+        lie()
+        for run in fetch(pool, worker):
+            served.append(run.tenant)
+            finish(worker, run)
+
+    assert ["honest"] * 5 == served
+
+
+def test_who_had_a_turn_in_vain_and_was_woken_meanwhile_is_served_soon(pool: HandPool) -> None:
+    """Its work waits for no sweep."""
+    pool.tenants("acme")
+    worker = pool.worker()
+    pool.enqueue("acme", 1)
+    Queues(pool.server, 1_000).purge("acme", TAG)
+    pool.attend()
+    real = worker._server.calls  # noqa: SLF001 - what happens while it looks
+
+    def meanwhile(calls: Any) -> Any:
+        worker._server.calls = real  # type: ignore[method-assign]  # noqa: SLF001
+        answers = real(calls)
+        pool.enqueue("acme", 1)
+        pool.attend()
+        return answers
+
+    worker._server.calls = meanwhile  # type: ignore[method-assign,assignment]  # noqa: SLF001
+    assert [] == fetch(pool, worker)
+
+    assert eventually(lambda: fetch(pool, worker))
+
+
+def test_a_tenant_that_may_borrow_little_costs_nothing_when_it_has_no_work(pool: HandPool) -> None:
+    """Its slots being free again is no reason to look at it."""
+    pool.tenants("bound", borrow=1)
+    worker = pool.worker()
+    pool.enqueue("bound", 1)
+    pool.attend()
+    assert ["bound"] == pool.serve(worker, 1)
+
+    fetched = [worker.fetch(1, [TAG], idle=True) for _ in range(4)]
+
+    assert "" == (fetched[-1].why if fetched[-1] else None)
+    assert b"bound" not in pool.redis.smembers(keys.pool_full(POOL))
+
+
+def test_a_borrow_that_is_lowered_is_in_force_at_once(pool: HandPool) -> None:
+    """Who has more than that has no turn before it has less."""
+    pool.tenants("acme")
+    worker = pool.worker()
+    pool.enqueue("acme", 6)
+    pool.attend()
+    held = fetch(pool, worker, 3)
+    worker.fetch(0, [TAG], idle=False)
+
+    pool.limits.put("acme", Limits(borrow=2))
+    pool.attend()
+
+    assert (3, []) == (len(held), fetch(pool, worker))
+    for run in held[:2]:
+        finish(worker, run)
+    assert 1 == len([run for _ in range(4) for run in fetch(pool, worker)])
 
 
 def test_idle_tenants_are_forgotten(pool: HandPool) -> None:
@@ -242,7 +388,8 @@ def test_a_tenants_delete_leaves_nothing_behind(pool: HandPool) -> None:
     assert {"gone", "stays"} == {run.tenant for run in held}
 
     Tenants(pool.server).delete("gone")
-    pool.pools.forget_tenant("gone")
+    assert pool.redis.zscore(keys.pool_active(POOL), "gone") is None
+    assert not pool.redis.hexists(keys.pool_seq(POOL), "gone")
     for run in held:
         finish(worker, run)
     worker.say([("renew", [worker.worker, 0, 0])], lambda _move, _answer: None)
@@ -250,6 +397,7 @@ def test_a_tenants_delete_leaves_nothing_behind(pool: HandPool) -> None:
 
     assert [] == [key for key in pool.redis.keys("*") if b"{gone}" in key]
     assert pool.redis.zscore(keys.pool_active(POOL), "gone") is None
+    assert {} == pool.redis.hgetall(keys.pool_used(POOL)), "its slots are free when their worker says so"
 
 
 @pytest.mark.parametrize(

@@ -135,3 +135,14 @@ def test_the_sums_are_right_whenever_they_are_told(runs: list[tuple[str, int, bo
     for tenant in "abc":
         assert ended[tenant] == heard[tenant][0]
         assert abs(spent[tenant] - heard[tenant][1]) < 0.1
+
+
+def test_what_the_pool_may_have_wrong_is_told_anew() -> None:
+    """Of a tenant of which nothing is held, too."""
+    turns = Turns()
+    turns.hold("r1", 1, "acme")
+    told(turns)
+
+    turns.recount(["acme", "globex"])
+
+    assert {"acme": 1, "globex": 0} == {tenant: said[-1] for tenant, said in told(turns).items()}

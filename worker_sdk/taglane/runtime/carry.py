@@ -123,6 +123,7 @@ def _carrying(carry: Carry) -> Iterator[None]:
         with executing(carry.run):
             yield
     finally:
+        carry.entered = False  # what a thread of it sends yet, with a copy of its context, carries on nothing
         _carry.reset(token)
 
 

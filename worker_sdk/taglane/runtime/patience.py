@@ -34,6 +34,8 @@ class Patience:
         self._lock = threading.Lock()
         self._gone_since: dict[int, float] = {}
         self._spent = False
+        self.was_refused = False
+        """Whether it is over because the server, which answers, lets us in no more."""
 
     def bear(self, error: TaglaneError) -> None:
         """Wait a little after a failure."""
@@ -44,6 +46,8 @@ class Patience:
             since = self._gone_since.setdefault(threading.get_ident(), now)
             spent = not self._spent and now - since > self._seconds
             self._spent = self._spent or spent
+            if spent:
+                self.was_refused = isinstance(error, Refused)
         if spent:
             self._give_up(str(error))
         time.sleep(1.0 if isinstance(error, (Refused, LibraryMissing)) else 0.2)

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from taglane.context import current_run, current_tenant
-from taglane.errors import BadParams, Refused, TenantMissing
+from taglane.context import check_reach, current_tenant
+from taglane.errors import BadParams, TenantMissing
 from taglane.model.envelope import pack
 from taglane.model.names import check_run_id, tag_of_queue
 from taglane.runtime.carry import Carry, current_carry
@@ -47,20 +47,18 @@ def publish(url: str, queue: str, message: dict[str, Any], default_queue: str = 
         TenantMissing: nobody says whose it is.
         BadParams: it is not JSON, or over the limit.
         BadName, TagNotOwned: its queue can't be a tag, or is another tenant's.
-        OverLimit: its tenant may not have it now; what carries on a run, as a chain's next link, it may in any case.
+        OtherTenant: a run sends it, of another tenant.
+        OverLimit: its tenant may not have it now; what carries on a run it may in any case: a chain's next link, and
+            what replaces the run.
     """
     headers = message["headers"]
     task = headers["task"]
     tenant = reachable_tenant(url)
     if tenant is None:
         raise TenantMissing(task)
-    sender = current_run()
-    if sender is not None and sender.tenant != tenant:
-        raise Refused(f"a run of tenant {sender.tenant!r} to send for tenant {tenant!r}")
+    check_reach(tenant)
     carry = current_carry()
     nesting = int(headers.get("replaced_task_nesting") or 0)
-    if carry is not None and carry.run.tenant != tenant:
-        carry = None
     is_again = carry is not None and carry.message_id == headers["id"]
     # A next try keeps its job's retry policy; another task that takes the run's place has not that job's.
     retry = carry.header.get("retry") if carry is not None and is_again and nesting == carry.nesting else None
@@ -79,7 +77,7 @@ def publish(url: str, queue: str, message: dict[str, Any], default_queue: str = 
         at=_instant(headers.get("eta")),
         expires=_instant(headers.get("expires")),
         depends=depends,
-        carries_on=carry is not None and carry.entered and not carry.inside,
+        carries_on=carry is not None and carry.entered and (not carry.inside or nesting > carry.nesting),
     )
     if carry is not None and is_again:
         step = run.step or ""  # Celery gives it none, where it does not know the run's

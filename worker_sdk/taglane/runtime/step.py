@@ -13,7 +13,7 @@ from celery import bootsteps
 from celery.signals import worker_shutdown, worker_shutting_down
 from celery.worker import state as worker_state
 
-from taglane.errors import BadName, BadSetting, OperatorNeeded, TaglaneError, TagNotOwned
+from taglane.errors import BadName, BadSetting, OperatorNeeded, Refused, TaglaneError, TagNotOwned
 from taglane.model.names import SHARED, check_tag, owner_of, pool_of
 from taglane.runtime import current, holdings
 from taglane.runtime.carry import UNTOLD, Outcome
@@ -36,6 +36,13 @@ from taglane.store.server import Server
 
 EX_UNAVAILABLE = 69
 """The exit code of a worker whose server was gone for longer than its patience."""
+
+EX_REFUSED = 4
+"""The exit code of a worker whose login was refused for longer than its patience: deleted, or given a new password.
+
+A server that has just started, or taken over, refuses everybody until a scheduler connects: so it is not the first
+refusal that ends a worker. The same code says at the start that a credential does not reach the tenant.
+"""
 
 EX_TENANT_GONE = 67
 """The exit code of a worker whose tenant was deleted."""
@@ -89,14 +96,19 @@ class TagStep(bootsteps.StartStopStep):
     def start(self, worker: Any) -> None:
         """Enter the tenant's workers."""
         settings = load_settings(url=self._url)
-        name = f"{self.tenant}@{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+        whose = self.tags[0] if self.tenant == SHARED else self.tenant
+        name = f"{whose}@{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         pool = type(worker.pool).__name__.lower()
         if not isinstance(worker.pool, Carrying):
             raise BadSetting("-P", pool, "is a pool that can't carry results: choose prefork, threads or solo")
         slots = 1 if pool == "solo" else worker.concurrency
         leases = self._leases_as(name)
         info = {"host": socket.gethostname(), "pid": os.getpid(), "slots": slots, "pool": pool}
-        leases.hello(info, self.tags, sorted(worker.app.tasks), settings.lease)
+        try:
+            leases.hello(info, self.tags, sorted(worker.app.tasks), settings.lease)
+        except TaglaneError as error:  # what was right at the start of its supervisor may not be at its own
+            logger.error("hello_failed error=%s", error)
+            raise SystemExit(EX_REFUSED if isinstance(error, Refused) else EX_UNAVAILABLE) from None
         lease = settings.lease / 1000
         if pool != "prefork":
             self._heart = Heart(self._url, leases.heartbeat, min(lease / 5, BEAT))
@@ -107,7 +119,7 @@ class TagStep(bootsteps.StartStopStep):
             held.pace.horizon = SHARED_HORIZON
         held.on_stuck = lambda messages: worker.hub.call_soon(_recall, worker, held, messages)
         held.on_cancel = lambda message: _cancel(worker, held, message)
-        patience = Patience(settings.patience / 1000, lambda why: self._give_up(EX_UNAVAILABLE, why))
+        self._patience = patience = Patience(settings.patience / 1000, self._lose_patience)
         worker.app.conf.broker_transport_options["who_knows"] = lambda task, tag: leases.who_knows(task, [tag])
         current.hold(held)
         self._leases, self._holdings = leases, held
@@ -183,10 +195,16 @@ class TagStep(bootsteps.StartStopStep):
             self._worker.pidlock.release()
         self._farewell.exit(code)
 
+    def _lose_patience(self, why: str) -> None:
+        self._give_up(EX_REFUSED if self._patience.was_refused else EX_UNAVAILABLE, why)
+
     def _give_up(self, code: int, why: str) -> None:
         """Stop by ourselves, for a reason that lasts."""
         if code == EX_TENANT_GONE:
             logger.error("tenant_gone error=%s", why)
+        elif code == EX_REFUSED:
+            hint = f"deleted, or given a new password? (taglane tenant show {self.tenant})"
+            logger.error("credential_refused_for_good tenant=%s hint=%s error=%s", self.tenant, hint, why)
         else:
             logger.error("server_gone_for_good error=%s", why)
         worker_state.should_stop = code

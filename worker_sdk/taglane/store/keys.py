@@ -5,8 +5,13 @@ All keys of a tenant share one hash tag, so a tenant is one slot of a cluster an
 
 from __future__ import annotations
 
+from taglane import context
+
 TENANTS = "taglane:tenants"  # hash: tenant -> record, JSON
 SCHEDULERS = "taglane:schedulers"  # hash: scheduler -> heartbeat counter
+AUDIT = "taglane:audit"  # stream: who did what to which tenant
+DENIED = "taglane:denied"  # stream: what the server refused to whom
+DENIALS = "taglane:denials"  # hash: entry of the server's own log of refusals -> how often it was counted here
 ALERTS = "taglane:alerts"  # hash: kind, tenant and subject, JSON -> what is wrong now, JSON
 WATCH = "taglane:watch"  # hash: tenant -> what it uses of the server, as it was last measured, JSON
 POOLS = "taglane:pools"  # set: names of shared pools that have had a worker
@@ -20,7 +25,12 @@ ALONE_AFTER = 2
 
 
 def prefix(tenant: str) -> str:
-    """What every key of *tenant* starts with; `KEYS[1]` of each function."""
+    """What every key of *tenant* starts with; `KEYS[1]` of each function.
+
+    Raises:
+        OtherTenant: a run is being executed here, and it is of another tenant.
+    """
+    context.check_reach(tenant)
     return f"taglane:{{{tenant}}}:"
 
 
@@ -29,6 +39,7 @@ def read_only_prefix(tenant: str) -> str:
 
     Outside the tenant's own pattern, since ACL patterns add up and nothing takes away; in the same slot of a cluster.
     """
+    context.check_reach(tenant)
     return f"taglane-ro:{{{tenant}}}:"
 
 

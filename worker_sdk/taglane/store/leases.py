@@ -9,7 +9,7 @@ from taglane.errors import TaglaneError
 from taglane.model.envelope import Delivery
 from taglane.store import keys
 from taglane.store.waiter import Waiter
-from taglane.store.workers import Workers
+from taglane.store.workers import MOST, Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -151,11 +151,10 @@ class Leases:
         self._waiter.stop()
 
     def beats(self) -> dict[str, Beat]:
-        """The heartbeats of all workers of the tenant."""
+        """The heartbeats of all workers of the tenant; of more than `MOST`, of any so many."""
         with self._server.renamed("looking after the workers"):
-            workers = [
-                worker.decode(errors="replace") for worker in self._server.redis.smembers(keys.workers(self._tenant))
-            ]
+            members = self._server.redis.srandmember(keys.workers(self._tenant), MOST)
+            workers = [worker.decode(errors="replace") for worker in members]
             pipeline = self._server.redis.pipeline(transaction=False)
             for worker in workers:
                 pipeline.hmget(keys.worker(self._tenant, worker), "beat", "lease")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from taglane.model.limits import FIELDS, Limits, read_limits
+from taglane.model.limits import FIELDS, Limits, change_limits, read_limits
 from taglane.store import keys
 
 if TYPE_CHECKING:
@@ -42,6 +42,17 @@ class LimitStore:
     def get_many(self, tenants: Sequence[str]) -> dict[str, Limits]:
         """Return the limits of each of these tenants."""
         return {tenant: read_limits(kept) for tenant, kept in self._read(tenants).items()}
+
+    def change(self, tenant: str, given: Mapping[str, Any]) -> Limits:
+        """Change some limits of a tenant, see `change_limits`; what others change beside these stays. Returns all.
+
+        Raises:
+            BadLimit: no limit is called that, or it can't be that: nothing was written.
+        """
+        wanted = change_limits(self.get(tenant), given)
+        kept = wanted.kept()
+        self._govern({tenant: {name: kept.get(name, "") for name in given}})
+        return wanted
 
     def put(self, tenant: str, limits: Limits) -> None:
         """Write a tenant's limits, in place of those it has; takes the operator's credential."""

@@ -53,6 +53,7 @@ class PoolLeases:
         self._sequence = 0
         self._asked: list[tuple[str, str, list[Any]]] = []
         self._alone = ""
+        self._is_unsure = False
         self._failed: dict[str, str] = {}
 
     @property
@@ -70,16 +71,16 @@ class PoolLeases:
         self._introduction = ["info", json.dumps(info), "tags", " ".join(tags), "tasks", json.dumps(tasks)]
         self._introduction += ["lease", lease_ms]
         self.hello_again()
+
+    def hello_again(self) -> None:
+        """Enter once more, as another life: what the one before held is others' now. The server may have lost all."""
+        with self._lock:
+            self._life += 1
+            self._turns, self._asked, self._alone, self._is_unsure = Turns(), [], "", False
+        self._server.call_at(self._prefix, "pool_hello", self.worker, self._life, *self._introduction)
         with self._server.renamed("entering the pool"):  # and let the schedulers look for what waits for a new pool
             self._server.redis.sadd(keys.POOLS, self._pool)
             self._server.redis.publish(keys.POOLS, self._pool)
-
-    def hello_again(self) -> None:
-        """Enter once more, as another life: what the one before held is others' now."""
-        with self._lock:
-            self._life += 1
-            self._turns, self._asked, self._alone = Turns(), [], ""
-        self._server.call_at(self._prefix, "pool_hello", self.worker, self._life, *self._introduction)
 
     def is_tenant_gone(self) -> bool:
         """A pool is no tenant's."""
@@ -87,21 +88,24 @@ class PoolLeases:
 
     def leave(self) -> None:
         """Leave the pool; what is still held goes back to its queues."""
-        with self._server.renamed("leaving the pool"):
-            visited = self._server.redis.hkeys(keys.pool_visits(self._pool, self.visitor))
-        calls = [("leave", tenant.decode(), [self.visitor]) for tenant in visited]
+        calls = [("leave", tenant, [self.visitor]) for tenant in self._visited()]
         for answer in self._server.calls(calls) if calls else ():
             if isinstance(answer, ServerUnavailable):
                 raise answer
         self._server.call_at(self._prefix, "pool_leave", self.worker, self._life)
 
+    def _visited(self) -> list[str]:
+        """The tenants of which the pool believes that this worker holds something, or may soon."""
+        with self._server.renamed("asking the pool"):
+            return [tenant.decode() for tenant in self._server.redis.hkeys(keys.pool_visits(self._pool, self.visitor))]
+
     def fetch(self, most: int, tags: list[str], *, idle: bool, slots: int | None = None) -> Fetched | None:
         """Lease up to *most* runs, of the tenants whose turn it is; None: the pool does not know this worker.
 
-        Its tag is the pool's, and each tenant's limits bind *most*. After a lost reply the same tenants are asked the
-        same again, and give the same runs.
+        Its tag is the pool's, and each tenant's limits bind *most*: near one, it gives what can be started at once.
+        After a lost reply the same tenants are asked the same again, and give the same runs.
         """
-        del tags, slots
+        del tags
         if not self._asked:
             if self._alone and not idle:
                 return Fetched(100, [], ALONE)  # what has cost workers their lives is served to one that holds nothing
@@ -111,7 +115,7 @@ class PoolLeases:
             wait, turns = answer
             if not turns:
                 return Fetched(wait, [], "")
-            self._ask(turns, idle=idle)
+            self._ask(turns, idle=idle, slots=max(1, most if slots is None else slots))
         with self._lock:
             asked, life = list(self._asked), self._life
         answers = self._server.calls([("fetch", tenant, given) for tenant, _, given in asked])
@@ -131,14 +135,14 @@ class PoolLeases:
             return None
         return Fetched(0 if found else 2, found, "more")
 
-    def _ask(self, turns: list[tuple[str, str, int]], *, idle: bool) -> None:
+    def _ask(self, turns: list[tuple[str, str, int]], *, idle: bool, slots: int) -> None:
         """Prepare what to fetch; one whose run must be served alone gets it when no other tenant is asked with it."""
         with self._lock:
             self._alone = ""
             for tenant, seq, runs in turns:
                 self._sequence += 1
                 alone = "1" if idle and len(turns) == 1 else "0"
-                given = [self.visitor, self._sequence, runs, f"{alone} {self._pool}", self._tag]
+                given = [self.visitor, self._sequence, f"{runs} {slots}", f"{alone} {self._pool}", self._tag]
                 self._asked.append((tenant, seq, given))
 
     def _received(self, tenant: str, seq: str, answer: Any) -> list[Delivery]:
@@ -163,6 +167,9 @@ class PoolLeases:
     def _turn(self, most: int, first: str = "") -> tuple[int, list[tuple[str, str, int]]] | None:
         """Tell what is due, and ask for turns: answers ms until there may be one (-1: somebody rings), and them."""
         with self._lock:
+            if self._is_unsure:
+                self._turns.recount(self._visited())
+                self._is_unsure = False
             said = self._turns.statement()
             try:
                 answer = self._server.call_at(
@@ -170,6 +177,7 @@ class PoolLeases:
                 )
             except TaglaneError:
                 self._turns.restore(said)
+                self._is_unsure = True  # turns may have been given that we do not know of
                 raise
             if answer == 0:
                 return None

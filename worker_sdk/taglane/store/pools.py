@@ -46,6 +46,15 @@ class Pools:
         with self._server.renamed("listing pools", operator=True):
             return sorted(name.decode() for name in self._redis.smembers(keys.POOLS))
 
+    def staffed(self) -> Sequence[str]:
+        """Return the names of the pools that have workers now."""
+        names = self.names()
+        with self._server.renamed("listing pools", operator=True):
+            pipeline = self._redis.pipeline(transaction=False)
+            for name in names:
+                pipeline.exists(keys.pool_workers(name))
+            return [name for name, there in zip(names, pipeline.execute(), strict=True) if there]
+
     def list(self) -> Sequence[PoolInfo]:
         """Return the pools that have had a worker, by name, with the workers that they know."""
         names = self.names()
@@ -131,13 +140,13 @@ class Pools:
         self._server.call_at(keys.pool_prefix(pool), "pool_leave", worker, number)
 
     def forget_tenant(self, tenant: str) -> None:
-        """Strike a tenant that is deleted out of all pools."""
+        """Strike a tenant that is deleted out of all pools; its slots are free as soon as their workers say so."""
         for pool in self.names():
             with self._server.renamed("leaving the pools", operator=True):
                 pipeline = self._redis.pipeline(transaction=False)
                 for zset in (keys.pool_active, keys.pool_owed, keys.pool_parked, keys.pool_resting):
                     pipeline.zrem(zset(pool), tenant)
-                for table in (keys.pool_seq, keys.pool_terms, keys.pool_used, keys.pool_cost):
+                for table in (keys.pool_seq, keys.pool_terms, keys.pool_cost):
                     pipeline.hdel(table(pool), tenant)
                 pipeline.srem(keys.pool_full(pool), tenant)
                 pipeline.execute()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 
 @dataclass(slots=True)
@@ -111,6 +111,10 @@ class Turns:
     def held_by_tenant(self) -> dict[str, int]:
         """How many runs of each tenant are held."""
         return dict(self._held)
+
+    def recount(self, tenants: Iterable[str]) -> None:
+        """Tell of these tenants, too, how many runs are held: the pool may have another number."""
+        self._changed.update(tenants)
 
     def is_pressing(self) -> bool:
         """Whether there is something that others should know at once: a queue that is empty, a slot that is free."""

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 
     from taglane.store.server import Server
 
+MOST = 4_000
+"""Workers of one tenant that are looked at: its set may hold millions of names, and reading these must delay nobody.
+
+Of a tenant with more, any so many: who looks again sees others.
+"""
+
 FIELDS = ("info", "tags", "tasks", "active", "seen", "beat")
 
 
@@ -47,13 +53,16 @@ class Workers:
         self._redis: Any = server.redis
 
     def list(self, tenant: str | None = None) -> Sequence[WorkerInfo]:
-        """Return the workers of one tenant or of all, by tenant and id: dead ones too, until they are rescued."""
+        """Return the workers of one tenant or of all, by tenant and id: dead ones too, until they are rescued.
+
+        `MOST` of one tenant.
+        """
         with self._server.renamed("listing workers"):
             tenants = [tenant] if tenant else self._tenants()
             pipeline = self._redis.pipeline(transaction=False)
             pipeline.time()
             for each in tenants:
-                pipeline.smembers(keys.workers(each))
+                pipeline.srandmember(keys.workers(each), MOST)
             (seconds, micros), *members = _execute(pipeline)
             found = [
                 (each, member.decode(errors="replace"))

@@ -15,7 +15,7 @@
 -- KEYS  1 the tenant's prefix
 -- ARGV  1 worker  2 sequence number  3 how many at most; behind a space how many it can start at once, if not that many
 --       4 '1' when the worker holds nothing, else '0' or ''; behind a space the pool whose worker it is, if it is one's  5.. tags
--- Reads limits; writes run, leases, held, queue, delayed, bell, worker, aside, ledger, job-ledger, capped, pace, pacer;
+-- Reads limits; writes run, runs, leases, held, queue, delayed, bell, worker, aside, ledger, job-ledger, capped, pace, pacer;
 -- rings a tag that has more.
 -- Returns 0 for a worker that is unknown or was given up, else {server's time, ms until there may be more (-1: not known), runs, why there are
 -- no more of them: '' (nothing waits), 'more', 'alone', 'slots', 'paused', 'running', 'rate'}, a run being {id, token,
@@ -59,7 +59,7 @@ end
 local function serve(P, t, worker, id, alone)
     local f = redis.call('HMGET', run_key(P, id), 'state', 'rescues', 'expires')
     if not f[1] then
-        lay_aside(P, id)
+        lose(P, id)
         return 'drop'
     end
     if f[1] ~= 'queued' or redis.call('ZSCORE', leases_key(P), id) then
@@ -79,13 +79,13 @@ local function serve(P, t, worker, id, alone)
 end
 
 -- What the limits leave of `most` runs for a worker that can start `slots` at once: {most, why that is not more, wait: in
--- how many ms it may be, free: how many all workers together may have, rate, capped: whether there is a limit of these}.
+-- how many ms it may be, free: how many all workers together may have, rate, burst, capped: whether there is a limit of these}.
 local function allowed(P, t, most, slots)
     local f = redis.call('HMGET', limits_key(P), 'state', 'running', 'rate', 'burst')
     if f[1] == 'paused' then
         return {most = 0, why = 'paused', wait = -1, free = 0}
     end
-    local running, rate = tonumber(f[2] or ''), tonumber(f[3] or '')
+    local running, rate, burst = tonumber(f[2] or ''), tonumber(f[3] or ''), tonumber(f[4] or '')
     if not running and not rate then
         return {most = most, why = 'more', wait = -1, free = FAR}
     end
@@ -94,18 +94,19 @@ local function allowed(P, t, most, slots)
         free, why = running - redis.call('ZCARD', leases_key(P)), 'running'
     end
     if rate then
-        local count, next_in = may_pass(pace_key(P), t, rate, tonumber(f[4] or ''))
+        local count, next_in = may_pass(pace_key(P), t, rate, burst)
         if count < free then
             free, why, wait = count, 'rate', next_in
         end
     end
     local few = math.max(0, math.min(free, math.max(slots, math.floor(free / 8))))
-    if few >= most then
-        why = 'more'
-    elseif few == 0 and free > 0 then
+    if few == 0 and free > 0 then
         why = 'slots'
+    elseif few >= most or few < free then
+        why = 'more' -- for others, if not for this one
     end
-    return {most = math.min(most, few), why = why, wait = wait, free = free, rate = rate, capped = running}
+    return {most = math.min(most, few), why = why, wait = wait, free = free, rate = rate, burst = burst,
+        capped = running}
 end
 
 local function is_empty(P, tag)
@@ -132,7 +133,9 @@ local function pass_on(P, worker, tag, pool, limits, took)
     elseif pool ~= '' or why == 'paused' or why == 'alone' then
         return nil
     elseif why == 'rate' and took == 0 then
-        return redis.call('SET', pacer_key(P), worker, 'PX', int(limits.wait), 'NX') and limits.wait or nil
+        local paces = redis.call('SET', pacer_key(P), worker, 'PX', int(limits.wait), 'NX')
+            or redis.call('GET', pacer_key(P)) == worker -- a bell has woken it before its time
+        return paces and limits.wait or nil
     else
         ring(P, tag)
     end
@@ -211,7 +214,7 @@ local function fetch(keys, args)
     local limits = allowed(P, t, most, tonumber(slots) or most)
     local runs, taken, stop, left = take(P, t, worker, args, limits.most, idle == '1')
     if limits.rate then
-        pass(pace_key(P), t, limits.rate, #runs)
+        pass(pace_key(P), t, limits.rate, #runs, limits.burst)
     end
     if stop then
         limits.why = #runs == 0 and 'alone' or 'more'

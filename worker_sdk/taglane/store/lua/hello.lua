@@ -2,7 +2,7 @@
 --
 -- KEYS  1 the tenant's prefix
 -- ARGV  hello: 1 worker  2.. fields and values that describe it (info, tags, tasks); leave: 1 worker
--- Writes workers, worker; leave also run, leases, held, queue, cancels, expiring, aside, ledger, job-ledger. A new
+-- Writes workers, worker; leave also run, runs, leases, held, queue, cancels, expiring, aside, ledger, job-ledger. A new
 -- worker's hello wakes the schedulers.
 -- Returns the server's time (hello), runs handed back (leave).
 local function hello(keys, args)

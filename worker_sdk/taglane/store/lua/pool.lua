@@ -22,34 +22,21 @@
 --       pool_leave: 1 worker  2 life; pool_lost: 1 worker  2 its counter as seen
 -- Writes pool_active, pool_owed, pool_full, pool_parked, pool_resting, pool_floor, pool_wakes, pool_seq, pool_terms,
 -- pool_used, pool_cost, pool_visits, pool_workers, pool_worker, pool_pacer, pool_bell, pool_lost.
--- Returns 1 (pool_wake, pool_leave), the counter (pool_beat, 0 for a worker that is not known), the server's time
--- (pool_hello); 0 for a life that is over, else {server's time, ms until another tenant is to be looked at (-1: not known
--- or another worker's business), then four a turn: tenant, seq, how many runs, 1 when its slots are counted: that it has
--- fewer is to be told at once} (pool_turn); the life that was lost and
--- the tenants that it visited, or nothing when it lives (pool_lost).
+-- Returns 1 (pool_wake, pool_leave), 1 or 0 when it lives (pool_lost), the counter, 0 for a worker that is not known
+-- (pool_beat), the server's time (pool_hello); 0 for a life that is over, else {server's time, ms until another tenant is
+-- to be looked at (-1: not known, or another worker's business), then four a turn: tenant, seq, how many runs, 1 when its
+-- slots are counted: that it has fewer is to be told at once} (pool_turn).
 local RUN_MS = 1 -- charged for each run beyond its time: so that those that take none count as well
-local FIRST_MS = 20 -- what a run is taken to take, before one has ended
+local VISIT_MS = 2 -- charged for a turn that had nothing: the worker was there, and might have been elsewhere
+local SOON_MS = 10 -- and who had such a turn has another after that: else it could have them all, by being woken
+local QUIET = ' quiet' -- behind the seq of one that is parked, and has nothing
 local COME_BACK_MS = 30000 -- a parked tenant that nobody wakes is looked at again
 local MOST_DUE = 64 -- parked tenants that one call lets go on
-
-local function pool_terms(Q, tenant)
-    local text = redis.call('HGET', pool_terms_key(Q), tenant)
-    if not text then
-        return 1, 0, FAR
-    end
-    local weight, guaranteed, borrow = string.match(text, '^(%S+) (%S+) (%S+)$')
-    guaranteed = tonumber(guaranteed or '') or 0
-    return tonumber(weight or '') or 1, guaranteed, guaranteed + (tonumber(borrow or '') or FAR)
-end
 
 local function pool_ring(Q)
     if redis.call('LLEN', pool_bell_key(Q)) < TOKENS then
         redis.call('RPUSH', pool_bell_key(Q), '1')
     end
-end
-
-local function pool_used(Q, tenant)
-    return tonumber(redis.call('HGET', pool_used_key(Q), tenant) or '0')
 end
 
 -- Enter a tenant among those that go first, or strike it out.
@@ -62,11 +49,22 @@ local function pool_owe(Q, tenant, guaranteed)
     end
 end
 
+-- Let a tenant have no more turns for now. Its clock is remembered as long as it is ahead.
+local function pool_rest(Q, tenant)
+    local at = redis.call('ZSCORE', pool_active_key(Q), tenant)
+    redis.call('ZREM', pool_active_key(Q), tenant)
+    redis.call('ZREM', pool_owed_key(Q), tenant)
+    if at then
+        redis.call('ZADD', pool_resting_key(Q), at, tenant)
+    end
+end
+
 -- Let a tenant have turns, unless it has all that it may.
 local function pool_enter(Q, tenant)
     redis.call('ZREM', pool_parked_key(Q), tenant)
     local _, guaranteed, most = pool_terms(Q, tenant)
     if pool_used(Q, tenant) >= most then
+        pool_rest(Q, tenant)
         redis.call('SADD', pool_full_key(Q), tenant)
         return
     end
@@ -80,16 +78,6 @@ local function pool_enter(Q, tenant)
     end
     if guaranteed > 0 then
         pool_owe(Q, tenant, guaranteed)
-    end
-end
-
--- Let a tenant have no more turns for now. Its clock is remembered as long as it is ahead.
-local function pool_rest(Q, tenant)
-    local at = redis.call('ZSCORE', pool_active_key(Q), tenant)
-    redis.call('ZREM', pool_active_key(Q), tenant)
-    redis.call('ZREM', pool_owed_key(Q), tenant)
-    if at then
-        redis.call('ZADD', pool_resting_key(Q), at, tenant)
     end
 end
 
@@ -122,10 +110,6 @@ local function pool_forget(Q)
     end
 end
 
-local function pool_cost(Q, tenant)
-    return tonumber(redis.call('HGET', pool_cost_key(Q), tenant) or '') or FIRST_MS
-end
-
 -- Note how many runs of a tenant a worker holds.
 local function pool_hold(Q, worker, tenant, held)
     local visits = pool_visits_key(Q, worker)
@@ -148,11 +132,30 @@ local function pool_hold(Q, worker, tenant, held)
     end
 end
 
+-- What a tenant's queue said at its turn: it has no more for now, or until an instant. Who was woken since has turns on;
+-- but who had one in vain, a little later, and then only if somebody has woken it (`quiet` says that nobody has).
+local function pool_note(Q, t, tenant, seq, verdict, in_vain)
+    local known, wait, quiet = string.match(redis.call('HGET', pool_seq_key(Q), tenant) or '', '%d*'), nil, ''
+    if known == seq and verdict ~= 'empty' then
+        wait = math.min(tonumber(string.sub(verdict, 6)) or COME_BACK_MS, COME_BACK_MS)
+    elseif in_vain then
+        wait, quiet = SOON_MS, known == seq and QUIET or ''
+    elseif known ~= seq then
+        return
+    end
+    pool_rest(Q, tenant)
+    redis.call('SREM', pool_full_key(Q), tenant)
+    if wait then
+        redis.call('ZADD', pool_parked_key(Q), int(t + wait), tenant)
+        redis.call('HSET', pool_seq_key(Q), tenant, known .. quiet)
+    end
+end
+
 local function pool_settle(Q, t, worker, tenant, seq, verdict, took, charged, ended, spent, ms, held)
     took, charged, ended = tonumber(took), tonumber(charged), tonumber(ended)
-    local weight = pool_terms(Q, tenant)
-    local mean = pool_cost(Q, tenant)
-    local due = tonumber(ms) + ended * RUN_MS + (took - charged - ended) * (mean + RUN_MS)
+    local weight, mean = pool_terms(Q, tenant), pool_cost(Q, tenant)
+    local in_vain = took == 0 and charged > 0
+    local due = tonumber(ms) + ended * RUN_MS + (took - charged - ended) * (mean + RUN_MS) + (in_vain and VISIT_MS or 0)
     if due ~= 0 then
         pool_charge(Q, tenant, due, weight)
     end
@@ -160,12 +163,8 @@ local function pool_settle(Q, t, worker, tenant, seq, verdict, took, charged, en
         mean = mean + (tonumber(spent) / ended - mean) * math.min(1, 0.2 * ended)
         redis.call('HSET', pool_cost_key(Q), tenant, string.format('%.3f', mean))
     end
-    if verdict ~= '' and verdict ~= 'more' and redis.call('HGET', pool_seq_key(Q), tenant) == seq then
-        pool_rest(Q, tenant)
-        if verdict ~= 'empty' then
-            local wait = tonumber(string.sub(verdict, 6)) or COME_BACK_MS
-            redis.call('ZADD', pool_parked_key(Q), int(t + math.min(wait, COME_BACK_MS)), tenant)
-        end
+    if verdict ~= '' and verdict ~= 'more' then
+        pool_note(Q, t, tenant, seq, verdict, in_vain)
     end
     if held ~= '' then
         pool_hold(Q, worker, tenant, tonumber(held))
@@ -204,26 +203,6 @@ local function pool_next(Q, most, first)
     return found
 end
 
--- Share `total` runs among tenants: one by one, each to the one whose clock is furthest behind by then. So those who are
--- few have their shares by weight and time, too, though each of them has a turn.
-local function pool_share(tenants, total)
-    for _ = 1, total do
-        local best, best_owed
-        for _, each in ipairs(tenants) do
-            local has = each.used + each.runs
-            local owed = has < each.guaranteed
-            if has < each.most and (not best or owed and not best_owed
-                or owed == best_owed and each.at < best.at) then
-                best, best_owed = each, owed
-            end
-        end
-        if not best then
-            return
-        end
-        best.runs, best.at = best.runs + 1, best.at + best.step
-    end
-end
-
 -- Give a tenant its turn. Returns its seq, how many runs it is for, and whether its slots are counted.
 local function pool_give(Q, worker, turn)
     local tenant, runs = turn.tenant, turn.runs
@@ -234,11 +213,22 @@ local function pool_give(Q, worker, turn)
         pool_rest(Q, tenant)
         redis.call('SADD', pool_full_key(Q), tenant)
     end
-    return redis.call('HGET', pool_seq_key(Q), tenant) or '', runs, (turn.guaranteed > 0 or turn.most < FAR) and 1 or 0
+    local seq = string.match(redis.call('HGET', pool_seq_key(Q), tenant) or '', '%d*')
+    return seq, runs, (turn.guaranteed > 0 or turn.most < FAR) and 1 or 0
 end
 
 local function pool_life(Q, worker)
     return redis.call('HGET', pool_worker_key(Q, worker), 'life')
+end
+
+-- Whether it is this worker that comes back at an instant: of all one does, unless that one comes later.
+local function pool_paces(Q, t, worker, at)
+    local who, its = string.match(redis.call('GET', pool_pacer_key(Q)) or '', '^(%S+) (%d+)$')
+    if who and who ~= worker and tonumber(its) <= at then
+        return false
+    end
+    redis.call('SET', pool_pacer_key(Q), worker .. ' ' .. int(at), 'PX', int(math.max(1, at - t)))
+    return true
 end
 
 local function pool_turn(keys, args)
@@ -253,7 +243,11 @@ local function pool_turn(keys, args)
     pool_forget(Q)
     local answer = {t, -1}
     for _, tenant in ipairs(redis.call('ZRANGEBYSCORE', pool_parked_key(Q), '-inf', int(t), 'LIMIT', 0, MOST_DUE)) do
-        pool_enter(Q, tenant)
+        if string.find(redis.call('HGET', pool_seq_key(Q), tenant) or '', QUIET, 1, true) then
+            redis.call('ZREM', pool_parked_key(Q), tenant)
+        else
+            pool_enter(Q, tenant)
+        end
     end
     if total > 0 then
         local turns = pool_next(Q, math.max(1, math.ceil(total / quantum)), args[5])
@@ -269,17 +263,14 @@ local function pool_turn(keys, args)
         end
     end
     local parked = redis.call('ZRANGE', pool_parked_key(Q), 0, 0, 'WITHSCORES')
-    if #answer == 2 and parked[2] then
-        local wait = math.max(1, tonumber(parked[2]) - t)
-        if redis.call('SET', pool_pacer_key(Q), worker, 'PX', int(wait), 'NX') then
-            answer[2] = wait
-        end
+    if total > 0 and #answer == 2 and parked[2] and pool_paces(Q, t, worker, tonumber(parked[2])) then
+        answer[2] = math.max(1, tonumber(parked[2]) - t)
     end
     return answer
 end
 
 local function pool_wake(keys, args)
-    local Q = keys[1]
+    local Q, t = keys[1], now()
     for i = 2, #args, 2 do
         local tenant, terms = args[i], args[i + 1]
         redis.call('HSET', pool_seq_key(Q), tenant, int(redis.call('INCR', pool_wakes_key(Q))))
@@ -288,7 +279,8 @@ local function pool_wake(keys, args)
         else
             redis.call('HSET', pool_terms_key(Q), tenant, terms)
         end
-        if args[1] ~= '1' or not redis.call('ZSCORE', pool_parked_key(Q), tenant) then
+        local at = tonumber(redis.call('ZSCORE', pool_parked_key(Q), tenant) or '')
+        if not at or (args[1] ~= '1' and at > t + SOON_MS) then
             pool_enter(Q, tenant)
         end
     end
@@ -328,14 +320,13 @@ end
 local function pool_lost(keys, args)
     local Q, worker = keys[1], args[1]
     if redis.call('HGET', pool_workers_key(Q), worker) ~= args[2] then
-        return {}
+        return 0
     end
-    local life = pool_life(Q, worker) or ''
-    redis.call('SADD', pool_lost_key(Q), worker .. '.' .. life)
+    redis.call('SADD', pool_lost_key(Q), worker .. '.' .. (pool_life(Q, worker) or ''))
     redis.call('HDEL', pool_workers_key(Q), worker)
     redis.call('DEL', pool_worker_key(Q, worker))
     pool_ring(Q)
-    return {life, unpack(redis.call('HKEYS', pool_visits_key(Q, worker .. '.' .. life)))}
+    return 1
 end
 
 redis.register_function{function_name = 'taglane_pool_wake', callback = pool_wake, flags = {'allow-oom'}}

@@ -12,6 +12,7 @@ local KEEP_DEAD_MS = 2592000000 -- and for thirty days
 local ALONE_AFTER = 2 -- a run that was rescued this often is fetched alone
 local MAX_DEATHS = 3 -- workers that may die in a run before we give it up
 local TOKENS = 4 -- on a bell at most
+local MOST_RUNG = 8 -- tags that are rung when a slot is free
 local MOST = 1000 -- runs that one call takes, drops or moves: for that long the server serves nobody else
 local MOST_ASIDE = 1000 -- ids kept of what could not be read
 local MOST_TRIES = 20 -- attempts kept of a run, the last ones
@@ -94,6 +95,14 @@ local function lay_aside(P, id)
     end
 end
 
+-- The run of an id is gone: keep the id for the tenant to look at, and count it no more.
+local function lose(P, id)
+    lay_aside(P, id)
+    redis.call('ZREM', runs_key(P), id)
+    redis.call('ZREM', ended_key(P), id)
+    redis.call('ZREM', dead_key(P), id)
+end
+
 -- Do a step for one of many, and return what it does. When a key of that one holds something else than ours, the
 -- answer is nil, and its `id`, if given, is laid aside: so that a call for many is not lost, and said again for ever,
 -- because of one. What the caller has no right to is raised all the same.
@@ -128,12 +137,14 @@ local function ring(P, tag)
     end
 end
 
--- A worker holds one run less: wake who found the tenant at its limit of these.
+-- A worker holds one run less: wake who found the tenant at its limit of these. A tag is rung once, and again when one of
+-- its workers has come in vain: so those whose workers have gone don't take the others' turns.
 local function free_slot(P)
-    for _, tag in ipairs(redis.call('SRANDMEMBER', capped_key(P), TOKENS)) do
+    for _, tag in ipairs(redis.call('SRANDMEMBER', capped_key(P), MOST_RUNG)) do
         if is_shared(tag) then
             redis.call('PUBLISH', pool_channel(P), tag)
         else
+            redis.call('SREM', capped_key(P), tag)
             ring(P, tag)
         end
     end

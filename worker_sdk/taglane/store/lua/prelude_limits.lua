@@ -3,18 +3,29 @@
 -- nothing of it can leak.
 
 -- A pace is GCRA: `key` holds until when, ms, what has passed already uses it up. `rate` is how many a second, `burst`
--- how many at once after a pause. Returns how many may pass now, and in how many ms one more may.
-local function may_pass(key, t, rate, burst)
-    local gap = 1000 / rate
-    local ahead = math.max(1, burst or math.floor(rate)) * gap
-    local used = math.max(t, tonumber(redis.call('GET', key) or '') or t)
-    local count = math.floor((t + ahead - used) / gap + 1e-6)
-    return math.max(0, count), math.max(1, math.ceil(used + gap - ahead - t))
+-- how many at once after a pause. What is used up for longer than a burst takes was so at a lower rate, or by another
+-- clock: then one may pass at once, and the others from there on.
+local function used_up(key, t, gap, burst)
+    local used = tonumber(redis.call('GET', key) or '') or t
+    if used > t + (burst + 1) * gap then
+        return t + (burst - 1) * gap
+    end
+    return math.max(t, used)
 end
 
-local function pass(key, t, rate, count)
+local function burst_of(rate, burst) return math.max(1, burst or math.floor(rate)) end
+
+-- Returns how many may pass now, and in how many ms one more may.
+local function may_pass(key, t, rate, burst)
+    local gap, most = 1000 / rate, burst_of(rate, burst)
+    local left = (t + most * gap - used_up(key, t, gap, most)) / gap
+    return math.max(0, math.floor(left + 1e-6)), math.max(1, math.ceil((1 - left) * gap))
+end
+
+local function pass(key, t, rate, count, burst)
     if count > 0 then
-        local used = math.max(t, tonumber(redis.call('GET', key) or '') or t) + count * 1000 / rate
+        local gap = 1000 / rate
+        local used = used_up(key, t, gap, burst_of(rate, burst)) + count * gap
         redis.call('SET', key, string.format('%.3f', used), 'PX', int(math.ceil(used - t) + 1000))
     end
 end

@@ -55,11 +55,12 @@ end
 local function let_go(P, run)
     if run.holder then
         redis.call('SREM', held_key(P, run.holder), run.id)
-        redis.call('ZREM', leases_key(P), run.id)
         if run.cancel then
             redis.call('SREM', cancels_key(P, run.holder), run.id)
         end
-        free_slot(P)
+        if redis.call('ZREM', leases_key(P), run.id) == 1 then
+            free_slot(P)
+        end
     end
 end
 
@@ -67,8 +68,10 @@ end
 local function forget_lease(P, worker, id, gone)
     redis.call('SREM', held_key(P, worker), id)
     if gone then
-        redis.call('ZREM', leases_key(P), id)
-        free_slot(P)
+        redis.call('ZREM', runs_key(P), id)
+        if redis.call('ZREM', leases_key(P), id) == 1 then
+            free_slot(P)
+        end
     end
 end
 
@@ -222,7 +225,9 @@ local function drop_heads(P, tag, step)
             return
         end
         local state = redis.pcall('HGET', run_key(P, id), 'state')
-        if state == false or type(state) == 'table' then
+        if state == false then
+            lose(P, id)
+        elseif type(state) == 'table' then
             lay_aside(P, id)
         elseif not ENDED[state] then
             redis.call('LPUSH', queue, id)
@@ -299,6 +304,8 @@ local function promote_one(P, t, tag, id)
     if f[1] == 'scheduled' or f[1] == 'retrying' then
         redis.call('HSET', run_key(P, id), 'state', 'queued', 'queued_at', int(t))
         push(P, id, tag, f[2])
+    elseif not f[1] then
+        lose(P, id)
     end
 end
 

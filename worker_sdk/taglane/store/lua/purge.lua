@@ -20,7 +20,7 @@ end
 local function purge_one(P, t, tag, id, at)
     local run = load_run(P, id)
     if not run then
-        lay_aside(P, id)
+        lose(P, id)
         return 0
     end
     if not waits(P, run) then

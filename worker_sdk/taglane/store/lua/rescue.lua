@@ -12,7 +12,7 @@
 -- KEYS  1 the tenant's prefix
 -- ARGV  rescue: 1 worker  2 its counter as seen  3 '1' for a life of a pool's worker that was claimed already (pool_lost):
 --       a fetch of it that is still under way must lease nothing any more; died: 1 id  2 token  3 '1' when one death is its last
--- Writes run, leases, held, queue, dead, worker, workers, cancels, expiring, aside, ledger, job-ledger; rings
+-- Writes run, runs, leases, held, queue, dead, worker, workers, cancels, expiring, aside, ledger, job-ledger; rings
 -- tags. Returns {runs queued again, dead letters}.
 
 -- An attempt that ended with its worker ran until that was last heard of; one that its child took along, until now.
