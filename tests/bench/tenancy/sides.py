@@ -11,7 +11,7 @@ from taglane.model.limits import Limits
 from taglane.store import keys
 from taglane.store.limits import LimitStore
 from taglane.store.server import Server
-from taglane_scheduler.tenancy.users import Record
+from taglane_scheduler.tenancy.record import Record
 
 LIMITS = Limits(running=1_000, rate=1_000_000, queued=10_000_000, payload=1_000_000)
 """Of each kind that enqueues and fetches look at, and none that is met."""

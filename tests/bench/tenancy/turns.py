@@ -12,7 +12,7 @@ from taglane.store import keys
 from taglane.store.pool_leases import PoolLeases
 from taglane.store.pools import Pools
 from taglane.store.server import Server
-from taglane_scheduler.tenancy.users import Record
+from taglane_scheduler.tenancy.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
