@@ -132,6 +132,7 @@ PARTICULAR: dict[tuple[type, str], dict[str, Any]] = {
     (Pools, "wake"): {"tenants": {VICTIM: GIVEN["limits"]}},
     (Runs, "make"): {"runs": [NewRun(f"{VICTIM}.x", "shop.task", VICTIM, "{}")]},
     (Runs, "replay_many"): {"runs": [(VICTIMS_RUN, f"{VICTIM}.y")]},
+    (LimitStore, "change"): {"given": {"running": 99}},
     (LimitStore, "put_many"): {"limits": {VICTIM: GIVEN["limits"], "acme": GIVEN["limits"]}},
 }
 

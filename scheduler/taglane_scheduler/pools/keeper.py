@@ -58,6 +58,8 @@ class PoolKeeper:
         self._rescue = rescue
         self._clock = clock
         self._pubsub: Any = None
+        self._known: set[str] = set()
+        """The pools that have had a worker: a tenant may name any, and makes none by that."""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="taglane-pools", daemon=True)
 
@@ -100,7 +102,7 @@ class PoolKeeper:
                 self.sweep()
             if now >= rescue_at:
                 rescue_at = now + self._rescue.interval
-                self._rescue.step(self._pools.names())
+                self._rescue.step(sorted(self._known))
 
     def connect(self) -> None:
         """Listen to every tenant, then look at every tenant."""
@@ -115,38 +117,33 @@ class PoolKeeper:
 
     def step(self, seconds: float) -> int:
         """Wait for tenants that have work, *seconds* at most, and let them have turns; answers how many came."""
-        messages = self._read(seconds)
-        known = set(self._pools.names()) if messages else set()
         wanted: dict[str, set[str]] = {}
-        for message in messages:
+        for message in self._read(seconds):
             told = message["data"].decode(errors="replace")
-            if message["type"] == "message" and told in known:
-                self.sweep([told])  # it has a worker, for the first time perhaps
-            elif message["type"] == "pmessage" and owner_of(told) == SHARED and pool_of(told) in known:
+            if message["type"] == "message":  # a pool has a worker, for the first time perhaps
+                self._known = set(self._pools.names())
+                self.sweep([told] if told in self._known else [])
+            elif message["type"] == "pmessage" and owner_of(told) == SHARED and pool_of(told) in self._known:
                 tenant = message["channel"].decode(errors="replace").partition("{")[2].partition("}")[0]
                 wanted.setdefault(pool_of(told), set()).add(tenant)
         return sum(self._wake(pool, tenants) for pool, tenants in wanted.items())
 
     def sweep(self, pools: Sequence[str] | None = None) -> None:
         """Let every tenant have turns that has work for these pools, for all without any."""
-        names = self._pools.names() if pools is None else pools
+        if pools is None:
+            self._known = set(self._pools.names())
+        names = sorted(self._known) if pools is None else pools
         tenants = self._tenants() if names else []
         for pool in names:
             self._wake(pool, self._pools.with_work(pool, tenants), guessed=True)
 
     def _wake(self, pool: str, tenants: Iterable[str], *, guessed: bool = False) -> int:
-        there = self._which_are_tenants(sorted(tenants))
-        for start in range(0, len(there), MOST):
-            batch = there[start : start + MOST]
-            self._pools.wake(pool, self._limits.get_many(batch), guessed=guessed)
-        return len(there)
-
-    def _which_are_tenants(self, names: list[str]) -> list[str]:
-        if not names:
-            return []
-        with self._server.renamed("reading the tenants"):
-            records = self._server.redis.hmget(keys.TENANTS, names)
-        return [name for name, record in zip(names, records, strict=True) if record is not None]
+        names, woken = sorted(tenants), 0
+        for start in range(0, len(names), MOST):
+            there = self._limits.of_tenants(names[start : start + MOST])
+            self._pools.wake(pool, there, guessed=guessed)
+            woken += len(there)
+        return woken
 
     def _tenants(self) -> list[str]:
         with self._server.renamed("reading the tenants"):

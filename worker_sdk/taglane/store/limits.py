@@ -43,6 +43,22 @@ class LimitStore:
         """Return the limits of each of these tenants."""
         return {tenant: read_limits(kept) for tenant, kept in self._read(tenants).items()}
 
+    def of_tenants(self, names: Sequence[str]) -> dict[str, Limits]:
+        """Return the limits of those of the names that are tenants, in one round trip; takes the operator's."""
+        if not names:
+            return {}
+        with self._server.renamed("reading limits", operator=True):
+            pipeline = self._redis.pipeline(transaction=False)
+            pipeline.hmget(keys.TENANTS, names)
+            for name in names:
+                pipeline.hgetall(keys.limits(name))
+            records, *kept = pipeline.execute()
+        return {
+            name: read_limits(_decoded(each))
+            for name, record, each in zip(names, records, kept, strict=True)
+            if record is not None
+        }
+
     def change(self, tenant: str, given: Mapping[str, Any]) -> Limits:
         """Change some limits of a tenant, see `change_limits`; what others change beside these stays. Returns all.
 
@@ -106,7 +122,8 @@ class LimitStore:
             for tenant in tenants:
                 pipeline.hgetall(keys.limits(tenant))
             answers = pipeline.execute()
-        return {
-            tenant: {name.decode(): value.decode() for name, value in answer.items()}
-            for tenant, answer in zip(tenants, answers, strict=True)
-        }
+        return {tenant: _decoded(answer) for tenant, answer in zip(tenants, answers, strict=True)}
+
+
+def _decoded(kept: Mapping[bytes, bytes]) -> dict[str, str]:
+    return {name.decode(): value.decode() for name, value in kept.items()}
