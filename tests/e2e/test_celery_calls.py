@@ -25,6 +25,7 @@ from celery.exceptions import ChordError, SoftTimeLimitExceeded, TaskRevokedErro
 from celery.exceptions import TimeoutError as NotYet
 from celery.result import AsyncResult, GroupResult, ResultSet
 from eventually import eventually
+from kombu.utils.uuid import uuid
 from processes import WorkerProcess
 from taglane.errors import BadName, BadParams, Refused, TagNotOwned, TenantMissing
 from taglane.store import functions
@@ -118,7 +119,7 @@ def field_(request: pytest.FixtureRequest, address: str, tmp_path_factory: pytes
     folder = tmp_path_factory.mktemp(request.param)
     with pytest.MonkeyPatch.context() as patch:
         for module in (celery_base, celery_task, celery_canvas):
-            patch.setattr(module, "uuid", module.uuid)  # `install` names ids: no other test is to get ours
+            patch.setattr(module, "uuid", uuid)  # `install` names ids: no other test is to get ours, nor we another's
         patch.setenv("TAGLANE_URL", address)
         from calls import tasks  # noqa: PLC0415 - its application connects to where TAGLANE_URL says when it is imported
         from calls.app import app  # noqa: PLC0415 - likewise
