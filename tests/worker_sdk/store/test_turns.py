@@ -16,12 +16,12 @@ def told(turns: Turns) -> dict[str, list[str | int]]:
 def test_a_turn_is_told_once() -> None:
     """What became of it, what it had, and what is held."""
     turns = Turns()
-    turns.begin("acme", 4)
+    turns.begin("acme", 4, 10.0)
     turns.hold("r1", 1, "acme")
     turns.end("acme", "7", "empty", 1)
 
     assert turns.is_pressing()
-    assert {"acme": ["7", "empty", 1, 4, 0, "0.000", "0.000", 1]} == told(turns)
+    assert {"acme": ["7", "empty", 1, 4, 0, "0.000", "-30.000", 1]} == told(turns), "it was charged for four"
     assert {} == told(turns)
     assert not turns.is_pressing()
 
@@ -51,7 +51,26 @@ def test_a_run_whose_time_nobody_told_is_charged_from_its_start() -> None:
     turns.let_go("r2", 1, now=11.0)
     turns.let_go("r2", 1, now=12.0)
 
-    assert [2, "1000.000", "1000.000", 0] == told(turns)["acme"][4:]
+    assert [1, "1000.000", "1000.000", 0] == told(turns)["acme"][4:]
+
+
+def test_what_was_charged_with_the_turn_is_settled_to_the_millisecond() -> None:
+    """Whatever the pool takes a run to cost by then: what went back unexecuted costs nothing."""
+    turns = Turns()
+    turns.begin("acme", 3, 10.0)
+    for run in ("short", "long", "back"):
+        turns.hold(run, 1, "acme")
+    turns.end("acme", "1", "more", 3)
+    turns.started("long", 1, at=0.0)
+    turns.charge_going(now=0.005)
+    turns.charge_going(now=0.050)
+    assert "40.000" == told(turns)["acme"][6]
+
+    turns.let_go("short", 1, now=1.0, ran_ms=4.0)
+    turns.let_go("long", 1, now=1.0, ran_ms=70.0)
+    turns.let_go("back", 1, now=1.0)
+
+    assert [2, "74.000", "4.000", 0] == told(turns)["acme"][4:], "4 - 10, 70 - 50, 0 - 10"
 
 
 def test_of_a_tenant_that_is_being_visited_it_is_not_told_what_is_held() -> None:

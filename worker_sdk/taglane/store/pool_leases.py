@@ -182,10 +182,10 @@ class PoolLeases:
             if answer == 0:
                 return None
             turns = []
-            for i in range(2, len(answer), 4):
+            for i in range(2, len(answer), 5):
                 tenant, runs = answer[i].decode(), int(answer[i + 2])
                 turns.append((tenant, answer[i + 1].decode(), runs))
-                self._turns.begin(tenant, runs, counted=bool(answer[i + 3]))
+                self._turns.begin(tenant, runs, float(answer[i + 4]), counted=bool(answer[i + 3]))
             return answer[1], turns
 
     def say(self, calls: list[tuple[str, list[Any]]], hear: Callable[[str, Any], None]) -> None:

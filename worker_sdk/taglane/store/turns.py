@@ -14,8 +14,9 @@ class Stay:
     """One run that this worker holds, of which tenant. Instants are seconds of the monotonic clock."""
 
     tenant: str
-    started_at: float | None = None
     charged_ms: float = 0.0
+    """What the tenant was charged with for it so far: an estimate first."""
+    started_at: float | None = None
 
 
 @dataclass(slots=True)
@@ -25,6 +26,7 @@ class _Account:
     took: int = 0
     charged: int = 0
     ended: int = 0
+    freed: bool = False
     spent_ms: float = 0.0
     due_ms: float = 0.0
 
@@ -37,17 +39,18 @@ class Turns:
     """
 
     stays: dict[tuple[str, int], Stay] = field(default_factory=dict)
-    visiting: dict[str, int] = field(default_factory=dict)
-    """Tenants that this worker is about to fetch from: their books are not closed meanwhile."""
+    visiting: dict[str, tuple[int, float]] = field(default_factory=dict)
+    """Tenants that this worker is about to fetch from, for how many runs, and what each was charged with, ms: their
+    books are not closed meanwhile."""
     counted: set[str] = field(default_factory=set)
     """Tenants of which the pool wants to know at once that they have fewer slots."""
     _accounts: dict[str, _Account] = field(default_factory=dict)
     _changed: set[str] = field(default_factory=set)
     _held: dict[str, int] = field(default_factory=dict)
 
-    def begin(self, tenant: str, runs: int, *, counted: bool = False) -> None:
-        """Note a turn that was given, for so many runs; whether the pool counts the tenant's slots."""
-        self.visiting[tenant] = runs
+    def begin(self, tenant: str, runs: int, each_ms: float = 0.0, *, counted: bool = False) -> None:
+        """Note a turn that was given, for so many runs, each of them charged; whether the pool counts its slots."""
+        self.visiting[tenant] = (runs, each_ms)
         if counted:
             self.counted.add(tenant)
         else:
@@ -56,8 +59,10 @@ class Turns:
     def end(self, tenant: str, seq: str, verdict: str, took: int) -> None:
         """Note what became of a turn: how many runs it had, and what its queue says, see pool.lua."""
         account = self._account(tenant)
-        account.charged += self.visiting.pop(tenant, 0)
+        runs, each_ms = self.visiting.pop(tenant, (0, 0.0))
+        account.charged += runs
         account.took += took
+        account.due_ms -= (runs - took) * each_ms
         account.seq, account.verdict = seq, verdict
         self._changed.add(tenant)
 
@@ -65,7 +70,7 @@ class Turns:
         """Note a run that was fetched; False when another tenant's is held that can't be told from it."""
         if (run, token) in self.stays:
             return False
-        self.stays[run, token] = Stay(tenant)
+        self.stays[run, token] = Stay(tenant, self.visiting.get(tenant, (0, 0.0))[1])
         self._held[tenant] = self._held.get(tenant, 0) + 1
         self._changed.add(tenant)
         return True
@@ -94,19 +99,21 @@ class Turns:
         if ran_ms is None and stay.started_at is not None:
             ran_ms = (now - stay.started_at) * 1000
         account = self._account(tenant)
-        account.ended += 1
+        account.freed = True
         if ran_ms is not None:
+            account.ended += 1
             account.spent_ms += ran_ms
-            account.due_ms += ran_ms - stay.charged_ms
+        account.due_ms += (ran_ms or 0.0) - stay.charged_ms
 
     def charge_going(self, now: float) -> None:
         """Charge what is being executed, since it was charged last: a long run does not outrun its clock."""
         for stay in self.stays.values():
             if stay.started_at is not None:
                 ran = (now - stay.started_at) * 1000
-                self._account(stay.tenant).due_ms += ran - stay.charged_ms
-                stay.charged_ms = ran
-                self._changed.add(stay.tenant)
+                if ran > stay.charged_ms:
+                    self._account(stay.tenant).due_ms += ran - stay.charged_ms
+                    stay.charged_ms = ran
+                    self._changed.add(stay.tenant)
 
     def held_by_tenant(self) -> dict[str, int]:
         """How many runs of each tenant are held."""
@@ -120,7 +127,7 @@ class Turns:
         """Whether there is something that others should know at once: a queue that is empty, a slot that is free."""
         for tenant in self._changed:
             account = self._accounts.get(tenant)
-            if account and (account.verdict not in ("", "more") or (account.ended and tenant in self.counted)):
+            if account and (account.verdict not in ("", "more") or (account.freed and tenant in self.counted)):
                 return True
         return False
 

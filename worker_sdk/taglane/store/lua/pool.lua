@@ -17,15 +17,16 @@
 --       pool_turn: 1 worker  2 life  3 how many runs it wants  4 how many of one tenant at once  5 a tenant to visit before
 --       all others, '' for none; then nine a tenant: 1 its name  2 seq  3 what became of its turn: '' nothing to say,
 --       'more', 'empty', 'park', 'park ms'  4 runs that it had  5 runs that its turn was charged for  6 runs that have
---       ended  7 ms that these took  8 ms to charge  9 runs of it that the worker holds, '' for as many as before
+--       ended  7 ms that these took  8 ms to charge beyond what
+--       was charged with turns  9 runs of it that the worker holds, '' for as many as before
 --       pool_hello: 1 worker  2 life  3.. fields and values that describe it; pool_beat: 1 worker
 --       pool_leave: 1 worker  2 life; pool_lost: 1 worker  2 its counter as seen
 -- Writes pool_active, pool_owed, pool_full, pool_parked, pool_resting, pool_floor, pool_wakes, pool_seq, pool_terms,
 -- pool_used, pool_cost, pool_visits, pool_workers, pool_worker, pool_pacer, pool_bell, pool_lost.
 -- Returns 1 (pool_wake, pool_leave), 1 or 0 when it lives (pool_lost), the counter, 0 for a worker that is not known
 -- (pool_beat), the server's time (pool_hello); 0 for a life that is over, else {server's time, ms until another tenant is
--- to be looked at (-1: not known, or another worker's business), then four a turn: tenant, seq, how many runs, 1 when its
--- slots are counted: that it has fewer is to be told at once} (pool_turn).
+-- to be looked at (-1: not known, or another worker's business), then five a turn: tenant, seq, how many runs, 1 when its
+-- slots are counted: that it has fewer is to be told at once, ms that each run was charged with} (pool_turn).
 local RUN_MS = 1 -- charged for each run beyond its time: so that those that take none count as well
 local VISIT_MS = 2 -- charged for a turn that had nothing: the worker was there, and might have been elsewhere
 local SOON_MS = 10 -- and who had such a turn has another after that: else it could have them all, by being woken
@@ -153,15 +154,14 @@ end
 
 local function pool_settle(Q, t, worker, tenant, seq, verdict, took, charged, ended, spent, ms, held)
     took, charged, ended = tonumber(took), tonumber(charged), tonumber(ended)
-    local weight, mean = pool_terms(Q, tenant), pool_cost(Q, tenant)
+    local weight = pool_terms(Q, tenant)
     local in_vain = took == 0 and charged > 0
-    local due = tonumber(ms) + ended * RUN_MS + (took - charged - ended) * (mean + RUN_MS) + (in_vain and VISIT_MS or 0)
+    local due = tonumber(ms) + ended * RUN_MS + (in_vain and VISIT_MS or 0)
     if due ~= 0 then
         pool_charge(Q, tenant, due, weight)
     end
     if ended > 0 then
-        mean = mean + (tonumber(spent) / ended - mean) * math.min(1, 0.2 * ended)
-        redis.call('HSET', pool_cost_key(Q), tenant, string.format('%.3f', mean))
+        pool_learn(Q, tenant, tonumber(spent) / ended, ended)
     end
     if verdict ~= '' and verdict ~= 'more' then
         pool_note(Q, t, tenant, seq, verdict, in_vain)
@@ -203,7 +203,7 @@ local function pool_next(Q, most, first)
     return found
 end
 
--- Give a tenant its turn. Returns its seq, how many runs it is for, and whether its slots are counted.
+-- Give a tenant its turn. Returns what the worker is told of it.
 local function pool_give(Q, worker, turn)
     local tenant, runs = turn.tenant, turn.runs
     pool_charge(Q, tenant, runs * turn.step * turn.weight, turn.weight)
@@ -214,7 +214,8 @@ local function pool_give(Q, worker, turn)
         redis.call('SADD', pool_full_key(Q), tenant)
     end
     local seq = string.match(redis.call('HGET', pool_seq_key(Q), tenant) or '', '%d*')
-    return seq, runs, (turn.guaranteed > 0 or turn.most < FAR) and 1 or 0
+    return {tenant, seq, runs, (turn.guaranteed > 0 or turn.most < FAR) and 1 or 0,
+        string.format('%.3f', turn.step * turn.weight)}
 end
 
 local function pool_life(Q, worker)
@@ -254,8 +255,9 @@ local function pool_turn(keys, args)
         pool_share(turns, total)
         for _, turn in ipairs(turns) do
             if turn.runs > 0 then
-                local size, seq, runs, counts = #answer, pool_give(Q, visitor, turn)
-                answer[size + 1], answer[size + 2], answer[size + 3], answer[size + 4] = turn.tenant, seq, runs, counts
+                for _, value in ipairs(pool_give(Q, visitor, turn)) do
+                    answer[#answer + 1] = value
+                end
             end
         end
         if #answer > 2 and redis.call('ZCARD', pool_active_key(Q)) > 0 then

@@ -1,5 +1,5 @@
 -- The prelude's part for shared pools: what a turn of a tenant depends on, and how a worker's appetite is shared out.
-local FIRST_MS = 20 -- what a run is taken to take, before one has ended
+local FIRST_MS = 5 -- what a run is taken to take, before any has ended in the pool
 
 local function pool_terms(Q, tenant)
     local text = redis.call('HGET', pool_terms_key(Q), tenant)
@@ -15,8 +15,20 @@ local function pool_used(Q, tenant)
     return tonumber(redis.call('HGET', pool_used_key(Q), tenant) or '0')
 end
 
+-- What a run of a tenant takes, ms: of one that is new, what all runs of the pool have taken of late.
 local function pool_cost(Q, tenant)
-    return tonumber(redis.call('HGET', pool_cost_key(Q), tenant) or '') or FIRST_MS
+    return tonumber(redis.call('HGET', pool_cost_key(Q), tenant) or '')
+        or tonumber(redis.call('HGET', pool_cost_key(Q), '') or '') or FIRST_MS
+end
+
+-- Take in that `count` runs of a tenant took so long, ms, on the average. Not too eagerly: clocks are corrected by what
+-- each run really took, and an estimate that jumps lets whole batches jump with it.
+local function pool_learn(Q, tenant, ms, count)
+    for _, who in ipairs({tenant, ''}) do
+        local known = tonumber(redis.call('HGET', pool_cost_key(Q), who) or '')
+        local mean = known and known + (ms - known) * math.min(0.3, 0.05 * count) or ms
+        redis.call('HSET', pool_cost_key(Q), who, string.format('%.3f', mean))
+    end
 end
 
 -- Share `total` runs among tenants: one by one, each to the one whose clock is furthest behind by then. So those who are
