@@ -67,8 +67,7 @@ def test_a_delivery_is_the_run(acme: Server) -> None:
     answer = leases.fetch(5, ["acme"], idle=True)
 
     assert answer is not None
-    wait, (delivery,), _, has_company = answer
-    assert has_company is None
+    wait, (delivery,), _ = answer
     assert -1 == wait
     assert (run_id, 1, 1, "acme", "acme", "", None, 0, "", "", "shop.tasks.report") == (
         delivery.run,

@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from taglane.errors import TaglaneError
-from taglane.runtime.pace import HORIZON, SHARED_HORIZON, STALE
+from taglane.runtime.pace import STALE
 
 if TYPE_CHECKING:
     from taglane.runtime.holdings import Holdings
@@ -67,9 +67,7 @@ class Fetcher:
                 self._holdings.must_renew = True
                 self._holdings.news.notify()
             return 0.2
-        wait_ms, deliveries, why, has_company = answer
-        if has_company is not None:
-            self._holdings.pace.horizon = SHARED_HORIZON if has_company else HORIZON
+        wait_ms, deliveries, why = answer
         if deliveries:
             self._holdings.receive(deliveries)
         self._holdings.keeps_to_slots = why == NO_SLOT

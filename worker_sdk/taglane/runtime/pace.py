@@ -5,8 +5,8 @@ from __future__ import annotations
 HORIZON = 0.1
 """Seconds of work to hold beyond what is being executed."""
 
-SHARED_HORIZON = 0.02
-"""The same in a shared pool that several tenants want: whoever comes meanwhile stands behind all of it."""
+SHARED_HORIZON = 0.01
+"""The same in a shared pool: whoever comes meanwhile, however short its queue, stands behind all of it."""
 
 AHEAD = 0.005
 """Seconds of work that a pool with a queue of its own is given beyond what it executes."""

@@ -32,8 +32,6 @@ class Fetched(NamedTuple):
     deliveries: list[Delivery]
     why: str
     """Why there are no more, see fetch.lua; empty when nothing more waits."""
-    has_company: bool | None = None
-    """Whether other tenants want this worker, too; None where that can't be, or is not known."""
 
 
 def read_beat(counter: bytes | None, lease: bytes | None) -> Beat:

@@ -133,7 +133,7 @@ class PoolLeases:
             pressing = self._turns.is_pressing()
         if pressing and self._turn(0) is None:
             return None
-        return Fetched(0 if found else 2, found, "more", len(asked) > 1 if most > 1 else None)
+        return Fetched(0 if found else 2, found, "more")
 
     def _ask(self, turns: list[tuple[str, str, int]], *, idle: bool, slots: int) -> None:
         """Prepare what to fetch; one whose run must be served alone gets it when no other tenant is asked with it."""
