@@ -25,7 +25,7 @@ def test_a_tenth_of_a_second_of_work_is_held(seconds: float, wanted: int) -> Non
 
 def test_a_shared_pool_holds_less() -> None:
     """Behind what is held stands whoever comes meanwhile; what takes no time is held by the batch there, too."""
-    for seconds, wanted in ((0.0001, 64), (0.0019, 21), (0.03, 1)):
+    for seconds, wanted in ((0.0001, 64), (0.0019, 10), (0.03, 1)):
         pace = settled(seconds)
         pace.horizon = SHARED_HORIZON
         assert wanted == pace.wanted(2)
