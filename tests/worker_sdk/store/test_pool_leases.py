@@ -271,8 +271,10 @@ def test_leave_gives_everything_back(pool: HandPool) -> None:
 
 
 @pytest.mark.parametrize("what", ["queue", "leases", "bell", "delayed", "run"])
-def test_a_tenant_that_spoils_its_keys_keeps_nobody_else_waiting(pool: HandPool, what: str) -> None:
-    """It is looked at again later; the others have their turns."""
+def test_a_tenant_that_spoils_its_keys_keeps_nobody_else_waiting(
+    pool: HandPool, what: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is looked at again later, and named once; the others have their turns."""
     worker = pool.worker()
     (run,) = pool.enqueue("acme", 1)
     key = {
@@ -292,6 +294,8 @@ def test_a_tenant_that_spoils_its_keys_keeps_nobody_else_waiting(pool: HandPool,
     assert ["globex"] * 3 == [tenant for tenant in served if tenant == "globex"]
     assert [] == pool.serve(worker, 1)
     assert [[], []] == renew(worker, [])
+    if what == "delayed":
+        assert ["tenant_failed tenant=acme"] == [record.message.split(" error=")[0] for record in caplog.records]
 
 
 def test_a_run_that_killed_workers_is_served_to_one_that_holds_nothing(pool: HandPool) -> None:

@@ -8,6 +8,7 @@ under its limits, and fenced there by its token.
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     from taglane.model.envelope import Delivery
     from taglane.store.server import Server
+
+log = logging.getLogger("taglane.worker")
 
 QUANTA = 8
 """Turns at most that fill a worker's appetite: one tenant alone may have all of them."""
@@ -149,7 +152,7 @@ class PoolLeases:
         """Take in what one tenant gave; what is wrong with its keys keeps nobody else waiting."""
         if isinstance(answer, TaglaneError) or answer == 0:
             self._turns.end(tenant, seq, f"park {SPOILED_MS}", 0)
-            self._failed[tenant] = str(answer)
+            self._say_once(tenant, answer)
             return []
         wait, runs, why = answer[1], answer[2], answer[3].decode()
         found = []
@@ -163,6 +166,11 @@ class PoolLeases:
             self._alone = tenant
         self._turns.end(tenant, seq, _verdict(why, wait), len(found))
         return found
+
+    def _say_once(self, tenant: str, error: object) -> None:
+        if self._failed.get(tenant) != str(error):
+            self._failed[tenant] = str(error)
+            log.error("tenant_failed tenant=%s error=%s", tenant, error or "it does not know this worker any more")
 
     def _turn(self, most: int, first: str = "") -> tuple[int, list[tuple[str, str, int]]] | None:
         """Tell what is due, and ask for turns: answers ms until there may be one (-1: somebody rings), and them."""
@@ -208,7 +216,7 @@ class PoolLeases:
             if isinstance(answer, TaglaneError):
                 if isinstance(answer, LibraryMissing) or not _is_spoiled(answer):
                     raise answer
-                self._failed[tenant] = str(answer)
+                self._say_once(tenant, answer)
         with self._lock:
             for move, tenant, given in split:
                 self._note_said(move, tenant, given)
