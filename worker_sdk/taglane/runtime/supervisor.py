@@ -29,6 +29,10 @@ PAUSE = 1.0
 """Seconds between the death of a process and its successor's start, so that a broken one is no storm."""
 
 
+SLICE = 0.05
+"""Seconds after which a signal is heard at the latest."""
+
+
 class Supervisor:
     """Keeps *count* processes at work until a signal stops them.
 
@@ -59,7 +63,7 @@ class Supervisor:
         for _ in range(self._count):
             self._start()
         while self._pids:
-            pid, status = os.wait()
+            pid, status = _await_end()
             if pid not in self._pids:
                 continue
             del self._pids[pid]
@@ -126,6 +130,15 @@ class Supervisor:
                 os.kill(pid, number)
             except ProcessLookupError:
                 continue
+
+
+def _await_end() -> tuple[int, int]:
+    """Wait for the end of a child, in slices: a signal that came right before a longer wait would be heard after it."""
+    while True:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid:
+            return pid, status
+        time.sleep(SLICE)
 
 
 def _die_with_parent(number: signal.Signals) -> None:
