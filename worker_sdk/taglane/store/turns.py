@@ -115,10 +115,6 @@ class Turns:
                     stay.charged_ms = ran
                     self._changed.add(stay.tenant)
 
-    def held_by_tenant(self) -> dict[str, int]:
-        """How many runs of each tenant are held."""
-        return dict(self._held)
-
     def recount(self, tenants: Iterable[str]) -> None:
         """Tell of these tenants, too, how many runs are held: the pool may have another number."""
         self._changed.update(tenants)
