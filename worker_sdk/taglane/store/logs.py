@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from taglane.errors import BadParams, RunNotFound, RunTimeout
-from taglane.model.log_line import LOG, STDERR, STDOUT, LogLine
+from taglane.model import log_line
+from taglane.model.log_line import LogLine
 from taglane.model.names import check_run_id, tenant_of_run
 from taglane.model.run import ENDED
 
@@ -111,7 +112,7 @@ def _line(fields: list[str]) -> LogLine:
         logger=logger,
         text=text,
         attempt=_number(attempt, 0),
-        stream=stream if stream in {LOG, STDOUT, STDERR} else LOG,
+        stream=stream if stream in log_line.STREAMS else log_line.LOG,
     )
 
 

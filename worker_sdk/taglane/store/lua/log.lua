@@ -1,7 +1,7 @@
 -- log: keep lines that a run has logged. The token fences: who lost its lease writes nothing more into the run's log. The
 -- lines of an attempt are numbered, so that those that are said twice are kept once. Of too many the last are kept, since
 -- what a run ended of stands at its end; the run counts how many are not there. Not for a full server: it is refused there.
--- log_lost: count lines that were dropped on their way to us; on a full server, too.
+-- log_lost: count lines that were dropped on their way; on a full server, too.
 -- log_page: read some of the lines of a run, bounded whatever its tenant has made of them.
 --
 -- The run's field `log` holds five numbers: the token of the attempt that wrote last, how many of its lines were heard, how
@@ -10,7 +10,7 @@
 -- KEYS  1 the tenant's prefix
 -- ARGV  log: 1 id  2 token  3 attempt  4 number of the first line here among those of this attempt, from 1  5 how many of
 --       the attempt's lines its worker has dropped  6 lines to keep at most  7 bytes to keep at most; then five a line:
---       ms since it was logged, level, logger, stream, text; log_lost: 1 id  2 token  3 how many lines;
+--       ms since it was logged, level, logger, stream, text; log_lost: 1 id  2 token  3 as 5 of log;
 --       log_page: 1 id  2 the cursor behind which to read, '' from the first line on, '$' the last lines  3 how many lines
 -- log and log_lost: writes log, run. Returns 1, or 0 when the run is not this worker's any more.
 -- log_page: reads log, run; writes nothing. Returns {state, lines not kept, 1 when there may be more, {cursor, ms, attempt,
@@ -81,6 +81,14 @@ local function evict(P, id, log, most_lines, most_bytes)
     end
 end
 
+-- Count what its worker says it has dropped of an attempt, so far.
+local function drop_of(log, dropped)
+    if dropped > log.dropped then
+        log.lost = log.lost + dropped - log.dropped
+        log.dropped = dropped
+    end
+end
+
 local function log(keys, args)
     local P, t, id = keys[1], now(), args[1]
     local known = standing(P, id, args[2])
@@ -98,10 +106,7 @@ local function log(keys, args)
         end
         number = number + 1
     end
-    if dropped > known.dropped then
-        known.lost = known.lost + dropped - known.dropped
-        known.dropped = dropped
-    end
+    drop_of(known, dropped)
     evict(P, id, known, tonumber(args[6]), tonumber(args[7]))
     note(P, id, known)
     redis.call('PEXPIRE', log_key(P, id), KEEP_LOG_MS)
@@ -114,7 +119,7 @@ local function log_lost(keys, args)
     if not known then
         return 0
     end
-    known.lost = known.lost + tonumber(args[3])
+    drop_of(known, tonumber(args[3]))
     note(P, id, known)
     return 1
 end
