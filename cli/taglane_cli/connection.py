@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from taglane.store.history import History
     from taglane.store.jobs import Jobs
     from taglane.store.limits import LimitStore
+    from taglane.store.logs import Logs
     from taglane.store.pools import Pools
     from taglane.store.queues import Queues
     from taglane.store.runs import Runs
@@ -70,6 +71,13 @@ class Connection:
         from taglane.store.history import History  # noqa: PLC0415
 
         return History(self.services.server)
+
+    @cached_property
+    def logs(self) -> Logs:
+        """Reads what runs have logged."""
+        from taglane.store.logs import Logs  # noqa: PLC0415
+
+        return Logs(self.services.server)
 
     @cached_property
     def queues(self) -> Queues:

@@ -87,7 +87,7 @@ def talk() -> None:
     os.waitpid(child, 0)
     subprocess.run(["/bin/echo", "from a program"], check=True)
     try:
-        raise ValueError("caught")
+        int("caught")
     except ValueError:
         log.exception("with a traceback")
     print("unfinished", end="")

@@ -189,7 +189,7 @@ def _text(record: logging.LogRecord) -> str:
 
 
 def hear_streams(**_: Any) -> None:
-    """Hear the streams as they are now: Celery replaces them as a worker starts, and in each child; if we hear at all."""
+    """Hear the streams as they are now: Celery replaces them as a worker starts, and in each child."""
     if _capture is None:
         return
     for name in (STDOUT, STDERR):

@@ -9,8 +9,9 @@ import time
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from taglane.errors import ServerFull, TaglaneError
+from taglane.errors import TaglaneError
 from taglane.runtime.run_log import Bounds, RunLog, Said
+from taglane.store.leases import LOG, say_lost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +53,6 @@ class LogPump:
         self._bell: SimpleQueue[None] = SimpleQueue()  # may be rung from a signal's handler
         self._idle = True
         self._unstarted: list[None] = [None]
-        self._refused: set[type[TaglaneError]] = set()
         self.is_crowded = False
 
     def open(self, run: CurrentRun) -> RunLog:
@@ -74,11 +74,11 @@ class LogPump:
         if not said:
             return True
         now = time.monotonic()
-        calls = [("log", log.run.tenant, lines.arguments(log.run.id, log.run.token, now)) for log, lines in said]
+        calls = [(LOG, log.run.tenant, lines.arguments(log.run.id, log.run.token, now)) for log, lines in said]
         try:
             answers = self._server_of().calls(calls)
         except TaglaneError as error:
-            self._say_once(error)
+            say_lost(error)
             return False
         for (log, _), answer in zip(said, answers, strict=True):
             self._hear(log, answer)
@@ -108,16 +108,10 @@ class LogPump:
         if answer == 0:
             log.lose()
         elif isinstance(answer, TaglaneError):
-            self._say_once(answer)
+            say_lost(answer)
             log.refused()
         else:
             log.sent()
-
-    def _say_once(self, error: TaglaneError) -> None:
-        """Tell the worker's own log what keeps lines from a run's: once a kind, or each line would make another."""
-        if type(error) not in self._refused:
-            self._refused.add(type(error))
-            logger.warning("run_logs_lost error=%s", "the server is full" if isinstance(error, ServerFull) else error)
 
     def _ring(self) -> None:
         """Wake the thread, or start it; never waits, and may be called at any point of anything."""

@@ -73,6 +73,16 @@ def read_delivery(fields: list[bytes], tenant: str) -> Delivery:
     )
 
 
+_told: set[type[TaglaneError]] = set()
+
+
+def say_lost(error: TaglaneError) -> None:
+    """Tell the worker's own log what keeps lines from the logs of runs: once a kind, or there would be one a run."""
+    if type(error) not in _told:
+        _told.add(type(error))
+        log.warning("run_logs_lost error=%s", error)
+
+
 def call_all(server: Server, moves: Sequence[tuple[str, str, list[Any]]]) -> list[Any]:
     """Make several moves in one round trip, as `Server.calls` does; a log that is refused is no error.
 
@@ -87,11 +97,10 @@ def call_all(server: Server, moves: Sequence[tuple[str, str, list[Any]]]) -> lis
     lost = []
     for place, error in refused:
         answers[place] = 0
+        say_lost(error)
         if isinstance(error, ServerFull):
             _, tenant, given = moves[place]
             lost.append(("log_lost", tenant, [*given[:2], given[_DROPPED] + (len(given) - _HEAD) // _WIDTH]))
-        else:
-            log.warning("log_refused run=%s error=%s", moves[place][2][0], error)
     if lost:
         with suppress(TaglaneError):
             server.calls(lost)

@@ -64,6 +64,17 @@ class Logs:
         """Return the last lines, *count* at most; raises what `read` does."""
         return self._page(run_id, tenant, "$", count)
 
+    def all(self, run_id: str, tenant: str | None = None) -> Iterator[LogLine]:
+        """Yield the lines that are there now, the oldest first; raises what `read` does."""
+        end = _place(self.tail(run_id, tenant, count=1).last)
+        after = ""
+        while _place(after) < end:
+            page = self.read(run_id, tenant, after=after)
+            yield from page.lines
+            if not page.lines:
+                return
+            after = page.last
+
     def follow(
         self, run_id: str, tenant: str | None = None, timeout: float | None = None, *, after: str = ""
     ) -> Iterator[LogLine]:
@@ -100,6 +111,10 @@ class Logs:
         last = lines[-1].id if lines else after.replace("$", "")
         is_ended = state.decode(errors="replace") in ENDED
         return LogPage(lines, last, int(lost), ended=is_ended and not more)
+
+
+def _place(cursor: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in cursor.split("-")) if cursor else ()
 
 
 def _line(fields: list[str]) -> LogLine:
