@@ -10,19 +10,17 @@ from factories import HandWorker
 from taglane.store.server import Server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from cli.conftest import Cli
 
 
 @pytest.fixture
-def run(acme: Cli, url: str) -> Iterator[str]:
+def run(acme: Cli, url: str) -> str:
     """A run that has ended, after two attempts."""
     server = Server(url)
     run_id = acme.ok("enqueue", "a.b").out.strip()
     worker = HandWorker(server).hello()
     ((_, token),) = worker.fetch()
-    old = [3_600_000, "INFO", "shop", "log", "old\nsecond"]
+    old: list[str | int] = [3_600_000, "INFO", "shop", "log", "old\nsecond"]
     server.call("log", "acme", run_id, token, 1, 1, 7, 100, 10_000, *old, 0, "", "", "stderr", "\x1b[31mred")
     server.call("hand_back", "acme", "", run_id, token)
     ((_, token),) = worker.fetch()
