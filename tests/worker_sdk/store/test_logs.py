@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from factories import TENANT, HandWorker, enqueue, server_time
@@ -220,8 +220,14 @@ def test_what_its_tenant_has_spoiled_is_borne(worker: HandWorker, acme: Server) 
 
     assert write(acme, run, ["one"], lines=1) == 1
 
-    page: Any = Logs(acme).read(run[0])
+    page = Logs(acme).read(run[0])
     assert (texts(page), page.dropped) == (["one"], 1)
+    acme.redis.delete(keys.log(TENANT, run[0]))
+    acme.redis.set(keys.log(TENANT, run[0]), "x")
+    assert texts(Logs(acme).read(run[0])) == texts(Logs(acme).tail(run[0])) == []
+    acme.redis.set(keys.run(TENANT, run[0]), "x")
+    with pytest.raises(RunNotFound):
+        Logs(acme).read(run[0])
 
 
 def test_of_all_runs_the_last_bytes_are_kept(worker: HandWorker, acme: Server) -> None:

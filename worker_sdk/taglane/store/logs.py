@@ -54,7 +54,7 @@ class Logs:
         Raises:
             RunNotFound: it is not kept, or never was.
             BadParams: *after* is no cursor, or *count* is none of 1 to `MOST`.
-            ServerUnavailable: there is no answer, or the log is spoiled.
+            ServerUnavailable: there is no answer.
         """
         if after and not _CURSOR.fullmatch(after):
             raise BadParams(f"after={after[:60]!r}: it is no cursor: take what `last` of the page before says")

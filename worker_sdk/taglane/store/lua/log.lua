@@ -207,12 +207,13 @@ end
 
 local function log_page(keys, args)
     local P, id = keys[1], args[1]
-    local f = redis.call('HMGET', run_key(P, id), 'state', 'log')
-    if not f[1] then
+    local f = try(P, nil, redis.call, 'HMGET', run_key(P, id), 'state', 'log')
+    if not f or not f[1] then
         return {'', '0', 0, {}}
     end
     local lost = string.match(f[2] or '', '^%d+ %d+ %d+ %d+ (%d+)$')
-    local more, found = some_lines(P, id, args[2], tonumber(args[3]))
+    local more, found = try(P, nil, some_lines, P, id, args[2], tonumber(args[3]))
+    found = found or {} -- a log that is none has no lines
     if args[2] == '$' then
         local ordered = {}
         for i = #found, 1, -1 do
