@@ -65,7 +65,7 @@ def test_the_history_is_written_as_run_show_has_it(
     taglane.ok("apply", "-f", "-", stdin=FILE)
     runs = [taglane.ok("job", "trigger", "ask", "-t", "acme").out.strip()]
     ((run_id, token),) = worker.fetch()
-    server.call("log", "acme", run_id, token, 1, 1, 0, 10, 9_999, 0, "INFO", "shop", "log", "line")
+    server.call("log", "acme", run_id, token, 1, 1, 0, 10, 9_999, "0\tINFO\tlog\tshop\tline")
     worker.finish([(run_id, token)])
     runs += [enqueue(server) for _ in range(2)]
     redis.zadd(keys.runs("acme"), {run_id: number for number, run_id in enumerate(runs)})

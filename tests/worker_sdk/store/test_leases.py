@@ -292,8 +292,8 @@ def test_a_log_that_is_refused_keeps_no_end_from_being_said(
     answer = leases.fetch(10, ["acme"], idle=True)
     assert answer is not None
     tokens = {delivery.run: delivery.token for delivery in answer.deliveries}
-    line = [0, "INFO", "shop", "log", "text"]
-    calls: list[tuple[str, list[Any]]] = [("log", [run, tokens[run], 1, 1, 3, 10, 9_999, *line, *line]) for run in runs]
+    line = "0\tINFO\tlog\tshop\ttext"
+    calls: list[tuple[str, list[Any]]] = [("log", [run, tokens[run], 1, 1, 3, 10, 9_999, line, line]) for run in runs]
     calls += [("finish", [value for run in runs for value in (run, tokens[run], "succeeded", 5, "", "")])]
     store.redis.set(keys.log("acme", runs[2]), "x")
 

@@ -93,9 +93,9 @@ def test_what_runs_log_is_said_in_their_tenants(pool: HandPool) -> None:
     """Before their ends; what one tenant has spoiled of it is no other's loss, and no end's."""
     worker = pool.worker()
     held = lease(pool, worker)
-    line = [0, "INFO", "shop", "log", "text"]
+    line = "0\tINFO\tlog\tshop\ttext"
     pool.redis.set(keys.log("acme", next(run.run for run in held if run.tenant == "acme")), "x")
-    calls: list[tuple[str, list[Any]]] = [("log", [run.run, run.token, 1, 1, 0, 10, 9_999, *line]) for run in held]
+    calls: list[tuple[str, list[Any]]] = [("log", [run.run, run.token, 1, 1, 0, 10, 9_999, line]) for run in held]
     calls += [("finish", [value for run in held for value in (run.run, run.token, "succeeded", 1, "", "")])]
 
     worker.say(calls, lambda _move, _answer: None)
