@@ -1,7 +1,7 @@
 """Says where messages go: webhooks, mail, and what apprise reaches; as they are checked and kept.
 
-A channel's secret, and the address of an apprise channel, which holds one, are kept for the operator's credential alone
-and shown to nobody: `Channel.shown` leaves them out.
+A channel's secret, and its address, which may hold one, are kept for the operator's credential alone and shown to
+nobody: `Channel.shown` leaves them out.
 """
 
 import re
@@ -20,7 +20,6 @@ from taglane_scheduler.alerting.records import Records, checked, id_of
 Kind = Literal["webhook", "mail", "apprise"]
 
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
-_SHOWN_URL = 80
 
 
 class Channel(BaseModel):
@@ -95,9 +94,8 @@ class Channel(BaseModel):
             case "apprise":
                 return f"{self.url.partition('://')[0]}://…"
             case "webhook":
-                parts = urlsplit(self.url)
-                path = parts.path if len(parts.path) < _SHOWN_URL else f"{parts.path[:_SHOWN_URL]}…"
-                return f"{parts.scheme}://{parts.netloc}{path}{'?…' if parts.query else ''}"
+                parts = urlsplit(self.url)  # the path of many a service's webhook is its secret
+                return f"{parts.scheme}://{parts.netloc}/…"
 
     @property
     def shown(self) -> dict[str, Any]:
