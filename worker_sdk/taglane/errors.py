@@ -9,6 +9,7 @@ TaglaneError
 │   ├── BadSetting           a setting or TAGLANE_URL that can't be used
 │   ├── BadLimit             a limit of a tenant that says nothing
 │   ├── BadAlertRule         an alert rule, channel or silence that says nothing
+│   ├── BadQuery             a search for runs that says nothing
 │   ├── TenantMissing        a task was sent with no tenant in reach
 │   └── TagNotOwned          the tag is another tenant's
 ├── NotFound
@@ -120,6 +121,14 @@ class BadAlertRule(CallerError):
     def __init__(self, part: str, field: str, value: Any, why: str) -> None:
         self.part, self.field, self.value = part, field, value
         super().__init__(f"{part}.{field}: {value!r} can't be: {why}")
+
+
+class BadQuery(CallerError):
+    """A search for runs that can't be read."""
+
+    def __init__(self, query: str, position: int, value: str, why: str) -> None:
+        self.query, self.position, self.value, self.why = query, position, value, why
+        super().__init__(f"query {query!r}, at character {position}: {why}")
 
 
 class TenantMissing(CallerError):
