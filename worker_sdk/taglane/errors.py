@@ -31,6 +31,7 @@ TaglaneError
 ├── Refused                  the credential does not reach that far
 │   ├── OperatorNeeded       it is a tenant's, and takes the operator's
 │   ├── OtherTenant          a run of one tenant, and the other is not its own
+│   ├── RoleNeeded           a key or a person of the console that may not do that
 │   └── NotFenced            it may make no users, so there are no passwords of tenants
 ├── ServerUnavailable        no answer, or no answer that we can use
 │   ├── ServerFull           maxmemory is reached: nothing was written
@@ -317,6 +318,16 @@ class OtherTenant(Refused):
     def __init__(self, own: str, other: str) -> None:
         self.own, self.other = own, other
         told = f"a run of tenant {own!r} reaches no other tenant, and {other!r} is one: do it from outside of tasks"
+        TaglaneError.__init__(self, told)
+
+
+class RoleNeeded(Refused):
+    """Who asks may not do that: `needed` says which role may, `tenant` for whom; None is all tenants."""
+
+    def __init__(self, what: str, needed: str, has: str, tenant: str | None = None) -> None:
+        self.what, self.needed, self.has, self.tenant = what, needed, has, tenant
+        whose = "for all tenants" if tenant is None else f"for tenant {tenant!r}"
+        told = f"{what} takes the role {needed!r} {whose}, and yours is {has!r}: ask who administers the console"
         TaglaneError.__init__(self, told)
 
 
