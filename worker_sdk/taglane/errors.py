@@ -198,7 +198,7 @@ class AlertPartNotFound(NotFound):
     def __init__(self, part: str, name: str, tenant: str = "") -> None:
         self.part, self.name, self.tenant = part, name, tenant
         whose = f" of tenant {tenant!r}" if tenant else ""
-        option = f" --tenant {tenant}" if tenant else ""
+        option = f" --owner {tenant}" if tenant else ""
         super().__init__(f"no alert {part} {name!r}{whose}: see  taglane alert {part} list{option}")
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
 from taglane.errors import AlertPartNotFound, TaglaneError
@@ -71,16 +70,14 @@ class Courier:
         self._senders = senders
         self._busy: set[str] = set()
         self._lock = threading.Lock()
-        self._pool = ThreadPoolExecutor(SENDERS, thread_name_prefix="taglane-sender")
 
     def run(self, over: threading.Event) -> None:
-        """Send every second until *over* is set; then what is under way goes on for its own time-out at most."""
+        """Send every second until *over* is set. What is under way then is sent, or is sent again by another."""
         while not over.wait(EVERY_S):
             try:
                 self.step()
             except TaglaneError as error:  # the scheduler's loop says that the server is gone
                 log.debug("messages_not_read error=%s", error)
-        self.close()
 
     def step(self) -> int:
         """Begin to serve the channels that have something to send, and are not served; return how many."""
@@ -88,17 +85,13 @@ class Courier:
         for channel in self._outbox.due(self._now(), MOST_DUE):
             if self._begin(channel):
                 begun += 1
-                self._pool.submit(self._serve, channel)
+                threading.Thread(target=self._serve, args=(channel,), name="taglane-sender", daemon=True).start()
         return begun
 
     def drain(self) -> None:
         """Send all that is due now, in this thread: for tests, and for a command that wants to know."""
         for channel in self._outbox.due(self._now(), MOST_DUE):
             self._go(channel)
-
-    def close(self) -> None:
-        """Begin nothing more."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def test(self, name: str, owner: str = "") -> Outcome:
         """Send a real message to a channel, now and once.

@@ -66,6 +66,8 @@ class Incident:
     """When it was last told as wrong; 0: never."""
     said: Said = ""
     """What was last told."""
+    channels: tuple[str, ...] = ()
+    """To whom, by the channels' names: also when its rule is deleted meanwhile."""
 
     @property
     def key(self) -> str:
@@ -108,7 +110,7 @@ def decide(  # noqa: PLR0913 - all that a decision depends on
         if before is not None and before.state == "firing" and now < before.seen + REFRESH_MS:
             return Step(before)  # nothing that is worth a write
         return Step(after)
-    return Step(replace(after, told=now, said="firing"), "firing")
+    return Step(replace(after, told=now, said="firing", channels=tuple(rule.channels)), "firing")
 
 
 def _opened(before: Incident | None, finding: Finding, now: int, new_id: str) -> Incident:
@@ -126,6 +128,7 @@ def _opened(before: Incident | None, finding: Finding, now: int, new_id: str) ->
         state="firing",
         told=before.told if before else 0,
         said="over" if before and before.told else "",
+        channels=before.channels if before else (),
     )
 
 
@@ -144,7 +147,7 @@ def read_incident(value: bytes) -> Incident | None:
     """Read what the server keeps; None of what is none."""
     try:
         kept: dict[str, Any] = json.loads(value)
-        found = Incident(**kept)
+        found = Incident(**{**kept, "channels": tuple(map(str, kept.get("channels", ())))})
         texts = (found.id, found.rule, found.kind, found.tenant, found.subject, found.text, found.state, found.said)
         numbers = (found.count, found.since, found.seen, found.ended, found.told)
         sound = all(isinstance(each, str) for each in texts) and all(isinstance(each, int) for each in numbers)

@@ -183,10 +183,10 @@ class Outbox:
                 )
             pipeline.execute()
 
-    def hurry(self, channel: str, now: int) -> None:
+    def hurry(self, channel: str) -> None:
         """Let a channel be tried at once: it was changed."""
         with self._server.renamed("hurrying messages", operator=True):
-            self._redis.zadd(keys.ALERT_OUTBOX, {channel: now}, xx=True)
+            self._redis.zadd(keys.ALERT_OUTBOX, {channel: 0}, xx=True)
 
     def deliveries(self, count: int = 50, *, owner: str | None = None) -> list[Delivery]:
         """Return how messages stand: first the one that each channel tries, then the last *count* that are gone."""

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
-from taglane.errors import AlertPartNotFound, BadName, ChannelInUse
+from taglane.errors import BadName, ChannelInUse
 from taglane.model.duration import format_duration, parse_duration
 from taglane.model.names import check_job, check_tag, check_tenant, owner_of
 from taglane.store import keys
@@ -19,6 +19,10 @@ SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
 
 LONGEST = 7 * DAY
 """The longest window, delay or silence."""
+
+LEAST_IN_A_ROW, MOST_IN_A_ROW = 3, 100
+MOST_COUNTED = 1_000
+"""The highest threshold of runs that are counted: so many are looked at in a round."""
 
 COUNTED = ("failed", "dead_letter", "missed")
 """Kinds that count what has happened in a window."""
@@ -170,6 +174,10 @@ class AlertRule(BaseModel):
             raise ValueError(f"{unused[0]}: a rule on {self.on!r} has none; it takes {uses}")
         if self.in_a_row and (not self.job or self.window):
             raise ValueError("in_a_row: it is of a job, and of no window: give job (one, report* or *), and no window")
+        if self.in_a_row and not LEAST_IN_A_ROW <= self.count <= MOST_IN_A_ROW:
+            raise ValueError(f"threshold: in a row it is {LEAST_IN_A_ROW} to {MOST_IN_A_ROW}")
+        if self.on in {"failed", "dead_letter"} and self.count > MOST_COUNTED:
+            raise ValueError(f"threshold: of runs it is {MOST_COUNTED} at most")
         if self.on == "missed" and self.job.endswith("*"):
             raise ValueError("job: missed instants are counted of one job, or of the whole tenant: give one, or none")
         if self.on in COUNTED and self.window is not None and self.window < MINUTE:
@@ -186,6 +194,8 @@ class AlertRule(BaseModel):
     @property
     def count(self) -> int:
         """The threshold, or what it is when nothing is said."""
+        if self.in_a_row:
+            return self.threshold or LEAST_IN_A_ROW
         return self.threshold or _DEFAULTS.get(self.on, {}).get("threshold", 1)
 
     @property
@@ -274,11 +284,6 @@ class Rules:
         """
         self._records.delete(owner, name)
 
-    def forget(self, owner: str) -> None:
-        """Forget all rules of a tenant: it is deleted."""
-        for rule in self.list(owner):
-            self._quietly_delete(rule)
-
     def require_unused(self, channel: str, owner: str = "") -> None:
         """Check that no rule sends to a channel.
 
@@ -288,12 +293,6 @@ class Rules:
         using = [rule.name for rule in self.list(owner) if channel in rule.channels]
         if using:
             raise ChannelInUse(channel, using)
-
-    def _quietly_delete(self, rule: AlertRule) -> None:
-        try:
-            self._records.delete(rule.owner, rule.name)
-        except AlertPartNotFound:  # somebody was faster
-            return
 
 
 def _said(check: Any, name: str) -> str:

@@ -19,6 +19,7 @@ ALERTING = "taglane:alerting:{alerting}:"
 ALERT_RULES = f"{ALERTING}rules"  # hash: owner/name -> rule, JSON
 ALERT_CHANNELS = f"{ALERTING}channels"  # hash: owner/name -> channel, JSON, with its secret
 ALERT_SILENCES = f"{ALERTING}silences"  # hash: id -> silence, JSON
+ALERT_PARTS = (ALERT_RULES, ALERT_CHANNELS, ALERT_SILENCES)
 ALERT_INCIDENTS = f"{ALERTING}incidents"  # hash: rule, tenant and subject, JSON -> incident, JSON
 ALERT_OUTBOX = f"{ALERTING}outbox"  # zset: owner/name of a channel with messages -> when one is sent next, ms
 ALERT_MESSAGES = f"{ALERTING}messages"  # hash: id -> message that is not delivered yet, JSON
@@ -219,7 +220,7 @@ def job_ledger(tenant: str, day: str) -> str:
 
 
 def recent(tenant: str, hour: str) -> str:
-    """Hash: ``07|s`` and ``07|f`` -> how many runs succeeded, or did not, in that minute of an hour (YYYYMMDDHH, UTC)."""
+    """Hash: ``07|s`` and ``07|f`` -> how many runs succeeded, or did not, in that minute of an hour (YYYYMMDDHH)."""
     return f"{prefix(tenant)}recent:{hour}"
 
 
