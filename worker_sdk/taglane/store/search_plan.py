@@ -29,7 +29,7 @@ class Place(NamedTuple):
         return base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
     def seen_by(self, tenant: str) -> tuple[str, str | bytes]:
-        """Return from which instant, and which run of it, another call goes on for a tenant, as the function takes it."""
+        """Return behind which instant, and which run of it, a call goes on for a tenant, as the function takes it."""
         if tenant == self.tenant:
             return str(self.at), self.run.encode(errors="surrogateescape")
         return str(self.at), "<" if tenant > self.tenant else ""
