@@ -47,6 +47,9 @@ log = logging.getLogger(__name__)
 EVERY_S = 5.0
 """Between two rounds, at least."""
 
+FIRST_S = 0.5
+"""Before the first."""
+
 COST = 20
 """A round that took long is not begun again before so many times that: five percent of a core, at most."""
 
@@ -101,7 +104,7 @@ class Watcher:
 
     def run(self, over: threading.Event) -> None:
         """Go round until *over* is set."""
-        wait = EVERY_S
+        wait = FIRST_S
         while not over.wait(wait):
             began = time.monotonic()
             try:
@@ -189,7 +192,7 @@ class Watcher:
                 continue
             messages = messages_of(step.after, step.say, step.after.channels, now) if step.after and step.say else []
             if self._outbox.change(key, kept, step.after, messages, now=now):
-                open_ += before is None
+                open_ += (before is None) - (step.after is None)
                 written += len(messages)
                 _log(step.after, step.say)
         return written

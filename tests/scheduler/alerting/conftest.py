@@ -67,16 +67,16 @@ class Desk:
 
 
 @pytest.fixture
-def server(url: str) -> Iterator[Server]:
+def store(url: str) -> Iterator[Server]:
     server = make_server(url)
     yield server
     server.close()
 
 
 @pytest.fixture
-def desk(server: Server, redis: Redis, url: str) -> Desk:
+def desk(store: Server, redis: Redis, url: str) -> Desk:
     settings = Settings(url=url, webhook_allow="127.0.0.0/8")
-    return Desk(server, redis, Alerting(settings, server), Alerts(server))
+    return Desk(store, redis, Alerting(settings, store), Alerts(store))
 
 
 @pytest.fixture
