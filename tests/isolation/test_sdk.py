@@ -111,7 +111,7 @@ GIVEN: dict[str, Any] = {
     "taken": Taken(f"{VICTIM}/ops", "i", b"{}", 1, 1),
     "before": b"",
     "after": None,
-    "messages": [{"id": "i", "channel": f"{VICTIM}/ops"}],
+    "messages": [(f"{VICTIM}/ops", {"id": "i"})],
     "now": 1,
     "most": 10,
     "count": 10,

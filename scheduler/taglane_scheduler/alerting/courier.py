@@ -100,7 +100,7 @@ class Courier:
             AlertPartNotFound: there is no such channel.
         """
         channel, now = self._channels.get(name, owner), self._now()
-        message = trial(channel.id, f"test-{now}", now)
+        message = trial(channel.name, f"test-{now}", now)
         return self._senders[channel.kind].send(channel, message["id"], packed(message))
 
     def _begin(self, channel: str) -> bool:

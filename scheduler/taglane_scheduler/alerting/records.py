@@ -120,6 +120,7 @@ def checked(part: str, model: type[R], given: Mapping[str, Any], *, hidden: Coll
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field, why = ".".join(str(place) for place in first["loc"]), first["msg"].removeprefix("Value error, ")
+        why = why.replace("Input should", "it should")
         if not field:
             field, _, why = why.partition(": ")
         if first["type"] == "extra_forbidden":

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 INCIDENT = Incident("1f", "/r", "late", "acme", "report", "late", 1, "", since=1, seen=1, state="firing")
 
 
-def message(number: int = 1, channel: str = "/ops") -> dict[str, Any]:
-    return {"id": f"{number}.firing.ops", "channel": channel, "text": f"text {number}"}
+def message(number: int = 1, channel: str = "/ops") -> tuple[str, dict[str, Any]]:
+    return channel, {"id": f"{number}.firing.ops", "text": f"text {number}"}
 
 
 def put(outbox: Outbox, number: int, channel: str = "/ops") -> None:
