@@ -136,7 +136,12 @@ class Courier:
         try:
             channel = self._channels.get(name, owner)
         except AlertPartNotFound as error:
-            self._outbox.settle(taken, "given_up", str(error), now=self._now())
+            now = self._now()
+            if self._channels.has(name, owner):
+                told = "this scheduler can't read the channel: a newer Taglane wrote it"
+                self._outbox.settle(taken, "waiting", told, now=now, again=now + pause(taken.tries))
+                return False
+            self._outbox.settle(taken, "given_up", str(error), now=now)
             return True
         outcome = self._senders[channel.kind].send(channel, taken.id, taken.body)
         now = self._now()

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from taglane.store.server import Server
 
-MOST_INCIDENTS = 5_000
-"""That stand at once; of more, those that come are not told before others are over."""
+MOST_INCIDENTS, MOST_OF_TENANT = 10_000, 100
+"""That stand at once, in all and of one tenant; of more, those that come are not told before others are over."""
 
 MOST_QUEUED = 1_000
 """Messages that wait for one channel; of more, the oldest are dropped."""

@@ -167,6 +167,8 @@ class AlertRule(BaseModel):
     def _whole(self) -> Self:
         if self.owner and self.tenant != self.owner:
             raise ValueError(f"tenant: a rule of tenant {self.owner!r} is about {self.owner!r}, not {self.tenant!r}")
+        if self.owner and self.silence < MINUTE:
+            raise ValueError("silence: of a tenant's own rule it is at least 1m")
         unused = [name for name in ("threshold", "window", "after", "job", "tag", "in_a_row") if getattr(self, name)]
         unused = [name for name in unused if name not in _USES[self.on]]
         if unused:
@@ -256,6 +258,10 @@ class Rules:
     def list(self, owner: str | None = None) -> list[AlertRule]:
         """Return the rules of one owner, or of all, by owner and name."""
         return [rule for rule in self._records.all().values() if owner in (None, rule.owner)]
+
+    def read(self) -> tuple[dict[str, AlertRule], set[str]]:
+        """Return all rules, by id, and the ids of those that can't be read: a newer Taglane may have written them."""
+        return self._records.read()
 
     def get(self, name: str, owner: str = "") -> AlertRule:
         """Return one.

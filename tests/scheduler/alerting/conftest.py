@@ -53,7 +53,15 @@ class Desk:
 
     def rule(self, **fields: Any) -> AlertRule:
         """Let there be a rule, about workers that are missing unless it is said."""
-        rule = make_rule(**{"name": "first", "on": "no_worker", "channels": ["ops"], "silence": 0, **fields})
+        rule = make_rule(
+            **{
+                "name": "first",
+                "on": "no_worker",
+                "channels": ["ops"],
+                "silence": 60_000 if fields.get("owner") else 0,
+                **fields,
+            }
+        )
         self.alerting.rules.put(rule)
         return rule
 
