@@ -39,16 +39,16 @@ def run_scheduler(
     Raises:
         ServerUnavailable: the server was gone for longer than the settings' patience.
         Refused: the credential is not the operator's.
-        BadSetting: its health can't be told at that address.
+        BadSetting: its health can't be told at that address; or a setting of alerts says nothing.
     """
     if services.server.tenant is not None:
         raise OperatorNeeded("a scheduler", services.server.tenant)
     stop = threading.Event() if stopping is None else stopping
+    over = threading.Event()
+    alerting = services.alerting.threads(services.alerts, over)
     endpoint = listen(services.settings.health if health is None else health, [services.loop.pulse])
     restore = _handle_signals(stop)
-    over = threading.Event()
     denials = threading.Thread(target=services.denials.run, args=(over,), name="taglane-denials", daemon=True)
-    alerting = services.alerting.threads(services.alerts, over)
     try:
         denials.start()
         for thread in alerting:
