@@ -69,11 +69,12 @@ def test_dead_letters_late_jobs_and_backlogs_are_found(store: Server, redis: Red
     Jobs(store, 1_000).put(job)
     set_due(redis, job, server_time(redis) - 300_000)
     worker = HandWorker(store).hello()
-    fail(store, worker, state="dead")
+    fail(store, worker, "report", state="dead")
     run = enqueue(store)
     redis.hset(keys.run("acme", run), "queued_at", server_time(redis) - 600_000)
 
     assert [("", 1)] == found(readings, redis, rule("dead_letter"))
+    assert [("report", 1)] == found(readings, redis, rule("dead_letter", job="*"))
     assert [("report", 1)] == found(readings, redis, rule("late"))
     assert [] == found(readings, redis, rule("late", after="1h"))
     assert [("acme", 1)] == found(readings, redis, rule("queue_older"))
