@@ -65,6 +65,7 @@ def add_rule(connection: Connection, /, name: str, output: str, **given: Any) ->
     over_limit     the tenant is at its limit, and runs wait, for longer than --after
     no_worker      runs wait for a tag that no living worker serves
     connections, bandwidth, memory, tenant_cut     what the watchdog finds
+    alert_channel  a channel takes no messages; tell another one
     """  # noqa: D301 - click knows a block that it must not wrap by this very character
     from taglane_scheduler.alerting.rules import make_rule  # noqa: PLC0415 - not for the help
 

@@ -30,7 +30,7 @@ COUNTED = ("failed", "dead_letter", "missed")
 BACKLOG = ("queue_older", "queue_longer", "over_limit")
 """Kinds that look at what waits."""
 
-STANDING = ("no_worker", "connections", "bandwidth", "memory", "tenant_cut")
+STANDING = ("no_worker", "connections", "bandwidth", "memory", "tenant_cut", "alert_channel")
 """Kinds of the alerts that schedulers raise by themselves: a rule says who is told."""
 
 KINDS = {
@@ -46,6 +46,7 @@ KINDS = {
     "bandwidth": "a tenant uses more bandwidth than its limit",
     "memory": "a tenant takes more memory than its limit, or the server holds more than is explained",
     "tenant_cut": "a tenant was cut off for what it used",
+    "alert_channel": "a channel takes no messages: let another tell of it",
 }
 """What a rule may be about."""
 
