@@ -14,6 +14,8 @@ from redis.exceptions import RedisError
 from taglane.client import Taglane
 from taglane.errors import Refused, TaglaneError
 from taglane.model.limits import change_limits, read_limits
+from taglane.model.query import parse_query
+from taglane.store.bulk import Bulk
 from taglane.store.dead_letters import DeadLetters
 from taglane.store.history import History
 from taglane.store.jobs import Jobs
@@ -23,7 +25,9 @@ from taglane.store.pool_leases import PoolLeases
 from taglane.store.pools import Pools
 from taglane.store.queues import Queues
 from taglane.store.runs import NewRun, Runs
+from taglane.store.search import RunSearch
 from taglane.store.server import Server
+from taglane.store.standings import Standings
 from taglane.store.usage import Usage
 from taglane.store.workers import Workers
 from taglane_scheduler.alerting.channels import Channels, make_channel
@@ -72,6 +76,9 @@ MADE: dict[type, Callable[[Server], Any]] = {
     Outbox: Outbox,
     Measures: Measures,
     CutOff: lambda server: CutOff(server, Alerts(server)),
+    Standings: lambda server: Standings(server, 1_000),
+    RunSearch: RunSearch,
+    Bulk: lambda server: Bulk(Runs(server), RunSearch(server)),
 }
 """Whatever speaks to a server, made with the attacker's credential."""
 
@@ -110,7 +117,6 @@ GIVEN: dict[str, Any] = {
     "duration": 60_000,
     "taken": Taken(f"{VICTIM}/ops", "i", b"{}", 1, 1),
     "before": b"",
-    "after": None,
     "messages": [(f"{VICTIM}/ops", {"id": "i"})],
     "now": 1,
     "most": 10,
@@ -121,6 +127,9 @@ GIVEN: dict[str, Any] = {
     "pool": "small",
     "life": "x",
     "state": "paused",
+    "ids": [VICTIMS_RUN],
+    "query": parse_query(""),
+    "after": "",
     "since": date(2026, 1, 1),
     "until": date(2026, 1, 2),
 }
@@ -137,6 +146,7 @@ LOCAL = {
 
 PARTICULAR: dict[tuple[type, str], dict[str, Any]] = {
     (Channels, "put"): {"channel": GIVEN["channel_of"]},
+    (Outbox, "change"): {"after": None},
     (Silences, "put"): {"rule": "nights"},
     (Taglane, "put_job"): {"name": "report", "manual": True},
     (Taglane, "enqueue_many"): {"params": [{}]},
@@ -152,6 +162,10 @@ PARTICULAR: dict[tuple[type, str], dict[str, Any]] = {
     (Pools, "wake"): {"tenants": {VICTIM: GIVEN["limits"]}},
     (Runs, "make"): {"runs": [NewRun(f"{VICTIM}.x", "shop.task", VICTIM, "{}")]},
     (Runs, "replay_many"): {"runs": [(VICTIMS_RUN, f"{VICTIM}.y")]},
+    (Runs, "many"): {"runs": [(VICTIM, VICTIMS_RUN)]},
+    (Runs, "replay_each"): {"runs": [(VICTIMS_RUN, f"{VICTIM}.y")]},
+    (Jobs, "page"): {"pattern": ""},
+    (Jobs, "last_runs"): {"name": "report"},
     (LimitStore, "change"): {"given": {"running": 99}},
     (LimitStore, "put_many"): {"limits": {VICTIM: GIVEN["limits"], "acme": GIVEN["limits"]}},
 }
