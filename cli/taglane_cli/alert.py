@@ -35,7 +35,7 @@ def rule() -> None:
 
 @rule.command("add")
 @click.argument("name")
-@click.option("--on", required=True, metavar="KIND", help="What it is about; see below.")
+@click.option("--on", required=True, metavar="KIND", help="What it is about; see above.")
 @click.option("-c", "--channel", "channels", multiple=True, required=True, metavar="C", help="Whom to tell; repeat it.")
 @click.option("-t", "--tenant", metavar="T", help="About this tenant [default: about each].")
 @click.option("--job", metavar="J", help="A job, report* or *, each counted for itself [default: all runs together].")
