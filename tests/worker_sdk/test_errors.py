@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING
 import pytest
 from taglane import errors
 from taglane.errors import (
+    AlertPartNotFound,
+    BadAlertRule,
     BadJobsFile,
     BadLimit,
     BadName,
     BadParams,
+    BadQuery,
     BadSchedule,
     BadSetting,
     CallerError,
+    ChannelInUse,
     Conflict,
     DeadLetterNotFound,
     JobNotFound,
@@ -32,6 +36,7 @@ from taglane.errors import (
     ParamsOverLimit,
     QueueFull,
     Refused,
+    RoleNeeded,
     RunFailed,
     RunNotFound,
     RunTimeout,
@@ -43,6 +48,7 @@ from taglane.errors import (
     TenantExists,
     TenantMissing,
     TenantNotFound,
+    TooManyAlertParts,
 )
 
 if TYPE_CHECKING:
@@ -55,6 +61,11 @@ EXAMPLES = [
     BadJobsFile("jobs.yaml", 3, 7, "no"),
     BadSetting("TAGLANE_BATCH", "0", "no"),
     BadLimit("running", 0, "no"),
+    BadAlertRule("rule", "on", "fire", "no"),
+    AlertPartNotFound("rule", "nights", "acme"),
+    ChannelInUse("ops", ["nights", "days", "a", "b"]),
+    TooManyAlertParts("rule", 100, "acme"),
+    BadQuery("stat:x", 1, "stat:x", "no"),
     OverLimit("no"),
     QueueFull("acme", 100, 100, 2.5),
     ParamsOverLimit("acme", 2_000, 1_000),
@@ -69,6 +80,7 @@ EXAMPLES = [
     TenantExists("acme"),
     JobTooNew("acme", "report", "the field 'quota'"),
     Refused("fetch"),
+    RoleNeeded("pausing jobs", "operate", "read", "acme"),
     OperatorNeeded("a scheduler", "acme"),
     OtherTenant("acme", "globex"),
     NotFenced("tenant acme can't be given a new password"),

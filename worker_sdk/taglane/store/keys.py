@@ -6,6 +6,7 @@ All keys of a tenant share one hash tag, so a tenant is one slot of a cluster an
 from __future__ import annotations
 
 from taglane import context
+from taglane.store.pool_keys import *  # noqa: F403 - whoever needs a key finds it here
 
 TENANTS = "taglane:tenants"  # hash: tenant -> record, JSON
 SCHEDULERS = "taglane:schedulers"  # hash: scheduler -> heartbeat counter
@@ -13,6 +14,17 @@ AUDIT = "taglane:audit"  # stream: who did what to which tenant
 DENIED = "taglane:denied"  # stream: what the server refused to whom
 DENIALS = "taglane:denials"  # hash: entry of the server's own log of refusals -> how often it was counted here
 ALERTS = "taglane:alerts"  # hash: kind, tenant and subject, JSON -> what is wrong now, JSON
+ALERTING = "taglane:alerting:{alerting}:"
+"""What each key starts with that alerting keeps: rules, incidents, messages. One slot, so that a step is atomic."""
+
+ALERT_RULES = f"{ALERTING}rules"  # hash: owner/name -> rule, JSON
+ALERT_CHANNELS = f"{ALERTING}channels"  # hash: owner/name -> channel, JSON, with its secret
+ALERT_SILENCES = f"{ALERTING}silences"  # hash: id -> silence, JSON
+ALERT_PARTS = (ALERT_RULES, ALERT_CHANNELS, ALERT_SILENCES)
+ALERT_INCIDENTS = f"{ALERTING}incidents"  # hash: rule, tenant and subject, JSON -> incident, JSON
+ALERT_OUTBOX = f"{ALERTING}outbox"  # zset: owner/name of a channel with messages -> when one is sent next, ms
+ALERT_MESSAGES = f"{ALERTING}messages"  # hash: id -> message that is not delivered yet, JSON
+ALERT_DELIVERIES = f"{ALERTING}deliveries"  # list: what became of messages, JSON, the newest first
 WATCH = "taglane:watch"  # hash: tenant -> what it uses of the server, as it was last measured, JSON
 POOLS = "taglane:pools"  # set: names of shared pools that have had a worker
 POOL_ALL = "taglane:{*}:pool"  # the pattern of every tenant's channel of work for a pool
@@ -46,6 +58,11 @@ def read_only_prefix(tenant: str) -> str:
 def limits(tenant: str) -> str:
     """Hash: the tenant's limits, called like the fields of `model.limits.Limits`; and `state`: paused, draining."""
     return f"{read_only_prefix(tenant)}limits"
+
+
+def alert_queue(channel: str) -> str:
+    """List of the ids of the messages for one channel, the oldest first; not a tenant's."""
+    return f"{ALERTING}queue:{channel}"
 
 
 def step_of(priority: int | None) -> int:
@@ -114,7 +131,7 @@ def cancels(tenant: str, worker_id: str) -> str:
 
 
 def jobs(tenant: str) -> str:
-    """Set of job names."""
+    """Zset of job names, all with the score 0: so they are in the order of their letters."""
     return f"{prefix(tenant)}jobs"
 
 
@@ -163,6 +180,21 @@ def ended(tenant: str) -> str:
     return f"{prefix(tenant)}ended"
 
 
+def unwell(tenant: str) -> str:
+    """Zset: every kept run that failed, expired or was cancelled -> when, ms; and dead letters that were replayed."""
+    return f"{prefix(tenant)}unwell"
+
+
+def last(tenant: str, name: str) -> str:
+    """List: the ids of a job's last runs, a hundred at most, the newest at the right; some may be gone."""
+    return f"{prefix(tenant)}last:{name}"
+
+
+def failing(tenant: str) -> str:
+    """Zset: each job whose last three runs or more failed, died or expired -> how many in a row."""
+    return f"{prefix(tenant)}failing"
+
+
 def dead(tenant: str) -> str:
     """Zset: run id -> when we gave up on it, ms."""
     return f"{prefix(tenant)}dead"
@@ -203,6 +235,11 @@ def job_ledger(tenant: str, day: str) -> str:
     return f"{prefix(tenant)}job-ledger:{day}"
 
 
+def recent(tenant: str, hour: str) -> str:
+    """Hash: ``07|s``, ``07|f`` -> how many runs succeeded, or did not, in that minute of an hour (YYYYMMDDHH, UTC)."""
+    return f"{prefix(tenant)}recent:{hour}"
+
+
 def capped(tenant: str) -> str:
     """Set of the tags whose runs wait until a worker lets one go: the tenant is at its limit of these."""
     return f"{prefix(tenant)}capped"
@@ -236,93 +273,3 @@ def pool(tenant: str) -> str:
 def wake(tenant: str) -> str:
     """Channel: says to the schedulers that the tenant's earliest instant may have changed."""
     return f"{prefix(tenant)}wake"
-
-
-def pool_prefix(name: str) -> str:
-    """What every key of the shared pool *name* starts with; `KEYS[1]` of its functions. No tenant's: the operator's."""
-    return f"taglane:pool:{{{name}}}:"
-
-
-def pool_active(name: str) -> str:
-    """Zset: tenant -> its virtual time, ms: of those that may have something to do, the lowest is next."""
-    return f"{pool_prefix(name)}active"
-
-
-def pool_owed(name: str) -> str:
-    """Zset, part of `pool_active`: the tenants that have fewer slots than are guaranteed to them."""
-    return f"{pool_prefix(name)}owed"
-
-
-def pool_full(name: str) -> str:
-    """Set of the tenants that have as many slots as they may."""
-    return f"{pool_prefix(name)}full"
-
-
-def pool_parked(name: str) -> str:
-    """Zset: tenant -> when, ms, it is to be looked at again: a limit of its own keeps it waiting."""
-    return f"{pool_prefix(name)}parked"
-
-
-def pool_resting(name: str) -> str:
-    """Zset: tenant -> its virtual time, of those that have nothing to do, and are ahead."""
-    return f"{pool_prefix(name)}resting"
-
-
-def pool_floor(name: str) -> str:
-    """String: the virtual time of the tenant that was served last: nobody starts further behind."""
-    return f"{pool_prefix(name)}floor"
-
-
-def pool_wakes(name: str) -> str:
-    """String: how many wakes there have been."""
-    return f"{pool_prefix(name)}wakes"
-
-
-def pool_seq(name: str) -> str:
-    """Hash: tenant -> the number of its last wake."""
-    return f"{pool_prefix(name)}seq"
-
-
-def pool_terms(name: str) -> str:
-    """Hash: tenant -> ``weight guaranteed borrow``, of those that have other terms than the usual."""
-    return f"{pool_prefix(name)}terms"
-
-
-def pool_used(name: str) -> str:
-    """Hash: tenant -> the slots that it has now."""
-    return f"{pool_prefix(name)}used"
-
-
-def pool_cost(name: str) -> str:
-    """Hash: tenant -> what its runs have taken of late, ms."""
-    return f"{pool_prefix(name)}cost"
-
-
-def pool_workers(name: str) -> str:
-    """Hash: worker -> heartbeat counter."""
-    return f"{pool_prefix(name)}workers"
-
-
-def pool_pacer(name: str) -> str:
-    """String: the worker that waits for the first of the parked."""
-    return f"{pool_prefix(name)}pacer"
-
-
-def pool_bell(name: str) -> str:
-    """List of a few tokens: whoever takes one asks for a turn."""
-    return f"{pool_prefix(name)}bell"
-
-
-def pool_lost(name: str) -> str:
-    """Set of the lives of workers that died, whose runs are being taken over."""
-    return f"{pool_prefix(name)}lost"
-
-
-def pool_visits(name: str, visitor: str) -> str:
-    """Hash: tenant -> how many of its runs one life of a worker holds, or is about to fetch."""
-    return f"{pool_prefix(name)}visits:{visitor}"
-
-
-def pool_worker(name: str, worker_id: str) -> str:
-    """Hash: a pool worker's life, host, tasks."""
-    return f"{pool_prefix(name)}worker:{worker_id}"
