@@ -197,7 +197,7 @@ def play(server: Server, tenant: str) -> None:
     call("pause", "job", "1", "")
     for index in ("runs", "ended", "unwell", "dead", "open", "last", "skipped"):
         call("search", index, "", "", "1", "", 5, 100, "queued,running,scheduled", "job", "shop.*", "", "r*")
-        call("search", index, 9e15, "r1", "", 9e15, 5, 100, "queued,running,scheduled", "", "", "", "")
+        call("search", index, 9 * 10**15, "r1", "", 9 * 10**15, 5, 100, "queued,running,scheduled", "", "", "", "")
     call("standing", 1)
     call("remove", "job")
 
