@@ -39,24 +39,28 @@ def run_scheduler(
     Raises:
         ServerUnavailable: the server was gone for longer than the settings' patience.
         Refused: the credential is not the operator's.
-        BadSetting: its health can't be told at that address.
+        BadSetting: its health can't be told at that address; or a setting of alerts says nothing.
     """
     if services.server.tenant is not None:
         raise OperatorNeeded("a scheduler", services.server.tenant)
     stop = threading.Event() if stopping is None else stopping
+    over = threading.Event()
+    alerting = services.alerting.threads(services.alerts, over)
     endpoint = listen(services.settings.health if health is None else health, [services.loop.pulse])
     restore = _handle_signals(stop)
-    over = threading.Event()
     denials = threading.Thread(target=services.denials.run, args=(over,), name="taglane-denials", daemon=True)
     try:
         denials.start()
+        for thread in alerting:
+            thread.start()
         log.info("scheduler_starting health=%s", endpoint.address if endpoint else "off")
         services.pool_keeper.start()
         services.loop.run(stop, ready)
         log.info("scheduler_stopped")
     finally:
         over.set()
-        denials.join(JOIN)
+        for thread in (denials, *alerting):
+            thread.join(JOIN)
         restore()
         services.pool_keeper.stop()
         if endpoint is not None:

@@ -30,6 +30,10 @@ from taglane.store.server import Server
 from taglane.store.standings import Standings
 from taglane.store.usage import Usage
 from taglane.store.workers import Workers
+from taglane_scheduler.alerting.channels import Channels, make_channel
+from taglane_scheduler.alerting.outbox import Outbox, Taken
+from taglane_scheduler.alerting.rules import Rules, make_rule
+from taglane_scheduler.alerting.silences import Silences
 from taglane_scheduler.care.alerts import Alerts
 from taglane_scheduler.care.measures import Measure, Measures
 from taglane_scheduler.care.rescue import Rescue
@@ -66,6 +70,10 @@ MADE: dict[type, Callable[[Server], Any]] = {
     Peers: Peers,
     Usage: Usage,
     Alerts: Alerts,
+    Rules: Rules,
+    Channels: Channels,
+    Silences: Silences,
+    Outbox: Outbox,
     Measures: Measures,
     CutOff: lambda server: CutOff(server, Alerts(server)),
     Standings: lambda server: Standings(server, 1_000),
@@ -103,6 +111,15 @@ GIVEN: dict[str, Any] = {
     "ends": {"taglane:audit": "0", "taglane:denied": "0"},
     "seconds": 0.01,
     "wait_ms": 1,
+    "rule": make_rule(name="nights", owner=VICTIM, on="failed", channels=["ops"]),
+    "channel_of": make_channel(name="ops", owner=VICTIM, kind="webhook", url="https://example.com/hook"),
+    "owner": VICTIM,
+    "duration": 60_000,
+    "taken": Taken(f"{VICTIM}/ops", "i", b"{}", 1, 1),
+    "before": b"",
+    "messages": [(f"{VICTIM}/ops", {"id": "i"})],
+    "now": 1,
+    "most": 10,
     "count": 10,
     "action": "delete",
     "worker": "w",
@@ -128,6 +145,9 @@ LOCAL = {
 """What asks no server, ends a connection, or answers a tenant on purpose with nothing."""
 
 PARTICULAR: dict[tuple[type, str], dict[str, Any]] = {
+    (Channels, "put"): {"channel": GIVEN["channel_of"]},
+    (Outbox, "change"): {"after": None},
+    (Silences, "put"): {"rule": "nights"},
     (Taglane, "put_job"): {"name": "report", "manual": True},
     (Taglane, "enqueue_many"): {"params": [{}]},
     (Jobs, "get"): {"name": "report"},

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from taglane import errors
 from taglane.errors import (
+    AlertPartNotFound,
+    BadAlertRule,
     BadJobsFile,
     BadLimit,
     BadName,
@@ -18,6 +20,7 @@ from taglane.errors import (
     BadSchedule,
     BadSetting,
     CallerError,
+    ChannelInUse,
     Conflict,
     DeadLetterNotFound,
     JobNotFound,
@@ -33,6 +36,7 @@ from taglane.errors import (
     ParamsOverLimit,
     QueueFull,
     Refused,
+    RoleNeeded,
     RunFailed,
     RunNotFound,
     RunTimeout,
@@ -44,6 +48,7 @@ from taglane.errors import (
     TenantExists,
     TenantMissing,
     TenantNotFound,
+    TooManyAlertParts,
 )
 
 if TYPE_CHECKING:
@@ -56,6 +61,10 @@ EXAMPLES = [
     BadJobsFile("jobs.yaml", 3, 7, "no"),
     BadSetting("TAGLANE_BATCH", "0", "no"),
     BadLimit("running", 0, "no"),
+    BadAlertRule("rule", "on", "fire", "no"),
+    AlertPartNotFound("rule", "nights", "acme"),
+    ChannelInUse("ops", ["nights", "days", "a", "b"]),
+    TooManyAlertParts("rule", 100, "acme"),
     BadQuery("stat:x", 1, "stat:x", "no"),
     OverLimit("no"),
     QueueFull("acme", 100, 100, 2.5),
@@ -71,6 +80,7 @@ EXAMPLES = [
     TenantExists("acme"),
     JobTooNew("acme", "report", "the field 'quota'"),
     Refused("fetch"),
+    RoleNeeded("pausing jobs", "operate", "read", "acme"),
     OperatorNeeded("a scheduler", "acme"),
     OtherTenant("acme", "globex"),
     NotFenced("tenant acme can't be given a new password"),
