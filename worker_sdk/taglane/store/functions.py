@@ -59,6 +59,9 @@ TENANT_MOVES = [
 ]
 """What a tenant's credential may call: each name is also the function's, behind `taglane_`."""
 
+READS = ("standing", "search")
+"""Those of them that write nothing."""
+
 POOL_MOVES = ("pool_wake", "pool_turn", "pool_hello", "pool_beat", "pool_leave", "pool_lost")
 """What is called with a pool's prefix."""
 
