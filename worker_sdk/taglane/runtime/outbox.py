@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taglane.model.envelope import next_try
+from taglane.runtime.tally import Tally
 
 if TYPE_CHECKING:
     from taglane.model.envelope import Delivery
@@ -32,7 +33,8 @@ class Finish(NamedTuple):
 class Outbox:
     """Gathers moves until they are sent together. Not thread-safe: `Holdings` holds its lock around it."""
 
-    def __init__(self) -> None:
+    def __init__(self, tally: Tally | None = None) -> None:
+        self._tally = tally or Tally()
         self._finishes: list[Finish] = []
         self._calls: list[Call] = []
 
@@ -43,6 +45,7 @@ class Outbox:
         """Say how a run ended, after *ran* seconds; None when it never began."""
         delivery = held.delivery
         run, token = delivery.run, delivery.token
+        self._tally.ended(held, outcome, ran)
         match outcome.kind:
             case "retry":
                 at, envelope, task, tag, step = outcome.again or _same_again(delivery, outcome.wait or 0)

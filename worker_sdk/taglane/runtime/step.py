@@ -20,7 +20,7 @@ from taglane.runtime.carry import UNTOLD, Outcome
 from taglane.runtime.farewell import EX_OVERDUE, Farewell
 from taglane.runtime.fetcher import Fetcher
 from taglane.runtime.guard import guard_tasks
-from taglane.runtime.health import Pulse, listen
+from taglane.runtime.health import Pulse
 from taglane.runtime.heart import Heart
 from taglane.runtime.holdings import logger
 from taglane.runtime.limits import Interrupting
@@ -28,7 +28,9 @@ from taglane.runtime.pace import SHARED_HORIZON
 from taglane.runtime.patience import Patience
 from taglane.runtime.pools import Carrying, Solo
 from taglane.runtime.sender import BEAT, FAREWELL, Sender
+from taglane.runtime.slate import Slate
 from taglane.runtime.standing import Standing
+from taglane.runtime.worker_metrics import tell
 from taglane.settings import load_settings
 from taglane.store.leases import Leases
 from taglane.store.pool_leases import PoolLeases
@@ -115,6 +117,7 @@ class TagStep(bootsteps.StartStopStep):
             self._heart.start()
         held = holdings.Holdings(lease=lease, batch=settings.batch)
         held.looks_ahead = worker.pool.looks_ahead
+        held.tally.slots = slots
         if isinstance(leases, PoolLeases):
             held.pace.horizon = SHARED_HORIZON
         held.on_stuck = lambda messages: worker.hub.call_soon(_recall, worker, held, messages)
@@ -217,8 +220,8 @@ def own_pulse() -> Pulse:
     Raises:
         BadSetting: its health can't be told where the settings say.
     """
-    pulse = Pulse()
-    listen(load_settings().health, [pulse])
+    (pulse,) = pulses = [Pulse(slate=Slate())]
+    tell(load_settings(), pulses)
     return pulse
 
 
