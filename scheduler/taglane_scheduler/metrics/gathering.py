@@ -92,6 +92,7 @@ class Gathering:
         self._growth: dict[str, Growth] = {}
         self._activity: dict[str, tuple[float, float]] = {}
         self._turn: deque[str] = deque()
+        self._fresh: set[str] = set()
         self._passes = 0
         self._read_named_at = self._budget_at = clock()
         self._read_named_at -= FRESH_S
@@ -114,18 +115,18 @@ class Gathering:
             ServerUnavailable: no answer; the next step reads them again.
         """
         began = self._clock()
-        named = [name for name in self._figures if name != OTHER]
         count = 0
         if began >= self._read_named_at + FRESH_S:
+            named = [name for name in self._figures if name != OTHER]
             count += self._read(named)
-            self._read_named_at = began
+            self._read_named_at, self._fresh = began, set(named)
         budget = min(10 * RATE, int((began - self._budget_at) * RATE)) if self.is_complete else 10 * RATE
         self._budget_at = began
         if not self._turn:
             self._begin_pass()
         portion = [self._turn.popleft() for _ in range(min(budget, len(self._turn)))]
         try:
-            count += self._read([name for name in portion if name not in self._figures])
+            count += self._read([name for name in portion if name not in self._fresh])
         except TaglaneError:
             self._turn.extendleft(reversed(portion))
             raise
