@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from taglane.errors import OperatorNeeded
+from taglane.runtime import tracing
 from taglane.runtime.health import Metrics, listen
 
 if TYPE_CHECKING:
@@ -40,10 +41,12 @@ def run_scheduler(
         ServerUnavailable: the server was gone for longer than the settings' patience.
         Refused: the credential is not the operator's.
         BadSetting: its health can't be told at that address.
+        ExtraMissing: TAGLANE_OTEL asks for traces, and OpenTelemetry is not installed.
     """
     if services.server.tenant is not None:
         raise OperatorNeeded("a scheduler", services.server.tenant)
     stop = threading.Event() if stopping is None else stopping
+    tracing.want("taglane-scheduler", otel=services.settings.otel)
     loop = services.loop
     metrics = Metrics(services.exposition.page, services.settings.metrics_token)
     endpoint = listen(services.settings.health if health is None else health, [loop.pulse], metrics)
@@ -66,6 +69,7 @@ def run_scheduler(
                 thread.join(JOIN)
         restore()
         services.pool_keeper.stop()
+        tracing.flush()
         if endpoint is not None:
             endpoint.stop()
         services.close()

@@ -48,7 +48,7 @@ class Outbox:
         self._tally.ended(held, outcome, ran)
         match outcome.kind:
             case "retry":
-                at, envelope, task, tag, step = outcome.again or _same_again(delivery, outcome.wait or 0)
+                at, envelope, task, tag, step = outcome.again or _same_again(delivery, outcome)
                 said = [run, token, at, envelope, outcome.result, task, tag, step, _milliseconds(ran)]
                 self._calls.append(("retry", said))
             case "requeue" if not held.last:
@@ -83,5 +83,5 @@ def _milliseconds(ran: float | None) -> int | str:
     return "" if ran is None else max(0, round(ran * 1000))
 
 
-def _same_again(delivery: Delivery, wait_ms: int) -> Again:
-    return f"+{wait_ms}", next_try(delivery.envelope), delivery.task, delivery.tag, ""
+def _same_again(delivery: Delivery, outcome: Outcome) -> Again:
+    return f"+{outcome.wait or 0}", next_try(delivery.envelope, outcome.trace), delivery.task, delivery.tag, ""

@@ -10,12 +10,12 @@ import threading
 from typing import Any
 
 from celery import bootsteps
-from celery.signals import worker_shutdown, worker_shutting_down
+from celery.signals import worker_process_shutdown, worker_shutdown, worker_shutting_down
 from celery.worker import state as worker_state
 
 from taglane.errors import BadName, BadSetting, OperatorNeeded, Refused, TaglaneError, TagNotOwned
 from taglane.model.names import SHARED, check_tag, owner_of, pool_of
-from taglane.runtime import current, holdings
+from taglane.runtime import current, holdings, tracing
 from taglane.runtime.carry import UNTOLD, Outcome
 from taglane.runtime.farewell import EX_OVERDUE, Farewell
 from taglane.runtime.fetcher import Fetcher
@@ -93,6 +93,8 @@ class TagStep(bootsteps.StartStopStep):
         self._supervised = supervised
         self._standing = Standing()
         current.stand(self._standing)  # before the pool forks
+        if tracing.is_on():
+            worker_process_shutdown.connect(_flush_child, weak=False)
         guard_tasks(worker.app)
 
     def start(self, worker: Any) -> None:
@@ -166,6 +168,7 @@ class TagStep(bootsteps.StartStopStep):
             logger.warning("leave_failed error=%s", error)
         if self._heart is not None:
             self._heart.stop()
+        tracing.flush()
 
     def _stop_taking(self, number: int) -> None:
         """Hand back what was not begun, at once, whatever the main loop is at."""
@@ -212,6 +215,11 @@ class TagStep(bootsteps.StartStopStep):
             logger.error("server_gone_for_good error=%s", why)
         worker_state.should_stop = code
         self._farewell.ask()
+
+
+def _flush_child(**_: Any) -> None:
+    """Export the last spans of a pool's child, which ends without what others do at exit."""
+    tracing.flush()
 
 
 def own_pulse() -> Pulse:

@@ -13,6 +13,7 @@ from celery.app.utils import find_app
 
 from taglane.errors import BadSetting, TenantNotFound
 from taglane.model.names import SHARED
+from taglane.runtime import tracing
 from taglane.runtime.app import create_app, install, is_installed
 from taglane.runtime.health import Pulse
 from taglane.runtime.slate import Slate
@@ -92,6 +93,7 @@ def run_worker(  # noqa: PLR0913 - the options of one command
     if server.tenant is None and tenant != SHARED and not server.redis.hexists(keys.TENANTS, tenant):
         raise TenantNotFound(tenant)
     server.close()
+    tracing.want("taglane-worker", otel=settings.otel)
     app = load_app(app_name, url)
     count = concurrency or os.cpu_count() or 1
     is_auto = pool == "auto"
