@@ -163,7 +163,7 @@ def _attributes(operation: str, kind: str, tenant: str, tag: str, task: str) -> 
         "taglane.tenant": tenant,
         "taglane.tag": tag,
     }
-    return found | {"taglane.task": task} if task else found
+    return {name: value for name, value in (found | {"taglane.task": task}).items() if value}
 
 
 def _provider(service: str) -> trace.TracerProvider:
