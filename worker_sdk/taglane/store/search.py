@@ -12,7 +12,7 @@ from heapq import heapify, heappop, heappush
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from taglane.errors import RunNotFound, ServerUnavailable
+from taglane.errors import ServerUnavailable
 from taglane.model.names import tenant_of_run
 from taglane.model.query import matches
 from taglane.store.runs import Runs
@@ -136,15 +136,10 @@ class _Merging:
         self._left = budget
         self._want = want
         self._streams = [
-            _Stream(tenant, index)
-            for tenant in tenants
-            if matches(query.tenant, tenant)
-            for index in indexes_of(query)
+            _Stream(tenant, index) for tenant in tenants if matches(query.tenant, tenant) for index in indexes_of(query)
         ]
         now = _now(server) if query.since or query.until else 0
-        self._since, self._until = (
-            str(moment.instant(now)) if moment else "" for moment in (query.since, query.until)
-        )
+        self._since, self._until = (str(moment.instant(now)) if moment else "" for moment in (query.since, query.until))
         self.came_to: Place | None = None
 
     def __iter__(self) -> Iterator[Place]:
