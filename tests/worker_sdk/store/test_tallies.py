@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from factories import enqueue, make_server
-from taglane.errors import LibraryMissing, ParamsOverLimit, QueueFull, Refused, ServerUnavailable
+from taglane.errors import LibraryMissing, OperatorNeeded, ParamsOverLimit, QueueFull, ServerUnavailable
 from taglane.model.usage import day_of, key_day
 from taglane.store import keys
 from taglane.store.runs import NewRun, Runs
@@ -84,7 +84,7 @@ def test_only_the_operator_reads_them(store: Server) -> None:
     """A tenant's credential is told so, not given nothing."""
     tenant = Server(Tenants(store).create("acme").url)
 
-    with pytest.raises(Refused):
+    with pytest.raises(OperatorNeeded):
         Tallies(tenant).read({"acme": ""})
     tenant.close()
 
