@@ -9,7 +9,7 @@ import subprocess
 import urllib.parse
 import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 from eventually import eventually
@@ -70,7 +70,7 @@ class Prometheus:
         (self._folder / "rules.yml").write_text(re.sub(r"for: \w+", "for: 0s", rules))
         (self._folder / "taglane-token").write_text(TOKEN)
 
-    def __enter__(self) -> Prometheus:
+    def __enter__(self) -> Self:
         checked = ["promtool", "check", "config", str(self._folder / "prometheus.yml")]
         subprocess.run(checked, check=True, capture_output=True, timeout=30)
         command = [
@@ -96,7 +96,7 @@ class Prometheus:
     def is_up(self) -> bool:
         """Whether both targets were scraped."""
         try:
-            return len([each for each in self.get("query", query="up == 1")["result"]]) == 2
+            return len(self.series("up == 1")) == 2
         except OSError:
             return False
 

@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import nlargest
 from typing import TYPE_CHECKING
 
@@ -177,7 +177,8 @@ class Gathering:
                     add(self._of(name).sums, grown)
                     self._note_activity(name, grown.get("made", 0))
                 for each in standing:
-                    self._of(each.tenant).standings[each.tenant] = each
+                    # Of many tenants, what no figure is made of would take ten times the memory of the rest.
+                    self._of(each.tenant).standings[each.tenant] = replace(each, recent=(), failing=())
         return len(tenants)
 
     def _note_activity(self, tenant: str, made: int) -> None:
