@@ -38,26 +38,20 @@ class Connection:
 
         return build(load_settings())
 
-    @cached_property
+    @property
     def client(self) -> Taglane:
         """Enqueues."""
-        from taglane.client import Taglane  # noqa: PLC0415
+        return self.services.stores.client
 
-        return Taglane(self.services.settings.url)
-
-    @cached_property
+    @property
     def workers(self) -> Workers:
         """Lists workers."""
-        from taglane.store.workers import Workers  # noqa: PLC0415
+        return self.services.stores.workers
 
-        return Workers(self.services.server)
-
-    @cached_property
+    @property
     def runs(self) -> Runs:
         """Finds runs, waits for them, cancels them."""
-        from taglane.store.runs import Runs  # noqa: PLC0415
-
-        return Runs(self.services.server)
+        return self.services.stores.runs
 
     @cached_property
     def search(self) -> RunSearch:
@@ -73,47 +67,35 @@ class Connection:
 
         return Bulk(self.runs, self.search)
 
-    @cached_property
+    @property
     def dead_letters(self) -> DeadLetters:
         """Lists, replays and drops what was given up."""
-        from taglane.store.dead_letters import DeadLetters  # noqa: PLC0415
+        return self.services.stores.dead_letters
 
-        return DeadLetters(self.services.server)
-
-    @cached_property
+    @property
     def history(self) -> History:
         """Reads all that is kept of a tenant's past."""
-        from taglane.store.history import History  # noqa: PLC0415
+        return self.services.stores.history
 
-        return History(self.services.server)
-
-    @cached_property
+    @property
     def queues(self) -> Queues:
         """Says what waits for each tag, and empties queues."""
-        from taglane.store.queues import Queues  # noqa: PLC0415
+        return self.services.stores.queues
 
-        return Queues(self.services.server, self.services.settings.lease)
-
-    @cached_property
+    @property
     def usage(self) -> Usage:
         """Says what was used on which day."""
-        from taglane.store.usage import Usage  # noqa: PLC0415
+        return self.services.stores.usage
 
-        return Usage(self.services.server)
-
-    @cached_property
+    @property
     def limits(self) -> LimitStore:
         """The tenants' limits, and whether they are paused or drain."""
-        from taglane.store.limits import LimitStore  # noqa: PLC0415
+        return self.services.stores.limits
 
-        return LimitStore(self.services.server)
-
-    @cached_property
+    @property
     def pools(self) -> Pools:
         """The shared pools; takes the operator's credential."""
-        from taglane.store.pools import Pools  # noqa: PLC0415
-
-        return Pools(self.services.server)
+        return self.services.stores.pools
 
     @property
     def tenants(self) -> Tenants:
@@ -178,6 +160,5 @@ class Connection:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for opened in ("client", "services"):
-            if opened in self.__dict__:
-                self.__dict__[opened].close()
+        if "services" in self.__dict__:
+            self.services.close()

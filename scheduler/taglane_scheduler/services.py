@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from taglane.store.server import Server
     from taglane.store.standings import Standings
 
+    from taglane_scheduler.alerting.alerting import Alerting
     from taglane_scheduler.care.alerts import Alerts
     from taglane_scheduler.care.doctor import Doctor
     from taglane_scheduler.care.measures import Measures
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from taglane_scheduler.metrics.scale import Scale
     from taglane_scheduler.pools.keeper import PoolKeeper
     from taglane_scheduler.pools.serving import Serving
+    from taglane_scheduler.stores import Stores
     from taglane_scheduler.tenancy.audit import Audit
     from taglane_scheduler.tenancy.cutoff import CutOff
     from taglane_scheduler.tenancy.denials import Denials
@@ -43,6 +45,13 @@ class Services:
         from taglane.store.server import Server
 
         return Server(self.settings.url, replicas=self.settings.replicas)
+
+    @cached_property
+    def stores(self) -> Stores:
+        """What reads and changes runs, queues, limits."""
+        from taglane_scheduler.stores import Stores
+
+        return Stores(self.server, self.settings)
 
     @cached_property
     def jobs(self) -> Jobs:
@@ -80,11 +89,9 @@ class Services:
     @cached_property
     def pool_serves(self) -> Serving:
         """Whether a shared tag has a worker."""
-        from taglane.store.pools import Pools
-
         from taglane_scheduler.pools.serving import Serving
 
-        return Serving(Pools(self.server))
+        return Serving(self.stores.pools)
 
     @cached_property
     def rescue(self) -> Rescue:
@@ -106,6 +113,13 @@ class Services:
         from taglane_scheduler.care.alerts import Alerts
 
         return Alerts(self.server)
+
+    @cached_property
+    def alerting(self) -> Alerting:
+        """The alert rules, where they tell of what, and what was told."""
+        from taglane_scheduler.alerting.alerting import Alerting
+
+        return Alerting(self.settings, self.server)
 
     @cached_property
     def cutoff(self) -> CutOff:
@@ -130,7 +144,6 @@ class Services:
         """
         from taglane.errors import BadLimit, BadSetting
         from taglane.model.limits import parse_watched
-        from taglane.store.limits import LimitStore
 
         from taglane_scheduler.care.watchdog import Watchdog
 
@@ -138,7 +151,7 @@ class Services:
             default = parse_watched(self.settings.watch)
         except BadLimit as error:
             raise BadSetting("TAGLANE_WATCH", self.settings.watch, str(error)) from error
-        return Watchdog(self.server, self.alerts, LimitStore(self.server), cut=self.cutoff.cut, default=default)
+        return Watchdog(self.server, self.alerts, self.stores.limits, cut=self.cutoff.cut, default=default)
 
     @cached_property
     def loop(self) -> SchedulerLoop:
@@ -223,17 +236,14 @@ class Services:
     @cached_property
     def doctor(self) -> Doctor:
         """What looks for all that is wrong with a server."""
-        from taglane.store.queues import Queues
-        from taglane.store.workers import Workers
-
         from taglane_scheduler.care.doctor import Doctor
 
         return Doctor(
             self.server,
             self.settings,
             jobs=self.jobs,
-            queues=Queues(self.server, self.settings.lease),
-            workers=Workers(self.server),
+            queues=self.stores.queues,
+            workers=self.stores.workers,
             users_amiss=self.tenants.users_amiss,
         )
 
@@ -252,6 +262,8 @@ class Services:
 
     def close(self) -> None:
         """Close the connections, if there are any."""
+        if "stores" in self.__dict__:
+            self.stores.close()
         if "server" in self.__dict__:
             self.server.close()
 

@@ -121,6 +121,11 @@ def live_as_a_client(tenant: Tenant) -> None:
     tenant.call("pause", "report", "1", "")
     tenant.call("pause", "report", "", "5")
     tenant.call("trigger", "report", "acme.triggered", "")
+    for index in ("runs", "ended", "unwell", "dead", "open", "last", "skipped"):
+        for tie in ("", "<", "acme.part"):
+            made = int(tenant.server.redis.zscore(keys.runs("acme"), "acme.part") or 0)
+            tenant.call("search", index, made, tie, "1", made, 5, 100, "queued,scheduled", "report", "*", "", "a*")
+    tenant.call("standing", 30_000)
     ((run, token),) = [held for held in tenant.fetch("w3", 2, 50) if held[0] == "acme.triggered"]
     tenant.call("finish", run, token, "succeeded", 5, "{}", "")
     tenant.call("remove", "report")

@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING
 import pytest
 from taglane import errors
 from taglane.errors import (
+    AlertPartNotFound,
+    BadAlertRule,
     BadJobsFile,
     BadLimit,
     BadName,
     BadParams,
+    BadQuery,
     BadSchedule,
     BadSetting,
     CallerError,
+    ChannelInUse,
     Conflict,
     DeadLetterNotFound,
     ExtraMissing,
@@ -33,6 +37,7 @@ from taglane.errors import (
     ParamsOverLimit,
     QueueFull,
     Refused,
+    RoleNeeded,
     RunFailed,
     RunNotFound,
     RunTimeout,
@@ -44,6 +49,7 @@ from taglane.errors import (
     TenantExists,
     TenantMissing,
     TenantNotFound,
+    TooManyAlertParts,
 )
 
 if TYPE_CHECKING:
@@ -57,6 +63,11 @@ EXAMPLES = [
     BadSetting("TAGLANE_BATCH", "0", "no"),
     BadLimit("running", 0, "no"),
     ExtraMissing("the console", "console"),
+    BadAlertRule("rule", "on", "fire", "no"),
+    AlertPartNotFound("rule", "nights", "acme"),
+    ChannelInUse("ops", ["nights", "days", "a", "b"]),
+    TooManyAlertParts("rule", 100, "acme"),
+    BadQuery("stat:x", 1, "stat:x", "no"),
     OverLimit("no"),
     QueueFull("acme", 100, 100, 2.5),
     ParamsOverLimit("acme", 2_000, 1_000),
@@ -71,6 +82,7 @@ EXAMPLES = [
     TenantExists("acme"),
     JobTooNew("acme", "report", "the field 'quota'"),
     Refused("fetch"),
+    RoleNeeded("pausing jobs", "operate", "read", "acme"),
     OperatorNeeded("a scheduler", "acme"),
     OtherTenant("acme", "globex"),
     NotFenced("tenant acme can't be given a new password"),

@@ -30,6 +30,7 @@ class CurrentRun:
 
 _tenant: ContextVar[str | None] = ContextVar("taglane_tenant", default=None)
 _run: ContextVar[CurrentRun | None] = ContextVar("taglane_run", default=None)
+_confined: ContextVar[str | None] = ContextVar("taglane_confined", default=None)
 
 
 @contextmanager
@@ -58,14 +59,27 @@ def current_run() -> CurrentRun | None:
 
 
 def check_reach(tenant: str) -> None:
-    """Raise OtherTenant when a run is being executed here that is of another one.
+    """Raise OtherTenant when a run is being executed here that is of another one, or the block is confined to one.
 
-    What a run is told to look at may be anything: a worker of a shared pool has the operator's credential, which would
-    not be refused.
+    What a run, or who asks by HTTP, is told to look at may be anything: a worker of a shared pool and the console have
+    the operator's credential, which would not be refused.
     """
     run = _run.get()
     if run is not None and run.tenant != tenant:
         raise OtherTenant(run.tenant, tenant)
+    confined = _confined.get()
+    if confined is not None and confined != tenant:
+        raise OtherTenant(confined, tenant)
+
+
+@contextmanager
+def confined(to: str | None) -> Iterator[None]:
+    """Let the block spell no key of any tenant but one, whatever its credential reaches; None confines to nothing."""
+    token = _confined.set(to)
+    try:
+        yield
+    finally:
+        _confined.reset(token)
 
 
 @contextmanager

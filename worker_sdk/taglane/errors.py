@@ -8,6 +8,7 @@ TaglaneError
 │   ├── BadJobsFile          jobs.yaml, with file, line and column
 │   ├── BadSetting           a setting or TAGLANE_URL that can't be used
 │   ├── BadLimit             a limit of a tenant that says nothing
+│   ├── BadAlertRule         an alert rule, channel or silence that says nothing
 │   ├── BadQuery             a search for runs that says nothing
 │   ├── ExtraMissing         what an optional extra brings is not installed
 │   ├── TenantMissing        a task was sent with no tenant in reach
@@ -16,18 +17,22 @@ TaglaneError
 │   ├── TenantNotFound
 │   ├── JobNotFound
 │   ├── RunNotFound
-│   └── DeadLetterNotFound
+│   ├── DeadLetterNotFound
+│   └── AlertPartNotFound    a rule, a channel or a silence
 ├── OverLimit                a limit of the tenant's is in the way: nothing was written
 │   ├── QueueFull            it has as many runs waiting as it may
 │   ├── ParamsOverLimit      the params take more bytes than it may send
+│   ├── TooManyAlertParts    it has as many rules, channels or silences as it may
 │   └── TenantDraining       it takes no more
 ├── Conflict
 │   ├── TenantExists
 │   ├── JobTooNew            a newer Taglane wrote the job
+│   ├── ChannelInUse         rules send to it
 │   └── NotReplayable        a run that goes on, or of which too little is kept
 ├── Refused                  the credential does not reach that far
 │   ├── OperatorNeeded       it is a tenant's, and takes the operator's
 │   ├── OtherTenant          a run of one tenant, and the other is not its own
+│   ├── RoleNeeded           a key or a person of the console that may not do that
 │   └── NotFenced            it may make no users, so there are no passwords of tenants
 ├── ServerUnavailable        no answer, or no answer that we can use
 │   ├── ServerFull           maxmemory is reached: nothing was written
@@ -112,6 +117,14 @@ class BadLimit(CallerError):
         super().__init__(f"limits.{name}: {value!r} can't be: {why}")
 
 
+class BadAlertRule(CallerError):
+    """A part of alerting that says nothing; *part* is ``rule``, ``channel`` or ``silence``."""
+
+    def __init__(self, part: str, field: str, value: Any, why: str) -> None:
+        self.part, self.field, self.value = part, field, value
+        super().__init__(f"{part}.{field}: {value!r} can't be: {why}")
+
+
 class BadQuery(CallerError):
     """A search for runs that can't be read."""
 
@@ -188,6 +201,16 @@ class DeadLetterNotFound(NotFound):
         super().__init__(why)
 
 
+class AlertPartNotFound(NotFound):
+    """No rule, channel or silence is called that; *part* says which of them, *tenant* is empty for the operator's."""
+
+    def __init__(self, part: str, name: str, tenant: str = "") -> None:
+        self.part, self.name, self.tenant = part, name, tenant
+        whose = f" of tenant {tenant!r}" if tenant else ""
+        option = f" --owner {tenant}" if tenant else ""
+        super().__init__(f"no alert {part} {name!r}{whose}: see  taglane alert {part} list{option}")
+
+
 class OverLimit(TaglaneError):
     """A limit of the tenant's is in the way: nothing was written."""
 
@@ -211,6 +234,18 @@ class ParamsOverLimit(OverLimit):
         super().__init__(
             f"the params take {size} bytes, and tenant {tenant!r} may send {limit}: store the data elsewhere and send "
             f"where it is, or let the operator raise it:  taglane tenant limit {tenant} payload=N"
+        )
+
+
+class TooManyAlertParts(OverLimit):
+    """There are as many rules, channels or silences of one owner as there may be."""
+
+    def __init__(self, part: str, most: int, tenant: str = "") -> None:
+        self.part, self.most, self.tenant = part, most, tenant
+        whose = f"tenant {tenant!r}" if tenant else "the operator"
+        verb = "end" if part == "silence" else "delete"
+        super().__init__(
+            f"{whose} has {most} alert {part}s, and that is the most: {verb} one with  taglane alert {part} {verb}"
         )
 
 
@@ -240,6 +275,18 @@ class JobTooNew(Conflict):
         super().__init__(
             f"a newer Taglane wrote job {name!r} of tenant {tenant!r} ({what} is not known here): it goes on as it is; "
             "upgrade this one to show or change it"
+        )
+
+
+class ChannelInUse(Conflict):
+    """Rules send to the channel."""
+
+    def __init__(self, name: str, rules: list[str]) -> None:
+        self.name, self.rules = name, rules
+        told = ", ".join(rules[:3]) + (f" and {len(rules) - 3} more" if len(rules) > 3 else "")
+        super().__init__(
+            f"alert channel {name!r} is used by rule {told}: change that first, as in"
+            f"  taglane alert rule delete {rules[0]}"
         )
 
 
@@ -280,6 +327,16 @@ class OtherTenant(Refused):
     def __init__(self, own: str, other: str) -> None:
         self.own, self.other = own, other
         told = f"a run of tenant {own!r} reaches no other tenant, and {other!r} is one: do it from outside of tasks"
+        TaglaneError.__init__(self, told)
+
+
+class RoleNeeded(Refused):
+    """Who asks may not do that: `needed` says which role may, `tenant` for whom; None is all tenants."""
+
+    def __init__(self, what: str, needed: str, has: str, tenant: str | None = None) -> None:
+        self.what, self.needed, self.has, self.tenant = what, needed, has, tenant
+        whose = "for all tenants" if tenant is None else f"for tenant {tenant!r}"
+        told = f"{what} takes the role {needed!r} {whose}, and yours is {has!r}: ask who administers the console"
         TaglaneError.__init__(self, told)
 
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 import getpass
 import json
 import socket
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,8 @@ KEPT = 100_000
 
 PAGE = 1_000
 """Entries read in one call."""
+
+_for: ContextVar[tuple[str, str] | None] = ContextVar("taglane_audit_for", default=None)
 
 DENIED = "denied"
 """The action of what the server refused."""
@@ -66,9 +69,10 @@ class Audit:
         self._redis: Any = server.redis
 
     def note(self, action: str, tenant: str, **details: str | int) -> None:
-        """Enter what was just done, by this process's user; also on a server that is full."""
+        """Enter what was just done, by this process's user or whom it acts for; also on a server that is full."""
         with self._server.renamed("writing the audit log", operator=True):
-            entry = fields(action, tenant, f"{_me()} ({self._credential()})", self._address(), details)
+            who, address = _for.get() or (f"{_me()} ({self._credential()})", self._address())
+            entry = fields(action, tenant, who, address, details)
             add(self._redis, keys.AUDIT, entry)
 
     def list(self, tenant: str | None = None, *, since: int = 0, count: int = 100) -> list[Entry]:
@@ -122,6 +126,16 @@ class Audit:
         with suppress(ResponseError):  # a managed server may not say
             return client_fields(self._redis.execute_command("CLIENT", "INFO")).get("addr", "").rpartition(":")[0]
         return ""
+
+
+@contextmanager
+def acting_for(who: str, address: str) -> Iterator[None]:
+    """Note what is done inside the block as done by *who*, from *address*: a process does it for somebody who asked."""
+    token = _for.set((who, address))
+    try:
+        yield
+    finally:
+        _for.reset(token)
 
 
 def fields(action: str, tenant: str, who: str, address: str, details: Mapping[str, str | int]) -> dict[str, str]:

@@ -175,7 +175,9 @@ class _Merging:
             visits = VISITS if self._left is None else max(FEWEST, min(VISITS, self._left // (2 * len(streams))))
             want = max(4, 2 * self._want // len(streams)) if len(streams) > 1 else self._want
             calls = [("search", each.tenant, self._arguments(each, min(want, self._want), visits)) for each in some]
-            for stream, answer in zip(some, self._server.calls(calls), strict=True):
+            owners = sorted({each.tenant for each in some})
+            what = f"listing runs of {owners[0]}" if len(owners) == 1 else "listing runs"
+            for stream, answer in zip(some, self._server.ask(what, calls), strict=True):
                 self._take(stream, answer)
 
     def _arguments(self, stream: _Stream, want: int, visits: int) -> list[str | bytes | int]:

@@ -1,0 +1,124 @@
+"""The desk of one who asks: finds out whom it may see, and hands out what it may do, by the kind of thing.
+
+Every method of the groups checks role and tenant before it reads or writes; whatever they forget, the block in which
+they run (`Desk.sitting`) can spell no key of another tenant.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from taglane import context
+from taglane.errors import BadName, RunNotFound
+from taglane.model.names import check_tenant, tenant_of_run
+
+from taglane_scheduler.desk.dead_letters import DeadLetterDesk
+from taglane_scheduler.desk.jobs import JobDesk
+from taglane_scheduler.desk.queues import QueueDesk
+from taglane_scheduler.desk.runs import RunDesk
+from taglane_scheduler.desk.tenants import TenantDesk
+from taglane_scheduler.tenancy.audit import acting_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from taglane_scheduler.desk.principal import Principal, Role
+    from taglane_scheduler.services import Services
+
+
+class Desk:
+    """What one principal may do.
+
+    Args:
+        services: of the operator's credential.
+        principal: who asks.
+        address: from where, for the audit log.
+    """
+
+    def __init__(self, services: Services, principal: Principal, address: str = "") -> None:
+        self.services = services
+        self.principal = principal
+        self.address = address
+
+    @contextmanager
+    def sitting(self) -> Iterator[None]:
+        """Do the block for the principal: its tenant alone is in reach, and the audit log names it."""
+        with context.confined(self.principal.tenant), acting_for(self.principal.name, self.address):
+            yield
+
+    @cached_property
+    def jobs(self) -> JobDesk:
+        """Jobs: list, show, add, pause, trigger, delete."""
+        return JobDesk(self)
+
+    @cached_property
+    def runs(self) -> RunDesk:
+        """Runs: find, show, cancel, retry, enqueue."""
+        return RunDesk(self)
+
+    @cached_property
+    def tenants(self) -> TenantDesk:
+        """Tenants: list, pause, drain, limit."""
+        return TenantDesk(self)
+
+    @cached_property
+    def queues(self) -> QueueDesk:
+        """Queues and workers."""
+        return QueueDesk(self)
+
+    @cached_property
+    def dead_letters(self) -> DeadLetterDesk:
+        """Dead letters: list, replay, drop."""
+        return DeadLetterDesk(self)
+
+    def tenant(self, name: str, role: Role, what: str) -> str:
+        """Return *name* when it is a tenant that the principal sees, and *role* is one that it has.
+
+        Raises:
+            TenantNotFound: there is none, or it is another's: who asks can't tell which.
+            RoleNeeded: *what* takes more than its role.
+        """
+        check_tenant(name)
+        self.principal.require_sight(name)
+        self.principal.require(role, what)
+        if self.principal.tenant is None:
+            self.services.tenants.require([name])
+        return name
+
+    def tenants_in_reach(self, given: str | None = None) -> list[str]:
+        """Return the tenants that a list is about: the one given, or all that the principal sees, by name.
+
+        Raises:
+            TenantNotFound: there is none, or it is another's.
+        """
+        if given:
+            return [self.tenant(given, "read", "reading")]
+        if self.principal.tenant is not None:
+            return [self.principal.tenant]
+        return sorted(self.services.tenants.names())
+
+    def tenant_of_run(self, run_id: str, tenant: str | None, role: Role, what: str) -> str:
+        """Return whose run it is: as the id says, or *tenant* for an id that does not.
+
+        Raises:
+            RunNotFound: it is another tenant's, or nobody's.
+            RoleNeeded: *what* takes more than the principal's role.
+        """
+        owner = _named_in(run_id) or tenant or self.principal.tenant
+        if owner is None or not self.principal.sees(owner):
+            raise RunNotFound(run_id)
+        self.principal.require(role, what)
+        return owner
+
+    def note(self, action: str, tenant: str, **details: str | int) -> None:
+        """Enter into the audit log what was just done."""
+        self.services.audit.note(action, tenant, **details)
+
+
+def _named_in(run_id: str) -> str | None:
+    try:
+        return tenant_of_run(run_id)
+    except BadName:
+        return None

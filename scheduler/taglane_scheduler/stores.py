@@ -1,0 +1,96 @@
+"""Builds the stores of runs, queues and limits over one connection: by which commands, pages and the API act."""
+# ruff: noqa: PLC0415 - lazy imports are its point: a command pays for what it uses
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from taglane.client import Taglane
+    from taglane.settings import Settings
+    from taglane.store.dead_letters import DeadLetters
+    from taglane.store.history import History
+    from taglane.store.limits import LimitStore
+    from taglane.store.pools import Pools
+    from taglane.store.queues import Queues
+    from taglane.store.runs import Runs
+    from taglane.store.server import Server
+    from taglane.store.usage import Usage
+    from taglane.store.workers import Workers
+
+
+class Stores:
+    """The stores behind one server's credential, each built when it is first asked for."""
+
+    def __init__(self, server: Server, settings: Settings) -> None:
+        self._server = server
+        self._settings = settings
+
+    @cached_property
+    def client(self) -> Taglane:
+        """Enqueues; has a connection of its own, which `close` ends."""
+        from taglane.client import Taglane
+
+        return Taglane(self._settings.url)
+
+    @cached_property
+    def workers(self) -> Workers:
+        """Lists workers."""
+        from taglane.store.workers import Workers
+
+        return Workers(self._server)
+
+    @cached_property
+    def runs(self) -> Runs:
+        """Finds runs, waits for them, cancels them."""
+        from taglane.store.runs import Runs
+
+        return Runs(self._server)
+
+    @cached_property
+    def dead_letters(self) -> DeadLetters:
+        """Lists, replays and drops what was given up."""
+        from taglane.store.dead_letters import DeadLetters
+
+        return DeadLetters(self._server)
+
+    @cached_property
+    def history(self) -> History:
+        """Reads all that is kept of a tenant's past."""
+        from taglane.store.history import History
+
+        return History(self._server)
+
+    @cached_property
+    def queues(self) -> Queues:
+        """Says what waits for each tag, and empties queues."""
+        from taglane.store.queues import Queues
+
+        return Queues(self._server, self._settings.lease)
+
+    @cached_property
+    def usage(self) -> Usage:
+        """Says what was used on which day."""
+        from taglane.store.usage import Usage
+
+        return Usage(self._server)
+
+    @cached_property
+    def limits(self) -> LimitStore:
+        """The tenants' limits, and whether they are paused or drain."""
+        from taglane.store.limits import LimitStore
+
+        return LimitStore(self._server)
+
+    @cached_property
+    def pools(self) -> Pools:
+        """The shared pools; takes the operator's credential."""
+        from taglane.store.pools import Pools
+
+        return Pools(self._server)
+
+    def close(self) -> None:
+        """Close what has a connection of its own."""
+        if "client" in self.__dict__:
+            self.client.close()

@@ -1,0 +1,115 @@
+// What the console does in the browser: one event stream per tab, keys, copying, confirming. No framework.
+"use strict";
+
+const $ = (selector, root = document) => root.querySelector(selector);
+
+// --- themes -------------------------------------------------------------------------------------------------------
+const theme = localStorage.getItem("theme");
+if (theme) document.documentElement.dataset.theme = theme;
+$("#theme")?.addEventListener("click", () => {
+  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+  const now = document.documentElement.dataset.theme || (dark ? "dark" : "light");
+  const next = now === "dark" ? "light" : "dark";
+  document.documentElement.dataset.theme = next;
+  localStorage.setItem("theme", next);
+});
+
+// --- times: how long ago, kept current ------------------------------------------------------------------------------
+const language = document.documentElement.lang || "en";
+const relative = new Intl.RelativeTimeFormat(language, {numeric: "always", style: "short"});
+function say(time) {
+  const seconds = (Date.parse(time.dateTime) - Date.now()) / 1000;
+  if (Number.isNaN(seconds)) return;
+  const [unit, size] = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]].find(([, size]) => Math.abs(seconds) >= size) || ["second", 1];
+  const text = relative.format(Math.trunc(seconds / size), unit);
+  if (time.textContent !== text) time.textContent = text;
+}
+const sayAll = () => document.querySelectorAll("time[datetime]").forEach(say);
+sayAll();
+setInterval(sayAll, 1000);
+
+// --- live -----------------------------------------------------------------------------------------------------------
+// Browsers allow six connections to a server: a tab that is not looked at has none.
+let stream = null, paused = false, cursor = document.body.dataset.cursor;
+const banner = $("#gone");
+function gone(text) {
+  banner.hidden = false;
+  $("span", banner).textContent = text || "";
+}
+function open() {
+  if (stream || paused || document.hidden || document.body.dataset.live !== "yes") return;
+  const at = location.pathname + location.search;
+  stream = new EventSource(`/events?at=${encodeURIComponent(at)}&cursor=${encodeURIComponent(cursor)}`);
+  stream.addEventListener("live", (event) => {
+    banner.hidden = true;
+    const {html} = JSON.parse(event.data);
+    if (!html) return;
+    Idiomorph.morph($("#live"), html, {morphStyle: "innerHTML", ignoreActiveValue: true, callbacks: {
+      // what the reader has opened stays open; a form that is being filled in is left alone
+      beforeAttributeUpdated: (name, node) => !(name === "open" && node.tagName === "DETAILS"),
+      beforeNodeMorphed: (old) => !(old.matches?.("form[data-keep]")),
+    }});
+    sayAll();
+  });
+  stream.addEventListener("tail", (event) => {
+    const {target, html, cursor: next} = JSON.parse(event.data), element = document.getElementById(target);
+    if (next) cursor = next;
+    if (!element) return;
+    const follows = element.scrollTop + element.clientHeight >= element.scrollHeight - 40;
+    element.insertAdjacentHTML("beforeend", html);
+    if (follows) element.scrollTop = element.scrollHeight;
+  });
+  stream.addEventListener("gone", (event) => gone(JSON.parse(event.data).text));
+  stream.addEventListener("over", (event) => { close(); gone(JSON.parse(event.data).text); });
+  stream.addEventListener("error", () => {
+    gone("");
+    if (stream?.readyState === EventSource.CLOSED) { close(); setTimeout(open, 3000); }
+  });
+}
+function close() {
+  stream?.close();
+  stream = null;
+}
+document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+addEventListener("pagehide", close);
+addEventListener("pageshow", open);
+function pause() {
+  paused = !paused;
+  $("#pause").setAttribute("aria-pressed", paused);
+  if (paused) close(); else open();
+}
+$("#pause")?.addEventListener("click", pause);
+open();
+
+// --- copying, confirming ----------------------------------------------------------------------------------------------
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  try { await navigator.clipboard.writeText(button.dataset.copy); } catch { prompt("", button.dataset.copy); return; }
+  button.classList.add("copied");
+  setTimeout(() => button.classList.remove("copied"), 1200);
+});
+document.addEventListener("submit", (event) => {
+  const form = event.target, typed = form.dataset.type;
+  if (typed && prompt(form.dataset.confirm) !== typed) event.preventDefault();
+  else if (!typed && form.dataset.confirm && !confirm(form.dataset.confirm)) event.preventDefault();
+});
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
+});
+
+// --- keys -------------------------------------------------------------------------------------------------------------
+let before = "";
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, [contenteditable]")) return;
+  if (before === "g") {
+    const link = $(`[data-key="g ${CSS.escape(event.key)}"]`);
+    before = "";
+    if (link) link.click();
+    return;
+  }
+  before = event.key === "g" ? "g" : "";
+  if (event.key === "/") { event.preventDefault(); $("input[type=search]")?.focus(); }
+  if (event.key === "p") pause();
+  if (event.key === "?") $("#keys").showModal();
+});
