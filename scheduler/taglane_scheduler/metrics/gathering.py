@@ -137,6 +137,7 @@ class Gathering:
 
     def run(self, stopping: threading.Event) -> None:
         """Step, from the first scrape on, as long as somebody scrapes; until *stopping* is set."""
+        fails = 0
         while not stopping.is_set():
             if self._asked_at is None or self._clock() > self._asked_at + IDLE_S:
                 with self._wakes:
@@ -144,9 +145,12 @@ class Gathering:
                 continue
             try:
                 self.step()
+                fails = 0
             except TaglaneError as error:
                 self.failures += 1
-                log.warning("metrics_not_gathered error=%s", error)
+                fails += 1
+                if fails == 1:  # said once, not each second
+                    log.warning("metrics_not_gathered error=%s", error)
             with self._wakes:
                 self._wakes.notify_all()
             stopping.wait(EVERY_S if self.is_complete else 0.01)

@@ -1089,7 +1089,7 @@ def test_a_fire_begins_a_trace(jobs: Jobs, firing: Firing, redis: Redis, overlap
     firing.step([TENANT])
     tracing.want(otel=True)
     try:
-        set_due(redis, make_job(), server_time(redis))
+        set_due(redis, make_job(), server_time(redis) - 50)
         firing.step([TENANT])
         begun: dict[str, Any] = {}
         claims = [Claim("report", 1, "1", None, "acme.lost")]

@@ -51,6 +51,7 @@ def test_enough_and_no_more(backlog: int, running: int, mean: float, target: flo
 def test_a_mean_is_of_what_was_counted() -> None:
     """Without any it is a guess."""
     assert 0.25 == mean_of({"ran:7": 2, "ran:9": 2, "ms": 1_000, "wait:3": 9})
+    assert 0.5 == mean_of({"ran:7": 1, "ms": 900}, {"ran:7": 1, "ms": 100})
     assert MEAN_S == mean_of({"ms": 5})
 
 
