@@ -26,9 +26,15 @@ local function safely(seen, otherwise, read, ...)
     return answer
 end
 
+-- Whether a tenant's runs may ask for a tag: one of another's is told by nobody but the tenant itself.
+local function may_ask_for(seen, tag)
+    local owner = #tag <= 127 and string.match(tag, '^([a-z0-9_-]+)%.?[a-z0-9_-]*$')
+    return owner == seen.tenant or owner == 'shared'
+end
+
 local function tag_of(seen, tag)
     local of = seen.tags[tag]
-    if not of and seen.count < MOST_TAGS and #tag <= 127 and string.find(tag, '^[a-z0-9_.-]+$') then
+    if not of and seen.count < MOST_TAGS and may_ask_for(seen, tag) then
         of = {queued = {0, 0, 0, 0}, delayed = 0, parked = 0, running = 0, oldest = -1, workers = 0, slots = 0}
         seen.tags[tag] = of
         seen.count = seen.count + 1
@@ -181,7 +187,7 @@ end
 
 local function standing(keys, args)
     local P, t, lease = keys[1], now(), tonumber(args[1])
-    local seen = {tags = {}, count = 0, workers = 0, stalled = 0, silent = {}, spoiled = false}
+    local seen = {tenant = string.match(P, '{(.*)}'), tags = {}, count = 0, workers = 0, stalled = 0, silent = {}, spoiled = false}
     for _, tag in ipairs(safely(seen, {}, redis.call, 'SRANDMEMBER', tags_key(P), MOST_TAGS)) do
         tag_of(seen, tag)
     end
