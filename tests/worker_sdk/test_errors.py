@@ -68,6 +68,7 @@ EXAMPLES = [
     ChannelInUse("ops", ["nights", "days", "a", "b"]),
     TooManyAlertParts("rule", 100, "acme"),
     BadQuery("stat:x", 1, "stat:x", "no"),
+    ExtraMissing("taglane top", "top"),
     OverLimit("no"),
     QueueFull("acme", 100, 100, 2.5),
     ParamsOverLimit("acme", 2_000, 1_000),
