@@ -62,6 +62,7 @@ EXAMPLES = [
     BadJobsFile("jobs.yaml", 3, 7, "no"),
     BadSetting("TAGLANE_BATCH", "0", "no"),
     BadLimit("running", 0, "no"),
+    ExtraMissing("the console", "console"),
     BadAlertRule("rule", "on", "fire", "no"),
     AlertPartNotFound("rule", "nights", "acme"),
     ChannelInUse("ops", ["nights", "days", "a", "b"]),

@@ -204,6 +204,7 @@ def play(server: Server, tenant: str) -> None:
         call("search", index, 9 * 10**15, "r1", "", 9 * 10**15, 5, 100, "queued,running,scheduled", "", "", "", "")
     call("standing", 1)
     call("remove", "job")
+    call("tally", "20261120")
 
 
 def test_no_call_touches_keys_of_two_tenants(server: Any, redis: Redis) -> None:

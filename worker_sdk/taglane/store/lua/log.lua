@@ -222,4 +222,4 @@ end
 
 redis.register_function('taglane_log', log)
 redis.register_function{function_name = 'taglane_log_lost', callback = log_lost, flags = {'allow-oom'}}
-redis.register_function{function_name = 'taglane_log_page', callback = log_page, flags = {'no-writes', 'allow-oom'}}
+redis.register_function{function_name = 'taglane_log_page', callback = log_page, flags = {'no-writes'}}
