@@ -173,7 +173,7 @@ class _Merging:
         for start in range(0, len(streams), BATCH):
             some = streams[start : start + BATCH]
             visits = VISITS if self._left is None else max(FEWEST, min(VISITS, self._left // (2 * len(streams))))
-            want = max(4, 2 * self._want // len(streams)) if len(streams) > 1 else self._want
+            want = max(1, 2 * self._want // len(streams)) if len(streams) > 1 else self._want
             calls = [("search", each.tenant, self._arguments(each, min(want, self._want), visits)) for each in some]
             owners = sorted({each.tenant for each in some})
             what = f"listing runs of {owners[0]}" if len(owners) == 1 else "listing runs"
