@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     watch: str = ""
     """What a scheduler lets tenants use that have no such limits of their own: `connections=500 memory=1GiB`."""
 
+    redact: str = ""
+    """Words, with commas between: keys of params that have one in them are covered, as passwords and tokens are."""
+
     health: str = ""
     """Where to tell by HTTP how the process is: HOST:PORT, or PORT of the loopback interface; nowhere unless set."""
 
