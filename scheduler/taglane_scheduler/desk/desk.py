@@ -14,10 +14,15 @@ from taglane import context
 from taglane.errors import BadName, RunNotFound
 from taglane.model.names import check_tenant, tenant_of_run
 
+from taglane_scheduler.desk.bulks import BulkDesk
+from taglane_scheduler.desk.calls import CallDesk
 from taglane_scheduler.desk.dead_letters import DeadLetterDesk
+from taglane_scheduler.desk.job_pages import JobPageDesk
 from taglane_scheduler.desk.jobs import JobDesk
 from taglane_scheduler.desk.queues import QueueDesk
+from taglane_scheduler.desk.run_logs import LogDesk
 from taglane_scheduler.desk.runs import RunDesk
+from taglane_scheduler.desk.searches import SearchDesk
 from taglane_scheduler.desk.tenants import TenantDesk
 from taglane_scheduler.tenancy.audit import acting_for
 
@@ -57,6 +62,31 @@ class Desk:
     def runs(self) -> RunDesk:
         """Runs: find, show, cancel, retry, enqueue."""
         return RunDesk(self)
+
+    @cached_property
+    def job_pages(self) -> JobPageDesk:
+        """Lists of jobs, what they ran last, what they used."""
+        return JobPageDesk(self)
+
+    @cached_property
+    def searches(self) -> SearchDesk:
+        """The search for runs."""
+        return SearchDesk(self)
+
+    @cached_property
+    def calls(self) -> CallDesk:
+        """What runs were called with, and new ones with other params."""
+        return CallDesk(self)
+
+    @cached_property
+    def logs(self) -> LogDesk:
+        """What runs have logged."""
+        return LogDesk(self)
+
+    @cached_property
+    def bulks(self) -> BulkDesk:
+        """Cancel, or run again, all that a query takes."""
+        return BulkDesk(self)
 
     @cached_property
     def tenants(self) -> TenantDesk:

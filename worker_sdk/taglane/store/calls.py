@@ -146,7 +146,8 @@ def _body(packed: Mapping[str, Any]) -> tuple[list[Any] | None, dict[str, Any] |
 
 def _children(told: Any) -> Iterator[str]:
     """Yield the ids in what a worker wrote of a run's children: pairs of ``[id, parent]`` and more such pairs."""
-    left, found = [told], set()
+    left: list[Any] = [told]
+    found: set[str] = set()
     for _ in range(10 * MOST_CHILDREN):
         if not left or len(found) >= MOST_CHILDREN:
             return

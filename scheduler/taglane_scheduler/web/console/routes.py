@@ -1,14 +1,33 @@
-"""All pages and actions of the console."""
+"""All pages, files and actions of the console."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taglane_scheduler.web.console import workers
+from taglane_scheduler.web.console import bulk, dead, job, job_form, jobs, rerun, run, runs, workers
 
 if TYPE_CHECKING:
-    from taglane_scheduler.web.console.view import Action, Page
+    from taglane_scheduler.web.console.view import Action, FilePage, Page
 
-PAGES: list[Page] = [*workers.PAGES]
+PAGES: list[Page] = [
+    *workers.PAGES,
+    *jobs.PAGES,
+    *job_form.PAGES,
+    *job.PAGES,
+    *bulk.PAGES,
+    *runs.PAGES,
+    *rerun.PAGES,
+    *run.PAGES,
+    *dead.PAGES,
+]
 
-ACTIONS: list[Action] = []
+FILES: list[FilePage] = [*run.FILES]
+
+ACTIONS: list[Action] = [
+    *job_form.ACTIONS,
+    *job.ACTIONS,
+    *bulk.ACTIONS,
+    *rerun.ACTIONS,
+    *run.ACTIONS,
+    *dead.ACTIONS,
+]
