@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from taglane.store.history import History
     from taglane.store.jobs import Jobs
     from taglane.store.limits import LimitStore
+    from taglane.store.logs import Logs
     from taglane.store.pools import Pools
     from taglane.store.queues import Queues
     from taglane.store.runs import Runs
@@ -60,6 +61,11 @@ class Connection:
     def history(self) -> History:
         """Reads all that is kept of a tenant's past."""
         return self.services.stores.history
+
+    @property
+    def logs(self) -> Logs:
+        """Reads what runs have logged."""
+        return self.services.stores.logs
 
     @property
     def queues(self) -> Queues:

@@ -188,12 +188,13 @@ def arguments(kind: type, name: str) -> dict[str, Any]:
     return {**made, **particular}
 
 
-@pytest.mark.parametrize("call", ["info", "state", "wait", "cancel", "retry", "result"])
+@pytest.mark.parametrize("call", ["info", "state", "wait", "cancel", "retry", "result", "logs"])
 def test_no_handle_of_a_run_reaches_another_tenant(world: World, own: Server, call: str) -> None:
     """An id is no key to anything: a handle of a foreign run is refused whatever it is asked."""
     before = world.look()
     lane = Taglane(own.url)
-    ask = {"info": attrgetter("info"), "state": attrgetter("state"), "result": attrgetter("result")}
+    ask: dict[str, Any] = {"info": attrgetter("info"), "state": attrgetter("state"), "result": attrgetter("result")}
+    ask["logs"] = lambda run: list(run.logs())
     with pytest.raises(Refused) as caught:
         ask.get(call, methodcaller(call))(lane.run(VICTIMS_RUN))
     lane.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-LOG, STDOUT, STDERR = "log", "stdout", "stderr"
+LOG, STDOUT, STDERR = STREAMS = ("log", "stdout", "stderr")
 
 LONGEST = 8_192
 """Bytes of a line; of a longer one the beginning is kept."""

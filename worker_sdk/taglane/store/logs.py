@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from taglane.errors import BadParams, RunNotFound, RunTimeout
-from taglane.model.log_line import LOG, STDERR, STDOUT, LogLine
+from taglane.model import log_line
+from taglane.model.log_line import LogLine
 from taglane.model.names import check_run_id, tenant_of_run
 from taglane.model.run import ENDED
 
@@ -63,6 +64,17 @@ class Logs:
         """Return the last lines, *count* at most; raises what `read` does."""
         return self._page(run_id, tenant, "$", count)
 
+    def all(self, run_id: str, tenant: str | None = None) -> Iterator[LogLine]:
+        """Yield the lines that are there now, the oldest first; raises what `read` does."""
+        end = _place(self.tail(run_id, tenant, count=1).last)
+        after = ""
+        while _place(after) < end:
+            page = self.read(run_id, tenant, after=after)
+            yield from page.lines
+            if not page.lines:
+                return
+            after = page.last
+
     def follow(
         self, run_id: str, tenant: str | None = None, timeout: float | None = None, *, after: str = ""
     ) -> Iterator[LogLine]:
@@ -101,6 +113,10 @@ class Logs:
         return LogPage(lines, last, int(lost), ended=is_ended and not more)
 
 
+def _place(cursor: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in cursor.split("-")) if cursor else ()
+
+
 def _line(fields: list[str]) -> LogLine:
     """Read a line as log_page gives it; what its tenant has made of it is told as far as it can be."""
     cursor, at, attempt, level, logger, stream, text = fields
@@ -111,7 +127,7 @@ def _line(fields: list[str]) -> LogLine:
         logger=logger,
         text=text,
         attempt=_number(attempt, 0),
-        stream=stream if stream in {LOG, STDOUT, STDERR} else LOG,
+        stream=stream if stream in log_line.STREAMS else log_line.LOG,
     )
 
 

@@ -54,6 +54,7 @@ def _view(desk: Desk, ask: Ask, stored: StoredJob, form: dict[str, Any] | None =
     shown = shown_json(params)
     data = {
         "job": job,
+        "at": path_of(job.tenant, job.name),
         "stored": stored,
         "words": in_words(job.schedule, ask.language, hash_id),
         "written": describe(job.schedule),

@@ -48,9 +48,10 @@ def in_words(schedule: Schedule, language: str, hash_id: str = "") -> str:
 def clock(instant: int, tz: str) -> str:
     """Return what the clock of a zone shows at an instant, with its offset: `2026-11-22 09:00:00 +08:00`."""
     try:
-        return datetime.fromtimestamp(instant // 1000, find_zone(tz)).isoformat(sep=" ").replace("+", " +")
+        told = datetime.fromtimestamp(instant // 1000, find_zone(tz)).isoformat(sep=" ")
     except (ValueError, OverflowError, OSError):
         return str(instant)
+    return f"{told[:19]} {told[19:]}"
 
 
 @lru_cache(maxsize=4_096)

@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from taglane.model.run import RunInfo
 
 WIDTH = 1_000
+LATE_MS = 1_000
+"""A run that was queued sooner after its due instant was never scheduled, to speak of."""
+
 LEAST = 14
 """How wide a part is at least, of `WIDTH`: one of a millisecond is to be seen, too."""
 
@@ -52,7 +55,7 @@ def _told(run: RunInfo, end: int) -> list[tuple[str, int, int, str, str]]:
     attempts = [each for each in run.attempts if each.started_at is not None]
     first = next((each.started_at for each in attempts if each.started_at), end)
     queued = run.queued_at if run.queued_at is not None and run.queued_at <= first else None
-    if run.due is not None and run.due < (queued or first):
+    if run.due is not None and run.due + LATE_MS <= (queued or first):
         found.append(("scheduled", run.due, queued or first, "other", ""))
     if queued is not None:
         found.append(("queued", queued, first, "wait", ""))
