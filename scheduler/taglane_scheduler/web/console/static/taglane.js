@@ -113,3 +113,6 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "p") pause();
   if (event.key === "?") $("#keys").showModal();
 });
+
+// --- logs begin at their end --------------------------------------------------------------------------------------------
+document.querySelectorAll(".log").forEach((element) => { element.scrollTop = element.scrollHeight; });
