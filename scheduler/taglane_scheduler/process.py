@@ -45,7 +45,7 @@ def run_scheduler(
         raise OperatorNeeded("a scheduler", services.server.tenant)
     stop = threading.Event() if stopping is None else stopping
     endpoint = listen(services.settings.health if health is None else health, [services.loop.pulse])
-    restore = _handle_signals(stop)
+    restore = handle_signals(stop)
     over = threading.Event()
     denials = threading.Thread(target=services.denials.run, args=(over,), name="taglane-denials", daemon=True)
     try:
@@ -64,7 +64,7 @@ def run_scheduler(
         services.close()
 
 
-def _handle_signals(stop: threading.Event) -> Callable[[], None]:
+def handle_signals(stop: threading.Event) -> Callable[[], None]:
     """Let SIGTERM and SIGINT set *stop*; return what undoes it."""
     if threading.current_thread() is not threading.main_thread():
         return lambda: None

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from taglane_scheduler.tenancy.cutoff import CutOff
     from taglane_scheduler.tenancy.denials import Denials
     from taglane_scheduler.tenancy.tenants import Tenants
+    from taglane_scheduler.web.auth.access import Access
 
 
 class Services:
@@ -60,7 +61,14 @@ class Services:
         """The tenants and their credentials."""
         from taglane_scheduler.tenancy.tenants import Tenants
 
-        return Tenants(self.server)
+        return Tenants(self.server, forget=self.access.forget_tenant)
+
+    @cached_property
+    def access(self) -> Access:
+        """Who may come in by HTTP: people, API keys, logins."""
+        from taglane_scheduler.web.auth.access import Access
+
+        return Access(self.server)
 
     @cached_property
     def audit(self) -> Audit:

@@ -8,6 +8,7 @@ TaglaneError
 │   ├── BadJobsFile          jobs.yaml, with file, line and column
 │   ├── BadSetting           a setting or TAGLANE_URL that can't be used
 │   ├── BadLimit             a limit of a tenant that says nothing
+│   ├── ExtraMissing         what an optional extra brings is not installed
 │   ├── TenantMissing        a task was sent with no tenant in reach
 │   └── TagNotOwned          the tag is another tenant's
 ├── NotFound
@@ -109,6 +110,14 @@ class BadLimit(CallerError):
     def __init__(self, name: str, value: Any, why: str) -> None:
         self.name, self.value = name, value
         super().__init__(f"limits.{name}: {value!r} can't be: {why}")
+
+
+class ExtraMissing(CallerError):
+    """What an optional extra brings is not installed."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        self.what, self.extra = what, extra
+        super().__init__(f"{what} takes more than is installed here:  pip install 'taglane[{extra}]'")
 
 
 class TenantMissing(CallerError):

@@ -46,6 +46,12 @@ class Settings(BaseSettings):
     watch: str = ""
     """What a scheduler lets tenants use that have no such limits of their own: `connections=500 memory=1GiB`."""
 
+    console_hosts: str = ""
+    """Names by which the console is reached beside those of loopback, as in `console.example.com,10.0.0.7:7077`."""
+
+    console_proxy: str = ""
+    """Addresses of proxies whose X-Forwarded-For and -Proto the console believes, as in `10.0.0.5,10.1.0.0/16`."""
+
     health: str = ""
     """Where to tell by HTTP how the process is: HOST:PORT, or PORT of the loopback interface; nowhere unless set."""
 

@@ -84,7 +84,7 @@ class Desk:
         self.principal.require_sight(name)
         self.principal.require(role, what)
         if self.principal.tenant is None:
-            self.services.tenants.require([name])
+            self.services.tenants.get(name)
         return name
 
     def tenants_in_reach(self, given: str | None = None) -> list[str]:

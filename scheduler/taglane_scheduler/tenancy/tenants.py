@@ -26,7 +26,7 @@ from taglane_scheduler.tenancy.record import Record
 from taglane_scheduler.tenancy.users import Users
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
 
     from taglane.store.server import Server
@@ -90,10 +90,15 @@ class Tenants:
     """The tenants of one server.
 
     Every method raises Refused when the credential is not the operator's.
+
+    Args:
+        server: with the operator's credential.
+        forget: is told which tenant is being deleted, once nobody can log in as it any more.
     """
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, forget: Callable[[str], object] = lambda _: None) -> None:
         self._server = server
+        self._forget = forget
         self._redis: Any = server.redis  # redis-py can't say whether a reply is str, bytes or awaitable
         self._users = Users(server)
         self.audit = Audit(server)
@@ -199,6 +204,7 @@ class Tenants:
         with self._renamed(f"deleting tenant {name}"):
             # First a record that opens to no password: a scheduler that applies the users now can't let it in again.
             self._users.write(name, shut, disconnects=True)
+            self._forget(name)
             count = 0
             while found := self._unlink(name):
                 count += found
