@@ -16,6 +16,8 @@ from taglane.model.names import check_tenant, tenant_of_run
 
 from taglane_scheduler.desk.dead_letters import DeadLetterDesk
 from taglane_scheduler.desk.jobs import JobDesk
+from taglane_scheduler.desk.keys import KeyDesk
+from taglane_scheduler.desk.people import PeopleDesk
 from taglane_scheduler.desk.queues import QueueDesk
 from taglane_scheduler.desk.runs import RunDesk
 from taglane_scheduler.desk.tenants import TenantDesk
@@ -72,6 +74,16 @@ class Desk:
     def dead_letters(self) -> DeadLetterDesk:
         """Dead letters: list, replay, drop."""
         return DeadLetterDesk(self)
+
+    @cached_property
+    def people(self) -> PeopleDesk:
+        """Who may log in: list, add, change, delete."""
+        return PeopleDesk(self)
+
+    @cached_property
+    def keys(self) -> KeyDesk:
+        """API keys: list, create, revoke."""
+        return KeyDesk(self)
 
     def tenant(self, name: str, role: Role, what: str) -> str:
         """Return *name* when it is a tenant that the principal sees, and *role* is one that it has.

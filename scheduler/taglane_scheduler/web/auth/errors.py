@@ -43,6 +43,13 @@ class OwnAccount(Conflict):
         super().__init__(f"{what} your own account is left to others, or to  taglane user")
 
 
+class NoPerson(Conflict):
+    """Who asks came by a link or with a key, and has no account."""
+
+    def __init__(self) -> None:
+        super().__init__("only who logs in with a name and a password has an account:  taglane user add")
+
+
 class ApiKeyNotFound(NotFound):
     """No key has that id."""
 
