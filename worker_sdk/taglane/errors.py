@@ -9,6 +9,7 @@ TaglaneError
 │   ├── BadSetting           a setting or TAGLANE_URL that can't be used
 │   ├── BadLimit             a limit of a tenant that says nothing
 │   ├── ExtraMissing         what an optional extra brings is not installed
+│   ├── BadQuery             a search for runs that says nothing
 │   ├── TenantMissing        a task was sent with no tenant in reach
 │   └── TagNotOwned          the tag is another tenant's
 ├── NotFound
@@ -118,6 +119,12 @@ class ExtraMissing(CallerError):
     def __init__(self, what: str, extra: str) -> None:
         self.what, self.extra = what, extra
         super().__init__(f"{what} takes more than is installed here:  pip install 'taglane[{extra}]'")
+class BadQuery(CallerError):
+    """A search for runs that can't be read."""
+
+    def __init__(self, query: str, position: int, value: str, why: str) -> None:
+        self.query, self.position, self.value, self.why = query, position, value, why
+        super().__init__(f"query {query!r}, at character {position}: {why}")
 
 
 class TenantMissing(CallerError):

@@ -14,6 +14,7 @@ from taglane.model import envelope
 from taglane.model.names import new_run_id
 from taglane.model.params import check_params
 from taglane.store import keys
+from taglane.store.job_pages import JobFilter, JobPage, JobPages, last_runs
 from taglane.store.job_plan import Plan, Put, plan_put, resumed_due, seen, sized
 from taglane.store.stored_job import FIELDS, StoredJob, UnreadJob, stored_job
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from taglane.model.job import Job
+    from taglane.model.run import RunInfo
     from taglane.store.server import Server
 
 log = logging.getLogger(__name__)
@@ -156,6 +158,31 @@ class Jobs:
                 told(len(some))
         return {tenant: (good, unread) for tenant, (good, unread) in found.items()}
 
+    def page(  # noqa: PLR0913 - one for each thing to ask for
+        self,
+        tenants: Sequence[str],
+        *,
+        pattern: str = "",
+        after: str = "",
+        limit: int = 50,
+        paused: bool | None = None,
+        overdue: bool | None = None,
+    ) -> JobPage:
+        """Return the jobs of these tenants, in their order and by name, *limit* at most, behind those of page *after*.
+
+        *pattern* is a name, or its beginning with a ``*``; *paused* and *overdue* ask for those that are, or are not.
+        The work of one page is bounded: where few of very many jobs match it may end before it is full.
+
+        Raises:
+            BadQuery: *after* is no page of jobs, or *pattern* can't be one.
+        """
+        pages = JobPages(self._server, self._read)
+        return pages.page(tenants, JobFilter(pattern, paused, overdue), after, limit)
+
+    def last_runs(self, tenant: str, name: str, count: int = 50) -> Sequence[RunInfo]:
+        """Return the last runs of a job that are kept, skipped ones too, the newest first: a hundred at most."""
+        return last_runs(self._server, tenant, name, count)
+
     def pause(self, tenant: str, name: str) -> StoredJob:
         """Stop firing a job; what it made goes on.
 
@@ -220,7 +247,7 @@ class Jobs:
         """Return tenant and name of each of their jobs, by name."""
         pipeline = self._server.redis.pipeline(transaction=False)
         for tenant in tenants:
-            pipeline.smembers(keys.jobs(tenant))
+            pipeline.zrange(keys.jobs(tenant), 0, -1)
         with self._server.renamed("reading jobs"):
             answers = pipeline.execute(raise_on_error=False)
         found = []
