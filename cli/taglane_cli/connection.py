@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from taglane.store.history import History
     from taglane.store.jobs import Jobs
     from taglane.store.limits import LimitStore
+    from taglane.store.logs import Logs
     from taglane.store.pools import Pools
     from taglane.store.queues import Queues
     from taglane.store.runs import Runs
@@ -63,6 +64,16 @@ class Connection:
         return self.services.stores.history
 
     @property
+        return History(self.services.server)
+
+    @cached_property
+    def logs(self) -> Logs:
+        """Reads what runs have logged."""
+        from taglane.store.logs import Logs  # noqa: PLC0415
+
+        return Logs(self.services.server)
+
+    @cached_property
     def queues(self) -> Queues:
         """Says what waits for each tag, and empties queues."""
         return self.services.stores.queues

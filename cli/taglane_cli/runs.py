@@ -9,6 +9,7 @@ import click
 
 from taglane_cli.options import tenant_option
 from taglane_cli.render import cell, instant, output_option, show_json, show_list, show_one
+from taglane_cli.run_logs import logs
 
 if TYPE_CHECKING:
     from taglane.model.run import RunInfo, Try
@@ -21,6 +22,9 @@ _COLUMNS = ["id", "job", "task", "tag", "state", "queued_at", "finished_at", "wo
 @click.group()
 def run() -> None:
     """List runs, wait for them, cancel them, run them again."""
+
+
+run.add_command(logs)
 
 
 @run.command("list")

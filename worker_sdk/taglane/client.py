@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from taglane.model.job import JobFields
+    from taglane.model.log_line import LogLine
     from taglane.model.run import RunInfo
     from taglane.store.job_plan import Put
 
@@ -241,6 +242,13 @@ class Run:
     def state(self) -> str:
         """Its state, as of now."""
         return self.info.state
+
+    def logs(self, *, follow: bool = False) -> Iterator[LogLine]:
+        """Yield what it has logged, printed and written to stderr; when it is followed, also what is to come.
+
+        What is kept are the last lines; `taglane.store.logs.Logs` tells how many are not, and reads page by page.
+        """
+        return self._runs.logs.follow(self.id) if follow else self._runs.logs.all(self.id)
 
     def cancel(self) -> str:
         """End it if it waits (``cancelled``), ask its worker to stop it (``asked``), or learn that it has ``ended``.

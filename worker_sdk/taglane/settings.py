@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, ValidationError
@@ -12,6 +13,19 @@ from taglane.model.duration import parse_duration
 
 Milliseconds = Annotated[int, BeforeValidator(lambda value: parse_duration(value) if isinstance(value, str) else value)]
 """A duration in ms, written like ``15s``."""
+
+
+def _level(value: object) -> object:
+    if isinstance(value, str) and not value.isdigit():
+        names = logging.getLevelNamesMapping()
+        if value.upper() not in names:
+            raise ValueError(f"it must be a level of logging, like {', '.join(names)}")
+        return names[value.upper()]
+    return value
+
+
+Level = Annotated[int, BeforeValidator(_level)]
+"""A level of `logging`, by its name or as a number."""
 
 
 class Settings(BaseSettings):
@@ -42,6 +56,15 @@ class Settings(BaseSettings):
 
     replicas: int = Field(default=0, ge=0, le=100)
     """How many replicas must have a run, before `enqueue` returns: what they have outlives the loss of the primary."""
+
+    log_lines: int = Field(default=5_000, ge=0, le=100_000)
+    """How many lines of what a run logs are kept, the last ones; 0: none, and nothing is listened to."""
+
+    log_bytes: int = Field(default=1_048_576, ge=1_024, le=67_108_864)
+    """How many bytes of them, a little more than their text."""
+
+    log_level: Level = logging.INFO
+    """From which level on; what is written to stdout and stderr has none, and is kept."""
 
     watch: str = ""
     """What a scheduler lets tenants use that have no such limits of their own: `connections=500 memory=1GiB`."""

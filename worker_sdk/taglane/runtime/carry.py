@@ -21,7 +21,9 @@ from taglane.model.envelope import HEADER
 from taglane.runtime import current
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from taglane.runtime.run_log import RunLog, Said
 
 
 MOST_MESSAGE = 4_096
@@ -52,6 +54,8 @@ class Outcome(NamedTuple):
     """For retry: what is to be tried, where the task itself has said so."""
     wait: int | None = None
     """For retry: after how many ms the same is to be tried again, where its job's policy says so."""
+    log: Sequence[Said] = ()
+    """What the run has logged and the server is not known to have."""
 
 
 class Carry:
@@ -77,6 +81,18 @@ class Carry:
         self.part = ""
         self.again: Again | None = None
         self.was_replaced = False
+        self.log: RunLog | None = None
+        """What it logs; None until it does."""
+        self.over = False
+        """It has ended: what a thread of it logs yet is no part of it."""
+
+    def open_log(self, make: Callable[[CurrentRun], RunLog]) -> RunLog:
+        """Return its log, made now; of two threads that come at once, one makes it."""
+        made = make(self.run)
+        log: RunLog = self.__dict__.setdefault("first_log", made)
+        made.is_over = made is not log
+        self.log = log
+        return log
 
     def outcome(self, failed: int, value: Any) -> Outcome:
         """Decide the outcome from what was noted, and from what Celery's tracer returned."""
@@ -123,6 +139,7 @@ def _carrying(carry: Carry) -> Iterator[None]:
         with executing(carry.run):
             yield
     finally:
+        carry.over = True
         carry.entered = False  # what a thread of it sends yet, with a copy of its context, carries on nothing
         _carry.reset(token)
 
@@ -148,7 +165,8 @@ def execute(target: Callable[..., tuple[int, Any, float]], *args: Any) -> tuple[
     carry = Carry(run, args[1], int(args[2].get("replaced_task_nesting") or 0), header)
     with _carrying(carry):
         returned = target(*args)
-    return returned, carry.outcome(returned[0], returned[1])
+    outcome = carry.outcome(returned[0], returned[1])
+    return returned, outcome if carry.log is None else outcome._replace(log=carry.log.end())
 
 
 def execute_if_ours(losses: float, *args: Any) -> tuple[tuple[int, Any, float], Outcome | None] | None:

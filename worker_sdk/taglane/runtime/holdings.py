@@ -168,7 +168,7 @@ class Holdings:
             if ran is not None:
                 self.pace.learn(ran if took is None else took)
             if not held.lost:
-                self._say(held, held.noted or outcome or Outcome("failed"), ran)
+                self._say(held, held.last_word(outcome), ran)
             self._ask_for_more()
         self.wake()
 

@@ -15,7 +15,7 @@ from celery.worker import state as worker_state
 
 from taglane.errors import BadName, BadSetting, OperatorNeeded, Refused, TaglaneError, TagNotOwned
 from taglane.model.names import SHARED, check_tag, owner_of, pool_of
-from taglane.runtime import current, holdings
+from taglane.runtime import capture, current, holdings
 from taglane.runtime.carry import UNTOLD, Outcome
 from taglane.runtime.farewell import EX_OVERDUE, Farewell
 from taglane.runtime.fetcher import Fetcher
@@ -27,6 +27,7 @@ from taglane.runtime.limits import Interrupting
 from taglane.runtime.pace import SHARED_HORIZON
 from taglane.runtime.patience import Patience
 from taglane.runtime.pools import Carrying, Solo
+from taglane.runtime.publisher import server_for
 from taglane.runtime.sender import BEAT, FAREWELL, Sender
 from taglane.runtime.standing import Standing
 from taglane.settings import load_settings
@@ -80,6 +81,7 @@ class TagStep(bootsteps.StartStopStep):
         try:
             self.tenant = check_tags(self.tags, server)
             self._pulse = pulse or own_pulse()
+            self._capture = capture.Capture(lambda: server_for(self._url), load_settings(url=self._url))
         except TaglaneError as error:
             raise SystemExit(f"error: {error}") from None  # Celery would print a traceback
         queues = worker.app.amqp.queues
@@ -92,9 +94,11 @@ class TagStep(bootsteps.StartStopStep):
         self._standing = Standing()
         current.stand(self._standing)  # before the pool forks
         guard_tasks(worker.app)
+        self._capture.start()
 
     def start(self, worker: Any) -> None:
         """Enter the tenant's workers."""
+        capture.hear_streams()
         settings = load_settings(url=self._url)
         whose = self.tags[0] if self.tenant == SHARED else self.tenant
         name = f"{whose}@{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
@@ -151,6 +155,7 @@ class TagStep(bootsteps.StartStopStep):
         held.stop_serving()
         self._part(FAREWELL)
         self._farewell.over()
+        self._capture.stop()
         current.hold(None)
 
     def _part(self, patience: float) -> None:
@@ -190,6 +195,7 @@ class TagStep(bootsteps.StartStopStep):
         runs = held.abandon()
         logger.warning("worker_departs runs_given_back=%d code=%d why=%s", runs, code, why)
         self._worker.pool.kill()
+        capture.flush(1.0)
         self._part(1.0)
         if getattr(self._worker, "pidlock", None):
             self._worker.pidlock.release()

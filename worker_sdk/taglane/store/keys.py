@@ -63,6 +63,11 @@ def run(tenant: str, run_id: str) -> str:
     return f"{prefix(tenant)}run:{run_id}"
 
 
+def log(tenant: str, run_id: str) -> str:
+    """Stream: what one run has logged, a line an entry; the last ones."""
+    return f"{prefix(tenant)}log:{run_id}"
+
+
 def queue(tenant: str, tag: str, step: int) -> str:
     """List of run ids: the next one to serve is at the left."""
     return f"{prefix(tenant)}queue:{tag}:{step}"
