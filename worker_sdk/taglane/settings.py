@@ -78,6 +78,18 @@ class Settings(BaseSettings):
     health: str = ""
     """Where to tell by HTTP how the process is: HOST:PORT, or PORT of the loopback interface; nowhere unless set."""
 
+    metrics_token: str = Field(default="", repr=False)
+    """What a scraper of `/metrics` has to show as its bearer token; without one, loopback alone is told."""
+
+    metrics_tenants: int = Field(default=200, ge=1, le=5_000)
+    """How many tenants a scheduler's or console's `/metrics` names, the busiest ones; the others are one, `_other`."""
+
+    metrics_celery: bool = True
+    """Whether `/metrics` says what it can under the names of celery-exporter, too: its dashboards ask for these."""
+
+    otel: bool = False
+    """Whether to trace runs from enqueue to end with OpenTelemetry, which the standard OTEL_* variables set up."""
+
 
 def load_settings(**given: object) -> Settings:
     """Read the settings from the environment; what is *given*, and not None, wins.
