@@ -49,6 +49,7 @@ _COMMANDS = (
     ("user", "taglane_cli.users:user", "Say who may log in to the console."),
     ("key", "taglane_cli.keys:key", "Make, list and revoke keys of the REST API."),
     ("alerts", "taglane_cli.alerts:alerts", "List what is wrong now, and since when."),
+    ("alert", "taglane_cli.alert:alert", "Say who is told of what goes wrong, and when."),
     ("audit", "taglane_cli.audit:audit", "Show who did what to which tenant, and what the server refused."),
     ("doctor", "taglane_cli.doctor:doctor", "Check the server, the schedulers and the workers."),
 )

@@ -60,6 +60,11 @@ def run_scheduler(
         denials.start()
         if endpoint is not None:
             gathering.start()
+    alerting = services.alerting.threads(services.alerts, over)
+    try:
+        denials.start()
+        for thread in alerting:
+            thread.start()
         log.info("scheduler_starting health=%s", endpoint.address if endpoint else "off")
         services.pool_keeper.start()
         loop.run(stop, ready)
@@ -69,6 +74,8 @@ def run_scheduler(
         for thread in (denials, gathering):
             if thread.is_alive():
                 thread.join(JOIN)
+        for thread in (denials, *alerting):
+            thread.join(JOIN)
         restore()
         services.pool_keeper.stop()
         tracing.flush()

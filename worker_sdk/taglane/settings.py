@@ -74,6 +74,17 @@ class Settings(BaseSettings):
 
     console_proxy: str = ""
     """Addresses of proxies whose X-Forwarded-For and -Proto the console believes, as in `10.0.0.5,10.1.0.0/16`."""
+    smtp: str = ""
+    """By which server alerts are mailed: ``smtp://user:password@mail.example.com:587``; none unless set."""
+
+    mail_from: str = ""
+    """From which address."""
+
+    webhook_allow: str = ""
+    """Networks that alerts of the operator's rules may be sent to beside public addresses: ``10.0.0.0/8,fd00::/8``."""
+
+    webhook_allow_tenants: str = ""
+    """Likewise those of tenants' own rules: whoever may set up a webhook for a tenant reaches these."""
 
     health: str = ""
     """Where to tell by HTTP how the process is: HOST:PORT, or PORT of the loopback interface; nowhere unless set."""
