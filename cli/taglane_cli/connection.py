@@ -64,16 +64,11 @@ class Connection:
         return self.services.stores.history
 
     @property
-        return History(self.services.server)
-
-    @cached_property
     def logs(self) -> Logs:
         """Reads what runs have logged."""
-        from taglane.store.logs import Logs  # noqa: PLC0415
+        return self.services.stores.logs
 
-        return Logs(self.services.server)
-
-    @cached_property
+    @property
     def queues(self) -> Queues:
         """Says what waits for each tag, and empties queues."""
         return self.services.stores.queues

@@ -46,24 +46,17 @@ def run_scheduler(
     if services.server.tenant is not None:
         raise OperatorNeeded("a scheduler", services.server.tenant)
     stop = threading.Event() if stopping is None else stopping
-    endpoint = listen(services.settings.health if health is None else health, [services.loop.pulse])
-    restore = handle_signals(stop)
     tracing.want("taglane-scheduler", otel=services.settings.otel)
     loop = services.loop
     metrics = Metrics(services.exposition.page, services.settings.metrics_token)
     endpoint = listen(services.settings.health if health is None else health, [loop.pulse], metrics)
-    restore = _handle_signals(stop)
+    restore = handle_signals(stop)
     over = threading.Event()
     denials = threading.Thread(target=services.denials.run, args=(over,), name="taglane-denials", daemon=True)
     gathering = threading.Thread(target=services.gathering.run, args=(over,), name="taglane-metrics", daemon=True)
+    beside = [denials, *services.alerting.threads(services.alerts, over), *([gathering] if endpoint else [])]
     try:
-        denials.start()
-        if endpoint is not None:
-            gathering.start()
-    alerting = services.alerting.threads(services.alerts, over)
-    try:
-        denials.start()
-        for thread in alerting:
+        for thread in beside:
             thread.start()
         log.info("scheduler_starting health=%s", endpoint.address if endpoint else "off")
         services.pool_keeper.start()
@@ -71,11 +64,9 @@ def run_scheduler(
         log.info("scheduler_stopped")
     finally:
         over.set()
-        for thread in (denials, gathering):
+        for thread in beside:
             if thread.is_alive():
                 thread.join(JOIN)
-        for thread in (denials, *alerting):
-            thread.join(JOIN)
         restore()
         services.pool_keeper.stop()
         tracing.flush()

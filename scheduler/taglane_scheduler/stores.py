@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from taglane.store.dead_letters import DeadLetters
     from taglane.store.history import History
     from taglane.store.limits import LimitStore
+    from taglane.store.logs import Logs
     from taglane.store.pools import Pools
     from taglane.store.queues import Queues
     from taglane.store.runs import Runs
@@ -61,6 +62,13 @@ class Stores:
         from taglane.store.history import History
 
         return History(self._server)
+
+    @cached_property
+    def logs(self) -> Logs:
+        """Reads what runs have logged."""
+        from taglane.store.logs import Logs
+
+        return Logs(self._server)
 
     @cached_property
     def queues(self) -> Queues:

@@ -12,8 +12,6 @@ from taglane import errors
 from taglane.errors import (
     AlertPartNotFound,
     BadAlertRule,
-    ChannelInUse,
-    TooManyAlertParts,
     BadJobsFile,
     BadLimit,
     BadName,
@@ -21,6 +19,7 @@ from taglane.errors import (
     BadSchedule,
     BadSetting,
     CallerError,
+    ChannelInUse,
     Conflict,
     DeadLetterNotFound,
     ExtraMissing,
@@ -48,6 +47,7 @@ from taglane.errors import (
     TenantExists,
     TenantMissing,
     TenantNotFound,
+    TooManyAlertParts,
 )
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ TaglaneError
 │   ├── BadJobsFile          jobs.yaml, with file, line and column
 │   ├── BadSetting           a setting or TAGLANE_URL that can't be used
 │   ├── BadLimit             a limit of a tenant that says nothing
-│   ├── ExtraMissing         what an optional extra brings is not installed
 │   ├── BadAlertRule         an alert rule, channel or silence that says nothing
 │   ├── BadQuery             a search for runs that says nothing
 │   ├── ExtraMissing         what an optional extra brings is not installed
@@ -118,12 +117,6 @@ class BadLimit(CallerError):
         super().__init__(f"limits.{name}: {value!r} can't be: {why}")
 
 
-class ExtraMissing(CallerError):
-    """What an optional extra brings is not installed."""
-
-    def __init__(self, what: str, extra: str) -> None:
-        self.what, self.extra = what, extra
-        super().__init__(f"{what} takes more than is installed here:  pip install 'taglane[{extra}]'")
 class BadAlertRule(CallerError):
     """A part of alerting that says nothing; *part* is ``rule``, ``channel`` or ``silence``."""
 

@@ -87,6 +87,8 @@ class Carry:
         """What it logs; None until it does."""
         self.over = False
         """It has ended: what a thread of it logs yet is no part of it."""
+        self.trace: dict[str, str] = {}
+        """The headers by which its trace goes on with another attempt."""
 
     def open_log(self, make: Callable[[CurrentRun], RunLog]) -> RunLog:
         """Return its log, made now; of two threads that come at once, one makes it."""
@@ -95,8 +97,6 @@ class Carry:
         made.is_over = made is not log
         self.log = log
         return log
-        self.trace: dict[str, str] = {}
-        """The headers by which its trace goes on with another attempt."""
 
     def outcome(self, failed: int, value: Any) -> Outcome:
         """Decide the outcome from what was noted, and from what Celery's tracer returned."""

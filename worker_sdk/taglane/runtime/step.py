@@ -15,8 +15,7 @@ from celery.worker import state as worker_state
 
 from taglane.errors import BadName, BadSetting, OperatorNeeded, Refused, TaglaneError, TagNotOwned
 from taglane.model.names import SHARED, check_tag, owner_of, pool_of
-from taglane.runtime import capture, current, holdings
-from taglane.runtime import current, holdings, tracing
+from taglane.runtime import capture, current, holdings, tracing
 from taglane.runtime.carry import UNTOLD, Outcome
 from taglane.runtime.farewell import EX_OVERDUE, Farewell
 from taglane.runtime.fetcher import Fetcher

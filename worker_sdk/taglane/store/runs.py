@@ -76,6 +76,8 @@ class Runs:
     def server(self) -> Server:
         """Where they are kept."""
         return self._server
+
+    @property
     def logs(self) -> Logs:
         """What they have logged."""
         return Logs(self._server)
