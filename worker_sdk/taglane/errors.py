@@ -8,6 +8,7 @@ TaglaneError
 │   ├── BadJobsFile          jobs.yaml, with file, line and column
 │   ├── BadSetting           a setting or TAGLANE_URL that can't be used
 │   ├── BadLimit             a limit of a tenant that says nothing
+│   ├── BadQuery             a search for runs that says nothing
 │   ├── TenantMissing        a task was sent with no tenant in reach
 │   └── TagNotOwned          the tag is another tenant's
 ├── NotFound
@@ -109,6 +110,14 @@ class BadLimit(CallerError):
     def __init__(self, name: str, value: Any, why: str) -> None:
         self.name, self.value = name, value
         super().__init__(f"limits.{name}: {value!r} can't be: {why}")
+
+
+class BadQuery(CallerError):
+    """A search for runs that can't be read."""
+
+    def __init__(self, query: str, position: int, value: str, why: str) -> None:
+        self.query, self.position, self.value, self.why = query, position, value, why
+        super().__init__(f"query {query!r}, at character {position}: {why}")
 
 
 class TenantMissing(CallerError):

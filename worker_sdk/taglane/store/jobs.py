@@ -13,14 +13,18 @@ from taglane.errors import Conflict, JobNotFound, TaglaneError
 from taglane.model import envelope
 from taglane.model.names import new_run_id
 from taglane.model.params import check_params
+from taglane.model.query import matches
 from taglane.store import keys
+from taglane.store.job_pages import JobPage
 from taglane.store.job_plan import Plan, Put, plan_put, resumed_due, seen, sized
+from taglane.store.runs import Runs
 from taglane.store.stored_job import FIELDS, StoredJob, UnreadJob, stored_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from taglane.model.job import Job
+    from taglane.model.run import RunInfo
     from taglane.store.server import Server
 
 log = logging.getLogger(__name__)
@@ -155,6 +159,45 @@ class Jobs:
             if told:
                 told(len(some))
         return {tenant: (good, unread) for tenant, (good, unread) in found.items()}
+
+    def page(  # noqa: PLR0913 - one for each thing to ask for
+        self,
+        tenants: Sequence[str],
+        *,
+        pattern: str = "",
+        after: str = "",
+        limit: int = 50,
+        paused: bool | None = None,
+        overdue: bool | None = None,
+    ) -> JobPage:
+        """Return the jobs of these tenants, in their order and by name, *limit* at most, behind those of page *after*.
+
+        *pattern* is a name, or its beginning with a ``*``; *paused* and *overdue* ask for those that are, or are not.
+        """
+        start = int(after or 0)
+        now = self._now()
+        found, unread = [], []
+        for tenant in tenants:
+            good, bad = self.list_all(tenant)
+            found += [
+                job
+                for job in good
+                if matches(pattern, job.job.name)
+                and paused in {None, job.paused}
+                and overdue in {None, job.next_due is not None and job.next_due < now - 60_000}
+            ]
+            unread += bad
+        more = str(start + limit) if len(found) > start + limit else ""
+        return JobPage(found[start : start + limit], unread if not start else [], more)
+
+    def last_runs(self, tenant: str, name: str, count: int = 50) -> Sequence[RunInfo]:
+        """Return the last runs that a job made, the newest first: a hundred at most."""
+        return Runs(self._server).list(tenant, job=name, limit=min(count, 100))
+
+    def _now(self) -> int:
+        with self._server.renamed("asking the time"):
+            seconds, micros = self._server.redis.time()
+        return int(seconds) * 1000 + int(micros) // 1000
 
     def pause(self, tenant: str, name: str) -> StoredJob:
         """Stop firing a job; what it made goes on.
