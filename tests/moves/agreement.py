@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from taglane.model.run import ENDED
 from taglane.store import keys
 
-from moves.things import PAST
+from moves.things import FAILING, PAST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,7 +61,7 @@ class Seen:
             **{("cancels", name): ("SMEMBERS", keys.cancels(tenant, name)) for name in workers},
             **{("worker", name): ("HGET", keys.worker(tenant, name), "beat") for name in workers},
             **{("parked", name): ("LRANGE", keys.parked(tenant, name), 0, -1) for name in jobs},
-            **{("job", name): ("HMGET", keys.job(tenant, name), "revision", "last") for name in jobs},
+            **{("job", name): ("HMGET", keys.job(tenant, name), "revision", "last", "streak") for name in jobs},
             **{
                 ("chord", group): ("HMGET", keys.chord(tenant, group), "size", "parts", "started")
                 for group in model.chords
@@ -74,7 +74,10 @@ class Seen:
             ("due",): ("ZRANGE", keys.due(tenant), 0, -1),
             ("waiting",): ("SMEMBERS", keys.waiting(tenant)),
             ("workers",): ("SMEMBERS", keys.workers(tenant)),
-            ("jobs",): ("SMEMBERS", keys.jobs(tenant)),
+            ("jobs",): ("ZRANGE", keys.jobs(tenant), 0, -1),
+            ("unwell",): ("ZRANGE", keys.unwell(tenant), 0, -1),
+            ("failing",): ("ZRANGE", keys.failing(tenant), 0, -1),
+            **{("last", name): ("LRANGE", keys.last(tenant, name), 0, -1) for name in jobs},
             ("tags",): ("SMEMBERS", keys.tags(tenant)),
             ("capped",): ("SMEMBERS", keys.capped(tenant)),
             ("aside",): ("LRANGE", keys.aside(tenant), 0, -1),
@@ -147,6 +150,8 @@ def compare_places(model: Model, seen: Seen) -> None:
     assert sorted(places["leased"]) == sorted(seen.ids("leases"))
     assert sorted(places["ended"] + places["replaced"]) == sorted(seen.ids("ended"))
     assert sorted(places["dead"]) == sorted(seen.ids("dead"))
+    unwell = [run.id for run in model.at("ended") if run.state in {"failed", "cancelled", "expired", "dead"}]
+    assert sorted(unwell) == sorted(seen.ids("unwell"))
     assert set(places) <= {"queue", "parked", "delayed", "leased", "ended", "replaced", "dead"}
     assert sorted(model.runs) == sorted(seen.ids("runs"))
     assert {run.id for run in model.runs.values() if run.expiring} == set(seen.ids("expiring"))
@@ -170,11 +175,15 @@ def compare_workers(model: Model, seen: Seen) -> None:
 
 def compare_jobs(model: Model, seen: Seen) -> None:
     assert sorted(model.jobs) == sorted(seen.ids("jobs"))
-    for (name,), (revision, last) in seen.of("job").items():
+    for (name,), (revision, last, streak) in seen.of("job").items():
         job = model.jobs.get(name)
+        assert (job.streak if job else 0) == int(streak or 0)
         assert (job.revision if job else 0, job.last if job else "") == (int(revision or 0), text(last))
     assert sorted(name for name, job in model.jobs.items() if job.due is not None) == sorted(seen.ids("due"))
     assert sorted(model.waiting) == sorted(seen.ids("waiting"))
+    for (name,), last in seen.of("last").items():
+        assert (model.jobs[name].made[-100:] if name in model.jobs else []) == list(map(text, last)), name
+    assert sorted(name for name, job in model.jobs.items() if job.streak >= FAILING) == sorted(seen.ids("failing"))
 
 
 def promises(model: Model) -> None:

@@ -159,6 +159,7 @@ class BySchedulers(Lives):
     def fail(self, name: str, run_id: str, due: str, why: str) -> int:
         job = self.jobs[name]
         run = self.runs[run_id] = Run(run_id, job.tag, job.step, job=name, due=due, loose=True)
+        self.note_made(run)
         if not self.goes(job.last):
             job.last = run_id
         self.ledger["", "made"] += 1
@@ -172,6 +173,7 @@ class BySchedulers(Lives):
         self.runs[run_id] = Run(
             run_id, tag or job.tag, job.step, "ended", "skipped", job=name, why=why, has_envelope=False, loose=True
         )
+        self.note_made(self.runs[run_id])
         self.count(name, "skipped")
         return 2
 

@@ -109,6 +109,8 @@ class Lives:
     def admit(self, run: Run, at: int = 0, *, parked: bool = False, again: bool = False) -> None:
         self.runs[run.id] = run
         self.ledger["", "made"] += not again
+        if not again:
+            self.note_made(run)
         run.expiring = run.expires > 0
         if parked:
             run.place, run.state = "parked", "scheduled"
@@ -118,6 +120,10 @@ class Lives:
             self.delay(run, at)
         else:
             self.push(run)
+
+    def note_made(self, run: Run) -> None:
+        if run.job in self.jobs:
+            self.jobs[run.job].made.append(run.id)
 
     def promote(self, tag: str) -> None:
         due = [run for run in self.at("delayed") if run.tag == tag and run.at < PAST]
@@ -142,6 +148,7 @@ class Lives:
         run.expiring = False
         self.aged.discard(run.id)
         self.count(run.job, state)
+        self.count_streak(run.job, state)
         if run.join and state == "succeeded":
             self.chords.pop(run.join, None)
         if run.deps and not told:
@@ -151,6 +158,11 @@ class Lives:
             run.has_envelope = False
         self.go_on(run)
 
+    def count_streak(self, name: str, state: str) -> None:
+        job = self.jobs.get(name)
+        if job and state != "cancelled":
+            job.streak = 0 if state == "succeeded" else job.streak + 1
+
     def count(self, job: str, what: str, times: int = 1) -> None:
         for of in {job, ""}:
             self.ledger[of, what] += times
@@ -158,6 +170,7 @@ class Lives:
     def count_attempt(self, run: Run, ran: Any) -> None:
         """An attempt has ended after *ran* ms, '' for as long as the server's clock says."""
         self.ledger["", "wait"] += 1
+        self.ledger["", "ran"] += 1
         self.count(run.job, "ms", int(ran or 0))
         if ran == "":
             self.timed |= {run.job, ""}

@@ -182,6 +182,7 @@ class Machine(RuleBasedStateMachine):
         assert {keys.chord(tenant, group) for group in model.chords} == chords
         assert all(self.redis.pttl(name) > 0 for name in chords)
         self.check_ledger({name for name in found if "ledger:" in name})
+        self.check_minutes({name for name in found if ":recent:" in name})
 
     def check_ledger(self, days: set[str]) -> None:
         """All that happened was counted, once, of the tenant and of its job."""
@@ -195,6 +196,17 @@ class Machine(RuleBasedStateMachine):
             assert ledger[job, "ms"] >= self.model.ledger[job, "ms"]
             ledger[job, "ms"] = self.model.ledger[job, "ms"]
         assert +self.model.ledger == +ledger
+
+    def check_minutes(self, hours: set[str]) -> None:
+        """What ended was counted in its minute, too."""
+        minutes: Counter[str] = Counter()
+        for name in hours:
+            assert self.redis.ttl(name) > 0
+            for field, times in self.redis.hgetall(name).items():
+                minutes[field.decode()[-2:]] += int(times)
+        of = self.model.ledger
+        unwell = sum(of["", state] for state in ("failed", "dead", "expired"))
+        assert +Counter({"|s": of["", "succeeded"], "|f": unwell}) == +minutes
 
     def drain(self) -> None:
         """All that was ever made comes to its end by ordinary moves: nothing was lost, nothing is stuck."""

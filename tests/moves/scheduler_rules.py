@@ -63,8 +63,9 @@ class SchedulerRules(Machine):
     def lose_a_job(self, name: str, often: bool) -> None:
         """Its definition is not there any more, and nobody has told what waits for its runs."""
         if often and name in self.model.jobs:
-            self.redis.delete(keys.job(self.tenant, name))
-            self.redis.srem(keys.jobs(self.tenant), name)
+            self.redis.delete(keys.job(self.tenant, name), keys.last(self.tenant, name))
+            self.redis.zrem(keys.failing(self.tenant), name)
+            self.redis.zrem(keys.jobs(self.tenant), name)
             self.redis.zrem(keys.due(self.tenant), name)
             self.model.loosen(name)
             del self.model.jobs[name]

@@ -9,6 +9,7 @@ from taglane.model.run import ENDED
 TASK, ENVELOPE = "shop.task", "{}"
 ALONE_AFTER, MAX_DEATHS = 2, 3
 MOST_TRIES = 20
+FAILING = 3
 
 PAST, LATER = 10**9, 10**15
 """No instant of the model lies between these two: what is below PAST has come, what is not is far away."""
@@ -82,6 +83,10 @@ class Job:
     paused: bool = False
     due: int | None = None
     last: str = ""
+    made: list[str] = field(default_factory=list)
+    """Runs that it made, skipped ones too: the last hundred are found by its name."""
+    streak: int = 0
+    """How many of its runs were unwell in a row."""
     asked: bool = False
     """Whether somebody wants it to be due again, when it has a fixed delay."""
 

@@ -34,7 +34,17 @@ _LONGEST_MEMBER = 1_024
 """Bytes: of an index whose members are longer than ours on average, none is fetched."""
 
 _ALONE: tuple[Callable[[str], str], ...] = (
-    *(keys.leases, keys.workers, keys.waiting, keys.skipped, keys.due, keys.expiring, keys.ended, keys.dead),
+    *(
+        keys.leases,
+        keys.workers,
+        keys.waiting,
+        keys.skipped,
+        keys.due,
+        keys.expiring,
+        keys.ended,
+        keys.unwell,
+        keys.dead,
+    ),
     *(keys.aside, keys.jobs, keys.tags, keys.runs),
 )
 
@@ -56,7 +66,7 @@ def _of_tag(tenant: str, tag: str) -> Sequence[str]:
 
 _FAMILIES = (
     _Family(keys.runs, "ZCARD", "ZRANDMEMBER", SAMPLED_RUNS, lambda tenant, run: [keys.run(tenant, run)]),
-    _Family(keys.jobs, "SCARD", "SRANDMEMBER", SAMPLED_NAMES, lambda tenant, job: [keys.job(tenant, job)]),
+    _Family(keys.jobs, "ZCARD", "ZRANDMEMBER", SAMPLED_NAMES, lambda tenant, job: [keys.job(tenant, job)]),
     _Family(keys.waiting, "SCARD", "SRANDMEMBER", SAMPLED_NAMES, lambda tenant, job: [keys.parked(tenant, job)]),
     _Family(keys.tags, "SCARD", "SRANDMEMBER", SAMPLED_NAMES, _of_tag),
 )

@@ -177,7 +177,7 @@ def test_many_jobs_are_put_a_batch_at_a_time(jobs: Jobs, redis: Redis, monkeypat
 
     assert ["unchanged", "created"] * 4 == [put.change for put in puts]
     assert [3, 3, 2] == told
-    assert 8 == redis.scard(keys.jobs("acme"))
+    assert 8 == redis.zcard(keys.jobs("acme"))
 
 
 def test_all_batches_are_checked_before_the_first_is_written(
@@ -201,7 +201,7 @@ def test_who_puts_is_told_when_all_is_checked(jobs: Jobs, redis: Redis) -> None:
 
     jobs.put_many([make_job("a"), make_job("b")], ready=lambda: seen.append(redis.dbsize()))
 
-    assert ([0], 2) == (seen, redis.scard(keys.jobs("acme")))
+    assert ([0], 2) == (seen, redis.zcard(keys.jobs("acme")))
 
 
 def test_the_jobs_of_many_tenants_are_listed(jobs: Jobs, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1310,7 +1310,7 @@ def test_ends_are_counted_for_the_day(acme: Acme) -> None:
     assert {f"report|{what}": times for what, times in counted.items()} == acme.ledger(keys.job_ledger)
     ledger = acme.ledger()
     (wait,) = [what for what in ledger if what.startswith("wait:")]
-    assert {**counted, "made": 3, wait: 1} == ledger
+    assert {**counted, "made": 3, wait: 1, "ran:3": 1} == ledger
     for of, days in ((keys.ledger, 35), (keys.job_ledger, 8)):
         (key,) = acme.redis.keys(of(TENANT, "*"))
         assert (days - 1) * 86_400 < acme.redis.ttl(key) <= days * 86_400

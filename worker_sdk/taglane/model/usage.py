@@ -95,6 +95,8 @@ class DayUsage:
     """
     late: Histogram = field(default_factory=Histogram)
     """Of each fire, how long after the due instant its run was made. Not of one job."""
+    ran: Histogram = field(default_factory=Histogram)
+    """Of each attempt that has ended, how long it ran. Not of one job."""
 
     @property
     def due(self) -> int:
@@ -113,12 +115,13 @@ class DayUsage:
 
 
 _COUNTS = tuple(each.name for each in fields(DayUsage) if each.type == "int")
+_HISTOGRAMS = tuple(each.name for each in fields(DayUsage) if each.type == "Histogram")
 
 
 def read_day(tenant: str, day: date, kept: Mapping[bytes, bytes], job: str | None = None) -> DayUsage:
     """Read a day's ledger, what happened -> how often; what is none of ours, or no count, is passed over."""
     counts: dict[str, int] = {}
-    buckets: dict[str, dict[int, int]] = {"wait": {}, "late": {}}
+    buckets: dict[str, dict[int, int]] = {name: {} for name in _HISTOGRAMS}
     for key, value in kept.items():
         what, _, bucket = key.decode(errors="replace").partition(":")
         times = _number(value)
@@ -128,7 +131,7 @@ def read_day(tenant: str, day: date, kept: Mapping[bytes, bytes], job: str | Non
             buckets[what][int(bucket)] = times
     if job is not None:  # of a job, each run that is made is counted as what it was made by
         counts["made"] = sum(counts.get(by, 0) for by in ("fired", "triggered", "replayed"))
-    return DayUsage(tenant, day, job, **counts, wait=Histogram(buckets["wait"]), late=Histogram(buckets["late"]))
+    return DayUsage(tenant, day, job, **counts, **{name: Histogram(found) for name, found in buckets.items()})
 
 
 def read_jobs(tenant: str, day: date, kept: Mapping[bytes, bytes]) -> list[DayUsage]:
@@ -149,8 +152,8 @@ def total(days: Iterable[DayUsage]) -> DayUsage | None:
             found = each
             continue
         counts = {name: getattr(found, name) + getattr(each, name) for name in _COUNTS}
-        wait, late = found.wait + each.wait, found.late + each.late
-        found = DayUsage(found.tenant, min(found.day, each.day), found.job, **counts, wait=wait, late=late)
+        histograms = {name: getattr(found, name) + getattr(each, name) for name in _HISTOGRAMS}
+        found = DayUsage(found.tenant, min(found.day, each.day), found.job, **counts, **histograms)
     return found
 
 

@@ -176,7 +176,8 @@ class Jobs:
         """
         start = int(after or 0)
         now = self._now()
-        found, unread = [], []
+        found: list[StoredJob] = []
+        unread: list[UnreadJob] = []
         for tenant in tenants:
             good, bad = self.list_all(tenant)
             found += [
@@ -263,7 +264,7 @@ class Jobs:
         """Return tenant and name of each of their jobs, by name."""
         pipeline = self._server.redis.pipeline(transaction=False)
         for tenant in tenants:
-            pipeline.smembers(keys.jobs(tenant))
+            pipeline.zrange(keys.jobs(tenant), 0, -1)
         with self._server.renamed("reading jobs"):
             answers = pipeline.execute(raise_on_error=False)
         found = []

@@ -99,7 +99,7 @@ def cancels(tenant: str, worker_id: str) -> str:
 
 
 def jobs(tenant: str) -> str:
-    """Set of job names."""
+    """Zset of job names, all with the score 0: so they are in the order of their letters."""
     return f"{prefix(tenant)}jobs"
 
 
@@ -148,6 +148,21 @@ def ended(tenant: str) -> str:
     return f"{prefix(tenant)}ended"
 
 
+def unwell(tenant: str) -> str:
+    """Zset: every kept run that failed, expired or was cancelled -> when, ms; and dead letters that were replayed."""
+    return f"{prefix(tenant)}unwell"
+
+
+def last(tenant: str, name: str) -> str:
+    """List: the ids of a job's last runs, a hundred at most, the newest at the right; some may be gone."""
+    return f"{prefix(tenant)}last:{name}"
+
+
+def failing(tenant: str) -> str:
+    """Zset: each job whose last three runs or more failed, died or expired -> how many in a row."""
+    return f"{prefix(tenant)}failing"
+
+
 def dead(tenant: str) -> str:
     """Zset: run id -> when we gave up on it, ms."""
     return f"{prefix(tenant)}dead"
@@ -186,6 +201,11 @@ def ledger(tenant: str, day: str) -> str:
 def job_ledger(tenant: str, day: str) -> str:
     """Hash: ``job|what`` -> how often, for one day (YYYYMMDD, UTC)."""
     return f"{prefix(tenant)}job-ledger:{day}"
+
+
+def recent(tenant: str, hour: str) -> str:
+    """Hash: ``07|s`` and ``07|f`` -> how many runs succeeded, or did not, in that minute of an hour (YYYYMMDDHH, UTC)."""
+    return f"{prefix(tenant)}recent:{hour}"
 
 
 def capped(tenant: str) -> str:

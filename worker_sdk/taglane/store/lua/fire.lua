@@ -13,8 +13,8 @@
 --       tag instead (these may stand together, with spaces between); 'id !why' one that ends as failed at once, 'id why'
 --       one that is skipped, each for that reason
 --       trigger: 1 job  2 run id  3 envelope, '' for the job's own
--- Reads limits; writes due, fires, run, runs, queue or delayed or parked, waiting, expiring, cancels, skipped, ended, job,
--- ledger, job-ledger; rings the tag. Returns 1 fired, 2 skipped, 3 moved, 0 lost, 4 over a limit of the tenant, a job
+-- Reads limits; writes due, fires, run, runs, queue or delayed or parked, waiting, expiring, cancels, skipped, ended, unwell,
+-- job, last, failing, ledger, job-ledger; rings the tag. Returns 1 fired, 2 skipped, 3 moved, 0 lost, 4 over a limit of the tenant, a job
 -- (fire); 1, 0 or an error as of enqueue (trigger). When a job's keys hold something else than ours, fire raises, but not
 -- before it has served the others.
 
@@ -46,6 +46,7 @@ local function skip(P, t, name, job, id, due, why)
         'job', name, 'due', int(due), 'queued_at', int(t), 'finished_at', int(t), 'error', why)
     redis.call('ZADD', runs_key(P), int(t), id)
     redis.call('ZADD', ended_key(P), int(t), id)
+    try(P, nil, note_made, P, name, id)
     if redis.call('RPUSH', skipped_key(P), id) > KEEP_SKIPPED then
         local oldest = redis.call('LPOP', skipped_key(P))
         redis.call('DEL', run_key(P, oldest))
@@ -62,6 +63,7 @@ local function fail(P, t, name, job, id, due, why)
     redis.call('HSET', run_key(P, id), 'task', job.task, 'tag', job.tag, 'step', job.step, 'job', name, 'due', int(due),
         'queued_at', int(t), 'envelope', job.envelope)
     redis.call('ZADD', runs_key(P), int(t), id)
+    try(P, nil, note_made, P, name, id)
     if not goes(P, job.last) then
         redis.call('HSET', job_key(P, name), 'last', id, 'last_due', int(due))
     end

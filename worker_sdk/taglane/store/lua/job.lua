@@ -13,8 +13,8 @@
 --            14 what a fire does without a worker, '' for wait
 --       remove: 1 job; pause: 1 job  2 '1' to pause, '' to resume  3 next due as in put: a fixed delay whose last run
 --       goes begins with its end instead  4 what the caller saw, as in put
--- Reads limits; writes job, jobs, due, waiting, removed; of parked runs run, queue, ended, ledger, job-ledger; publishes
--- wake, rings tags.
+-- Reads limits; writes job, jobs, due, waiting, removed, last, failing; of parked runs run, queue, ended, unwell, ledger,
+-- job-ledger; publishes wake, rings tags.
 -- Returns the revision (put), 1 or 0 for no such job (remove, pause), -1 when it is not what the caller saw; an error as
 -- of enqueue when the params are over the tenant's limit (put).
 local function plan(P, name, due)
@@ -61,7 +61,7 @@ local function put(keys, args)
     if why_not then
         return why_not
     end
-    redis.call('SADD', jobs_key(P), name)
+    redis.call('ZADD', jobs_key(P), '0', name)
     if redis.call('HSETNX', key, 'created', int(t)) == 1 then
         -- Two jobs of one name may be made in the same ms, with a removal in between: not in the same microsecond.
         redis.call('HSET', key, 'born', table.concat(redis.call('TIME'), '.'))
@@ -91,7 +91,9 @@ local function remove(keys, args)
     end
     redis.call('ZREM', due_key(P), name)
     redis.call(more and 'SADD' or 'SREM', waiting_key(P), name)
-    redis.call('SREM', jobs_key(P), name)
+    redis.call('ZREM', jobs_key(P), name)
+    redis.call('ZREM', failing_key(P), name)
+    redis.call('DEL', last_key(P, name))
     return redis.call('DEL', job_key(P, name))
 end
 

@@ -20,6 +20,9 @@ local LONGEST_TRIES = 65536 -- and bytes of them
 local KEEP_LEDGER = 35 * 86400 -- s for which the counts of a tenant's day are kept
 local KEEP_JOB_LEDGER = 8 * 86400 -- and those of its jobs
 local MOST_BOOKED = 20000 -- fields of the latter; what comes then is booked for all other jobs together
+local KEEP_RECENT = 3 * 3600 -- and what ended in each minute of an hour
+local KEEP_LAST = 100 -- runs of one job that are found by its name
+local FAILING = 3 -- a job whose last so many runs were unwell is said to be failing
 local POOL_MS = 3600000 -- for that long a tenant remembers a pool's worker after its last word
 local FAR = 9007199254740991 -- 2^53 - 1: a later instant is never
 
@@ -42,6 +45,9 @@ local function due_key(P) return P .. 'due' end
 local function expiring_key(P) return P .. 'expiring' end
 local function runs_key(P) return P .. 'runs' end
 local function ended_key(P) return P .. 'ended' end
+local function unwell_key(P) return P .. 'unwell' end
+local function last_key(P, name) return P .. 'last:' .. name end
+local function failing_key(P) return P .. 'failing' end
 local function dead_key(P) return P .. 'dead' end
 local function aside_key(P) return P .. 'aside' end
 local function tags_key(P) return P .. 'tags' end
@@ -49,6 +55,7 @@ local function idempotency_key(P, key) return P .. 'key:' .. key end
 local function chord_key(P, group) return P .. 'chord:' .. group end
 local function ledger_key(P, day) return P .. 'ledger:' .. day end
 local function job_ledger_key(P, day) return P .. 'job-ledger:' .. day end
+local function recent_key(P, hour) return P .. 'recent:' .. hour end
 local function capped_key(P) return P .. 'capped' end
 local function pace_key(P) return P .. 'pace' end
 local function pacer_key(P) return P .. 'pacer' end
@@ -100,6 +107,7 @@ local function lose(P, id)
     lay_aside(P, id)
     redis.call('ZREM', runs_key(P), id)
     redis.call('ZREM', ended_key(P), id)
+    redis.call('ZREM', unwell_key(P), id)
     redis.call('ZREM', dead_key(P), id)
 end
 

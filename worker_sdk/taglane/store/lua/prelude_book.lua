@@ -4,11 +4,13 @@
 -- What is booked: made (runs, but not skipped ones), the states in which runs end; fired, triggered, replayed, skipped,
 -- missed (due instants that were passed over), retried, died (attempts that were lost with their worker), and ms, for
 -- how long attempts ran. Of the tenant alone how long runs waited and how late fires were: wait:<n> and late:<n> count
--- those of less than 2^n ms, and of at least half of that.
+-- those of less than 2^n ms, and of at least half of that; ran:<n> likewise how long attempts ran.
+-- What ended in each minute is entered once more, for the last hours: how many runs succeeded, and how many failed, died
+-- or expired.
 
-local WAIT, LATE = {}, {}
+local WAIT, LATE, RAN = {}, {}, {}
 for n = 0, 43 do
-    WAIT[n], LATE[n] = 'wait:' .. n, 'late:' .. n
+    WAIT[n], LATE[n], RAN[n] = 'wait:' .. n, 'late:' .. n, 'ran:' .. n
 end
 
 -- What the call has done: {[what] = n} without a job, {[job] = {[what] = n}} of each; nil between calls.
@@ -43,6 +45,7 @@ local function book_attempt(run, began, ran)
     if queued_at then
         book_time(WAIT, began - queued_at)
     end
+    book_time(RAN, ran)
     if ran >= 1 and ran < 1e12 then
         book(run.job, 'ms', ran - ran % 1)
     end
@@ -63,8 +66,8 @@ end
 
 local today, date = nil, nil -- the day that was last asked for: it is worked out once
 
-local function date_now()
-    local days = math.floor(now() / 86400000)
+local function date_at(t)
+    local days = math.floor(t / 86400000)
     if days ~= today then
         today, date = days, date_of(days)
     end
@@ -84,13 +87,26 @@ local function enter_of(ledger, job, what, times)
     redis.call('EXPIRE', ledger, KEEP_JOB_LEDGER)
 end
 
+-- Enter how many runs of a minute ended well, or not.
+local function enter_minute(P, t, well, unwell)
+    local minute = math.floor(t / 60000)
+    local key = recent_key(P, string.format('%s%02d', date_at(t), math.floor(minute / 60) % 24))
+    if well > 0 and redis.call('HINCRBY', key, string.format('%02d|s', minute % 60), well) == well then
+        redis.call('EXPIRE', key, KEEP_RECENT)
+    end
+    if unwell > 0 and redis.call('HINCRBY', key, string.format('%02d|f', minute % 60), unwell) == unwell then
+        redis.call('EXPIRE', key, KEEP_RECENT)
+    end
+end
+
 local function enter(P, of_tenant, of_jobs)
     for _, of in pairs(of_jobs) do
         for what, times in pairs(of) do
             of_tenant[what] = (of_tenant[what] or 0) + times
         end
     end
-    local day = date_now()
+    local t = now()
+    local day = date_at(t)
     local ledger = ledger_key(P, day)
     for what, times in pairs(of_tenant) do
         if redis.call('HINCRBY', ledger, what, times) == times then
@@ -103,6 +119,8 @@ local function enter(P, of_tenant, of_jobs)
             enter_of(ledger, job, what, times)
         end
     end
+    enter_minute(P, t, of_tenant.succeeded or 0,
+        (of_tenant.failed or 0) + (of_tenant.dead or 0) + (of_tenant.expired or 0))
 end
 
 -- Make a move one that may book: what it has done is entered also when it raises then. A ledger that its tenant has made

@@ -61,13 +61,43 @@ local function begin_delay(P, t, name, after)
     return due
 end
 
+-- Keep a job's runs to be found by its name: the last ones. Of a job that is gone none is kept.
+local function note_made(P, name, id)
+    local last = last_key(P, name)
+    local count = redis.call('RPUSH', last, id)
+    if count > KEEP_LAST then
+        redis.call('LPOP', last)
+    elseif count == 1 and redis.call('EXISTS', job_key(P, name)) == 0 then
+        redis.call('DEL', last)
+    end
+end
+
+-- Count how many of a job's runs were unwell in a row: its `streak` so far is known. A cancel says nothing of that.
+local function count_streak(P, t, name, state, streak)
+    if state == 'succeeded' then
+        if streak then
+            redis.call('HDEL', job_key(P, name), 'streak', 'unwell_at')
+            redis.call('ZREM', failing_key(P), name)
+        end
+    elseif state == 'failed' or state == 'dead' or state == 'expired' then
+        streak = redis.call('HINCRBY', job_key(P, name), 'streak', 1)
+        redis.call('HSET', job_key(P, name), 'unwell_at', int(t))
+        if streak >= FAILING then
+            redis.call('ZADD', failing_key(P), int(streak), name)
+        end
+    end
+end
+
 -- A run of a job has ended. When all others waited for it, the next of them goes, or else the fixed delay begins.
-local function go_on(P, t, run)
+local function go_on(P, t, run, state)
     if not run.holder and redis.call('HDEL', run_key(P, run.id), 'parked') == 1
         and redis.call('LLEN', parked_key(P, run.job)) <= MOST_PARKED then -- a longer one is not ours, and slow
         redis.call('LREM', parked_key(P, run.job), 1, run.id)
     end
-    local job = redis.call('HMGET', job_key(P, run.job), 'after', 'paused', 'last')
+    local job = redis.call('HMGET', job_key(P, run.job), 'after', 'paused', 'last', 'revision', 'streak')
+    if job[4] then
+        try(P, nil, count_streak, P, t, run.job, state, job[5])
+    end
     if job[3] ~= run.id or let_next_go(P, t, run.job) then
         return
     end

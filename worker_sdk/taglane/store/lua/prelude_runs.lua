@@ -31,6 +31,9 @@ local function admit(P, t, run, again)
     end
     redis.call('HSET', run_key(P, run.id), unpack(fields))
     redis.call('ZADD', runs_key(P), int(t), run.id)
+    if run.job then
+        try(P, nil, note_made, P, run.job, run.id)
+    end
     if run.parked then
         park(P, run.job, run.id)
     elseif waits then
@@ -170,6 +173,9 @@ local function end_run(P, t, run, state, fields, told)
         redis.call('ZADD', dead_key(P), int(t), run.id)
     else
         redis.call('ZADD', ended_key(P), int(t), run.id)
+        if state ~= 'succeeded' then
+            redis.call('ZADD', unwell_key(P), int(t), run.id)
+        end
     end
     if run.deps and not told then
         local f = redis.call('HMGET', key, 'task', 'envelope')
@@ -183,7 +189,7 @@ local function end_run(P, t, run, state, fields, told)
     end
     redis.call('PUBLISH', done_channel(P, run.id), state)
     if run.job then
-        try(P, nil, go_on, P, t, run) -- a spoiled job keeps none of its runs from ending
+        try(P, nil, go_on, P, t, run, state) -- a spoiled job keeps none of its runs from ending
     end
 end
 
@@ -284,6 +290,7 @@ local function forget_oldest(P, zset, kept, since, most)
     if old[1] then
         redis.call('ZREM', runs_key(P), unpack(old))
         redis.call('ZREM', zset, unpack(old))
+        redis.call('ZREM', unwell_key(P), unpack(old))
         for i, id in ipairs(old) do
             old[i] = run_key(P, id)
         end

@@ -2,7 +2,7 @@
 --
 -- KEYS  1 the tenant's prefix
 -- ARGV  1 id  2 the new run's id  3 its envelope, '' for that of the old one
--- Reads limits; writes run, runs, queue, dead, ended, ledger, job-ledger; rings the tag. Returns the new run's id, ''
+-- Reads limits; writes run, runs, last, queue, dead, ended, unwell, ledger, job-ledger; rings the tag. Returns the new run's id, ''
 -- when the run is missing or has no envelope any more (a succeeded one), or the id of the run that an earlier replay of a
 -- dead letter made; an error as of enqueue when a limit is in the way.
 -- What joins a chord, or tells how a run ended, still does so when it is replayed.
@@ -35,6 +35,7 @@ local function replay(keys, args)
     redis.call('HSET', run_key(P, args[1]), 'replayed', args[2])
     if redis.call('ZREM', dead_key(P), args[1]) == 1 then
         redis.call('ZADD', ended_key(P), int(t), args[1])
+        redis.call('ZADD', unwell_key(P), int(t), args[1])
     end
     return args[2]
 end
