@@ -18,6 +18,7 @@ from taglane_scheduler.desk.dead_letters import DeadLetterDesk
 from taglane_scheduler.desk.jobs import JobDesk
 from taglane_scheduler.desk.queues import QueueDesk
 from taglane_scheduler.desk.runs import RunDesk
+from taglane_scheduler.desk.standing import StandingDesk
 from taglane_scheduler.desk.tenants import TenantDesk
 from taglane_scheduler.tenancy.audit import acting_for
 
@@ -57,6 +58,11 @@ class Desk:
     def runs(self) -> RunDesk:
         """Runs: find, show, cancel, retry, enqueue."""
         return RunDesk(self)
+
+    @cached_property
+    def standing(self) -> StandingDesk:
+        """How tenants stand now, and what needs attention."""
+        return StandingDesk(self)
 
     @cached_property
     def tenants(self) -> TenantDesk:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taglane_scheduler.web.console import workers
+from taglane_scheduler.web.console import overview, workers
 
 if TYPE_CHECKING:
     from taglane_scheduler.web.console.view import Action, Page
 
-PAGES: list[Page] = [*workers.PAGES]
+PAGES: list[Page] = [*overview.PAGES, *workers.PAGES]
 
 ACTIONS: list[Action] = []

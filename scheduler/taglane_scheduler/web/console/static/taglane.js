@@ -30,8 +30,17 @@ function say(time) {
   if (time.textContent !== text) time.textContent = text;
 }
 const sayAll = () => document.querySelectorAll("time[datetime]").forEach(say);
+// The server's clock goes on by the browser's, beside the reader's own time.
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone, loaded = Date.now();
+function sayClock() {
+  const clock = $("[data-clock]");
+  if (!clock) return;
+  const at = new Date(Number(clock.dataset.clock) + Date.now() - loaded);
+  clock.textContent = `${at.toISOString().slice(0, 19).replace("T", " ")} UTC · ${at.toLocaleTimeString(language)} ${zone}`;
+}
 sayAll();
-setInterval(sayAll, 1000);
+sayClock();
+setInterval(() => { sayAll(); sayClock(); }, 1000);
 
 // --- live -----------------------------------------------------------------------------------------------------------
 // Browsers allow six connections to a server: a tab that is not looked at has none.
