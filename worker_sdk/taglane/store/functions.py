@@ -51,6 +51,8 @@ TENANT_MOVES = [
     "replay",
     "drop",
     "purge",
+    "standing",
+    "search",
 ]
 """What a tenant's credential may call: each name is also the function's, behind `taglane_`."""
 
