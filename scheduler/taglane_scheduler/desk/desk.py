@@ -20,6 +20,7 @@ from taglane_scheduler.desk.queues import QueueDesk
 from taglane_scheduler.desk.runs import RunDesk
 from taglane_scheduler.desk.standing import StandingDesk
 from taglane_scheduler.desk.tenants import TenantDesk
+from taglane_scheduler.desk.workers import WorkerDesk
 from taglane_scheduler.tenancy.audit import acting_for
 
 if TYPE_CHECKING:
@@ -73,6 +74,11 @@ class Desk:
     def queues(self) -> QueueDesk:
         """Queues and workers."""
         return QueueDesk(self)
+
+    @cached_property
+    def workers(self) -> WorkerDesk:
+        """Workers and pools, with what each holds."""
+        return WorkerDesk(self)
 
     @cached_property
     def dead_letters(self) -> DeadLetterDesk:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, get_args
 from taglane_scheduler.care.board import Sort
 from taglane_scheduler.desk.standing import SHOWN
 from taglane_scheduler.web.console.attention import told
+from taglane_scheduler.web.console.places import start_of
 from taglane_scheduler.web.console.view import Page, View
 
 if TYPE_CHECKING:
@@ -36,12 +37,6 @@ def show(desk: Desk, ask: Ask) -> View:
     rows, count = desk.standing.page(sort, ask.query.get("name", ""), start, LIMIT)
     more = str(start + LIMIT) if count > start + LIMIT else ""
     return View("overview.html", "Overview", {**data, "rows": rows, "count": count, "sort": sort, "next": more})
-
-
-def start_of(ask: Ask) -> int:
-    """Return where in a list its page begins, as the URL says; what is no place is its beginning."""
-    start = ask.query.get("start", "")
-    return int(start) if start.isdecimal() and len(start) < 8 else 0
 
 
 PAGES = [Page("/", show)]
