@@ -17,6 +17,7 @@ from taglane.model.names import check_tenant, tenant_of_run
 from taglane_scheduler.desk.dead_letters import DeadLetterDesk
 from taglane_scheduler.desk.jobs import JobDesk
 from taglane_scheduler.desk.queues import QueueDesk
+from taglane_scheduler.desk.records import RecordDesk
 from taglane_scheduler.desk.runs import RunDesk
 from taglane_scheduler.desk.standing import StandingDesk
 from taglane_scheduler.desk.tenants import TenantDesk
@@ -69,6 +70,11 @@ class Desk:
     def tenants(self) -> TenantDesk:
         """Tenants: list, pause, drain, limit."""
         return TenantDesk(self)
+
+    @cached_property
+    def records(self) -> RecordDesk:
+        """The tenants' records: create, rotate, cut off, delete; what they have used."""
+        return RecordDesk(self)
 
     @cached_property
     def queues(self) -> QueueDesk:

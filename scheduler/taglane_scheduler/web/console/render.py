@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from taglane.model.limits import spelled
+from taglane.model.size import about
 
 from taglane_scheduler.web.console import charts
 from taglane_scheduler.web.console.languages import LANGUAGES, translate
@@ -118,6 +120,8 @@ def environment() -> Environment:
         "iso": iso,
         "number": number,
         "pretty": pretty,
+        "size": lambda value: "-" if value is None else about(round(value)),
+        "rate": lambda limits: spelled(limits).get("rate", "∞"),
         "quote": lambda text: quote(str(text), safe=""),
     }
     return made

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 TENANTS = 50
 """Tenants with workers on one page."""
 
+SHOWN = 300
+"""Workers on one page; one tenant may say that it has thousands."""
+
 
 def show(desk: Desk, ask: Ask) -> View:
     """Return the workers of one tenant, or of some tenants that have any; and, for the operator, those of the pools."""
@@ -29,10 +32,12 @@ def show(desk: Desk, ask: Ask) -> View:
     only_stalled = bool(ask.query.get("stalled"))
     if only_stalled:
         workers = [each for each in workers if each.silent > desk.workers.lease]
+    some = workers[:SHOWN]
     with_pools = desk.principal.tenant is None and not ask.query.get("tenant") and not start
     data = {
-        "workers": workers,
-        "holding": desk.workers.holding(workers),
+        "workers": some,
+        "hidden": len(workers) - len(some),
+        "holding": desk.workers.holding(some),
         "pools": desk.workers.pools() if with_pools else (),
         "lease": desk.workers.lease,
         "only_stalled": only_stalled,
