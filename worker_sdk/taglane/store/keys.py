@@ -204,7 +204,7 @@ def job_ledger(tenant: str, day: str) -> str:
 
 
 def recent(tenant: str, hour: str) -> str:
-    """Hash: ``07|s`` and ``07|f`` -> how many runs succeeded, or did not, in that minute of an hour (YYYYMMDDHH, UTC)."""
+    """Hash: ``07|s``, ``07|f`` -> how many runs succeeded, or did not, in that minute of an hour (YYYYMMDDHH, UTC)."""
     return f"{prefix(tenant)}recent:{hour}"
 
 

@@ -71,6 +71,11 @@ class Runs:
         self._server = server
         self._listeners: list[PubSub] = []
 
+    @property
+    def server(self) -> Server:
+        """Where they are kept."""
+        return self._server
+
     def make(self, tenant: str, runs: Sequence[NewRun]) -> list[tuple[str, bool]]:
         """Make runs of one tenant in one step; answers id and whether it was made now, for each.
 
@@ -114,7 +119,7 @@ class Runs:
         matching = (run for run in newest if (job is None or run.job == job) and state in {None, run.state})
         return list(islice(matching, limit))
 
-    def many(self, runs: Sequence[tuple[str, str]]) -> list[RunInfo]:
+    def many(self, runs: Sequence[tuple[str, str]]) -> Sequence[RunInfo]:
         """Return these runs, given as tenant and id, in their order, without their tries; what is gone is left out.
 
         So is what a tenant has spoiled; that is logged.
@@ -235,6 +240,18 @@ class Runs:
     def replay_many(self, tenant: str, runs: Sequence[tuple[str, str]]) -> Sequence[str]:
         """Replay runs of one tenant, given as id and new id; answers the new run's id, or '' where there is none.
 
+        Raises:
+            TaglaneError: the first that came of one of them; the others were replayed.
+        """
+        answers = self.replay_each(tenant, runs)
+        for answer in answers:
+            if isinstance(answer, TaglaneError):
+                raise answer
+        return [answer for answer in answers if isinstance(answer, str)]
+
+    def replay_each(self, tenant: str, runs: Sequence[tuple[str, str]]) -> Sequence[str | TaglaneError]:
+        """Replay as `replay_many` does, and answer for each run what came of it.
+
         A new run's tries count from the first: what Celery has counted of them in the message is taken back.
         """
         with self._server.renamed("reading runs"):
@@ -247,10 +264,7 @@ class Runs:
         ]  # an error the move will meet, too
         calls = [("replay", tenant, [*run, envelope]) for run, envelope in zip(runs, anew, strict=True)]
         answers = self._server.calls(calls)
-        for answer in answers:
-            if isinstance(answer, TaglaneError):
-                raise answer
-        return [answer.decode() for answer in answers]
+        return [answer if isinstance(answer, TaglaneError) else answer.decode() for answer in answers]
 
     def _tenant(self, run_id: str, tenant: str | None) -> str:
         found = tenant or tenant_of_run(check_run_id(run_id)) or self._server.tenant

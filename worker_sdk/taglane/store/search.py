@@ -12,11 +12,11 @@ from heapq import heapify, heappop, heappush
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from taglane.errors import RunNotFound, ServerUnavailable
+from taglane.errors import ServerUnavailable
 from taglane.model.names import tenant_of_run
 from taglane.model.query import matches
 from taglane.store.runs import Runs
-from taglane.store.search_plan import Index, Place, indexes_of, read_place
+from taglane.store.search_plan import Index, Place, indexes_of, may_have, read_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 VISITS = 1_000
 """Runs that one call looks at: for about 2 ms the server serves nobody else."""
 
-PAGE_VISITS = 20_000
+PAGE_VISITS = 10_000
 """Runs that one page looks at, or a little more."""
 
 FEWEST = 20
@@ -42,7 +42,7 @@ BATCH = 500
 class RunPage:
     """Some of the runs that a query takes, the newest first."""
 
-    runs: list[RunInfo]
+    runs: Sequence[RunInfo]
     next: str = ""
     """What to ask the next page with; empty when there is none. Fit for a URL."""
     back_to: int | None = None
@@ -98,17 +98,21 @@ class RunSearch:
         return RunPage(runs, str(last) if last else "", last.at if last else None)
 
     def ids(self, query: RunQuery, tenants: Sequence[str], most: int) -> Iterator[str]:
-        """Yield the ids of what *query* takes of these tenants, the newest first, *most* of them.
+        """Yield the ids of what *query* takes of these tenants, the newest first, *most* of them; see `places`."""
+        return (run_id for _, run_id in islice(self.places(query, tenants), most))
+
+    def places(self, query: RunQuery, tenants: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """Yield tenant and id of all that *query* takes of these tenants, the newest first.
 
         It looks through all that there is, a bounded number of runs a call.
         """
         if query.id and not query.id.endswith("*"):
-            yield from (run.id for run in self._one(query, tenants)[:most])
+            yield from ((run.tenant, run.id) for run in self._one(query, tenants))
             return
         merging = _Merging(self._server, query, tenants, None, budget=None, want=VISITS)
-        yield from (each.run for each in islice(merging, most))
+        yield from ((each.tenant, each.run) for each in merging if each.run.isascii())
 
-    def _one(self, query: RunQuery, tenants: Sequence[str]) -> list[RunInfo]:
+    def _one(self, query: RunQuery, tenants: Sequence[str]) -> Sequence[RunInfo]:
         """Return the run that is named, if it is what is asked for."""
         owner = tenant_of_run(query.id)
         among = [owner] if owner in tenants else [each for each in tenants if matches(query.tenant, each)]
@@ -136,15 +140,10 @@ class _Merging:
         self._left = budget
         self._want = want
         self._streams = [
-            _Stream(tenant, index)
-            for tenant in tenants
-            if matches(query.tenant, tenant)
-            for index in indexes_of(query)
+            _Stream(tenant, index) for tenant in tenants if may_have(query, tenant) for index in indexes_of(query)
         ]
         now = _now(server) if query.since or query.until else 0
-        self._since, self._until = (
-            str(moment.instant(now)) if moment else "" for moment in (query.since, query.until)
-        )
+        self._since, self._until = (str(moment.instant(now)) if moment else "" for moment in (query.since, query.until))
         self.came_to: Place | None = None
 
     def __iter__(self) -> Iterator[Place]:
@@ -161,7 +160,7 @@ class _Merging:
             if self._left is not None and self._left <= 0:
                 self.came_to = heap[0].place
                 return
-            lacking = []
+            lacking: list[_Stream] = []
             while heap and not heap[0].found and len(lacking) < BATCH:
                 lacking.append(heappop(heap))
             self._read(lacking)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from taglane.errors import ServerUnavailable
@@ -127,8 +128,14 @@ def _recent(now: int, minutes: Sequence[Any]) -> tuple[Minute, ...]:
     counted = {at: (_number(succeeded), _number(failed)) for at, succeeded, failed in minutes}
     last = now // MINUTE_MS
     return tuple(
-        Minute(minute * MINUTE_MS, *counted.get(minute, (0, 0))) for minute in range(last - MINUTES + 1, last + 1)
+        Minute(minute * MINUTE_MS, *counted[minute]) if minute in counted else _idle(minute)
+        for minute in range(last - MINUTES + 1, last + 1)
     )
+
+
+@lru_cache(maxsize=4 * MINUTES)  # most minutes of most tenants are idle
+def _idle(minute: int) -> Minute:
+    return Minute(minute * MINUTE_MS)
 
 
 def _text(value: bytes) -> str:
