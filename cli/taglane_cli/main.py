@@ -46,6 +46,7 @@ _COMMANDS = (
     ("worker", "taglane_cli.serve:worker", "Start a worker that takes the runs of its tags."),
     ("scheduler", "taglane_cli.serve:scheduler", "Start a scheduler; any number may run at once."),
     ("alerts", "taglane_cli.alerts:alerts", "List what is wrong now, and since when."),
+    ("alert", "taglane_cli.alert:alert", "Say who is told of what goes wrong, and when."),
     ("audit", "taglane_cli.audit:audit", "Show who did what to which tenant, and what the server refused."),
     ("doctor", "taglane_cli.doctor:doctor", "Check the server, the schedulers and the workers."),
 )

@@ -48,15 +48,19 @@ def run_scheduler(
     restore = _handle_signals(stop)
     over = threading.Event()
     denials = threading.Thread(target=services.denials.run, args=(over,), name="taglane-denials", daemon=True)
+    alerting = services.alerting.threads(services.alerts, over)
     try:
         denials.start()
+        for thread in alerting:
+            thread.start()
         log.info("scheduler_starting health=%s", endpoint.address if endpoint else "off")
         services.pool_keeper.start()
         services.loop.run(stop, ready)
         log.info("scheduler_stopped")
     finally:
         over.set()
-        denials.join(JOIN)
+        for thread in (denials, *alerting):
+            thread.join(JOIN)
         restore()
         services.pool_keeper.stop()
         if endpoint is not None:

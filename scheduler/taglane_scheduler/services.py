@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from taglane.store.jobs import Jobs
     from taglane.store.server import Server
 
+    from taglane_scheduler.alerting.alerting import Alerting
     from taglane_scheduler.care.alerts import Alerts
     from taglane_scheduler.care.doctor import Doctor
     from taglane_scheduler.care.measures import Measures
@@ -117,6 +118,13 @@ class Services:
         from taglane_scheduler.care.shared_board import SharedBoard
 
         return SharedBoard(Board(self.stores.standings, self.tenants.names))
+
+    @cached_property
+    def alerting(self) -> Alerting:
+        """The alert rules, where they tell of what, and what was told."""
+        from taglane_scheduler.alerting.alerting import Alerting
+
+        return Alerting(self.settings, self.server)
 
     @cached_property
     def cutoff(self) -> CutOff:

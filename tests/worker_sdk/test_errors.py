@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 from taglane import errors
 from taglane.errors import (
+    AlertPartNotFound,
+    BadAlertRule,
+    ChannelInUse,
+    TooManyAlertParts,
     BadJobsFile,
     BadLimit,
     BadName,
@@ -55,6 +59,10 @@ EXAMPLES = [
     BadJobsFile("jobs.yaml", 3, 7, "no"),
     BadSetting("TAGLANE_BATCH", "0", "no"),
     BadLimit("running", 0, "no"),
+    BadAlertRule("rule", "on", "fire", "no"),
+    AlertPartNotFound("rule", "nights", "acme"),
+    ChannelInUse("ops", ["nights", "days", "a", "b"]),
+    TooManyAlertParts("rule", 100, "acme"),
     OverLimit("no"),
     QueueFull("acme", 100, 100, 2.5),
     ParamsOverLimit("acme", 2_000, 1_000),

@@ -46,6 +46,18 @@ class Settings(BaseSettings):
     watch: str = ""
     """What a scheduler lets tenants use that have no such limits of their own: `connections=500 memory=1GiB`."""
 
+    smtp: str = ""
+    """By which server alerts are mailed: ``smtp://user:password@mail.example.com:587``; none unless set."""
+
+    mail_from: str = ""
+    """From which address."""
+
+    webhook_allow: str = ""
+    """Networks that alerts of the operator's rules may be sent to beside public addresses: ``10.0.0.0/8,fd00::/8``."""
+
+    webhook_allow_tenants: str = ""
+    """Likewise those of tenants' own rules: whoever may set up a webhook for a tenant reaches these."""
+
     health: str = ""
     """Where to tell by HTTP how the process is: HOST:PORT, or PORT of the loopback interface; nowhere unless set."""
 

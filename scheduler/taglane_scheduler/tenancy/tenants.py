@@ -213,6 +213,7 @@ class Tenants:
                 count += found
             self._users.write(name, lambda old: old if old and old.password_hashes else None)  # not a new one's
             Pools(self._server).forget_tenant(name)
+            self._forget_alerting(name)
             self._wake(name)
         self.audit.note("delete", name, keys=count)
         return count
@@ -275,6 +276,13 @@ class Tenants:
                 count += self._redis.unlink(*mine)
             if cursor == 0:
                 return count
+
+    def _forget_alerting(self, name: str) -> None:
+        """Forget the tenant's own rules and channels: whoever gets the name next has none of them."""
+        for key in keys.ALERT_PARTS:
+            own = [field for field in self._redis.hkeys(key) if field.startswith(f"{name}/".encode())]
+            if own:
+                self._redis.hdel(key, *own)
 
     def _records(self) -> dict[str, Record]:
         with self._renamed("the list of tenants"):

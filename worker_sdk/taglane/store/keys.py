@@ -13,6 +13,17 @@ AUDIT = "taglane:audit"  # stream: who did what to which tenant
 DENIED = "taglane:denied"  # stream: what the server refused to whom
 DENIALS = "taglane:denials"  # hash: entry of the server's own log of refusals -> how often it was counted here
 ALERTS = "taglane:alerts"  # hash: kind, tenant and subject, JSON -> what is wrong now, JSON
+ALERTING = "taglane:alerting:{alerting}:"
+"""What each key starts with that alerting keeps: rules, incidents, messages. One slot, so that a step is atomic."""
+
+ALERT_RULES = f"{ALERTING}rules"  # hash: owner/name -> rule, JSON
+ALERT_CHANNELS = f"{ALERTING}channels"  # hash: owner/name -> channel, JSON, with its secret
+ALERT_SILENCES = f"{ALERTING}silences"  # hash: id -> silence, JSON
+ALERT_PARTS = (ALERT_RULES, ALERT_CHANNELS, ALERT_SILENCES)
+ALERT_INCIDENTS = f"{ALERTING}incidents"  # hash: rule, tenant and subject, JSON -> incident, JSON
+ALERT_OUTBOX = f"{ALERTING}outbox"  # zset: owner/name of a channel with messages -> when one is sent next, ms
+ALERT_MESSAGES = f"{ALERTING}messages"  # hash: id -> message that is not delivered yet, JSON
+ALERT_DELIVERIES = f"{ALERTING}deliveries"  # list: what became of messages, JSON, the newest first
 WATCH = "taglane:watch"  # hash: tenant -> what it uses of the server, as it was last measured, JSON
 POOLS = "taglane:pools"  # set: names of shared pools that have had a worker
 POOL_ALL = "taglane:{*}:pool"  # the pattern of every tenant's channel of work for a pool
@@ -46,6 +57,11 @@ def read_only_prefix(tenant: str) -> str:
 def limits(tenant: str) -> str:
     """Hash: the tenant's limits, called like the fields of `model.limits.Limits`; and `state`: paused, draining."""
     return f"{read_only_prefix(tenant)}limits"
+
+
+def alert_queue(channel: str) -> str:
+    """List of the ids of the messages for one channel, the oldest first; not a tenant's."""
+    return f"{ALERTING}queue:{channel}"
 
 
 def step_of(priority: int | None) -> int:
