@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from taglane_scheduler.care.doctor import Doctor
     from taglane_scheduler.care.measures import Measures
     from taglane_scheduler.care.rescue import Rescue
+    from taglane_scheduler.care.shared_board import SharedBoard
     from taglane_scheduler.care.unserved import Unserved
     from taglane_scheduler.care.watchdog import Watchdog
     from taglane_scheduler.firing.firing import Firing
@@ -121,6 +122,14 @@ class Services:
         from taglane_scheduler.care.alerts import Alerts
 
         return Alerts(self.server)
+
+    @cached_property
+    def board(self) -> SharedBoard:
+        """How all tenants stand, for all who look at once."""
+        from taglane_scheduler.care.board import Board
+        from taglane_scheduler.care.shared_board import SharedBoard
+
+        return SharedBoard(Board(self.stores.standings, self.tenants.names))
 
     @cached_property
     def alerting(self) -> Alerting:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from taglane.store.queues import Queues
     from taglane.store.runs import Runs
     from taglane.store.server import Server
+    from taglane.store.standings import Standings
     from taglane.store.usage import Usage
     from taglane.store.workers import Workers
 
@@ -76,6 +77,13 @@ class Stores:
         from taglane.store.queues import Queues
 
         return Queues(self._server, self._settings.lease)
+
+    @cached_property
+    def standings(self) -> Standings:
+        """Says how each tenant stands now."""
+        from taglane.store.standings import Standings
+
+        return Standings(self._server, self._settings.lease)
 
     @cached_property
     def usage(self) -> Usage:

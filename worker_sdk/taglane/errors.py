@@ -113,7 +113,7 @@ class BadLimit(CallerError):
     """A limit of a tenant that can't be one."""
 
     def __init__(self, name: str, value: Any, why: str) -> None:
-        self.name, self.value = name, value
+        self.name, self.value, self.why = name, value, why
         super().__init__(f"limits.{name}: {value!r} can't be: {why}")
 
 

@@ -121,10 +121,9 @@ class Readings:
 
     def _runs(self, tenant: str, found: Sequence[tuple[bytes, float]], state: str = "") -> list[BadRun]:
         runs = []
-        for name, ended in found:
-            run = name.decode(errors="replace")
+        for run, ended in _scored(found):
             job, known = self._ended.get((tenant, run), ("", ""))
-            runs.append(BadRun(run[:200], job, state or known, int(ended)))
+            runs.append(BadRun(run, job, state or known, ended))
         return runs
 
     def _ask(self, commands: Sequence[Command]) -> list[Any]:

@@ -115,11 +115,14 @@ def _ending(connection: socket.socket, seconds: float) -> Iterator[None]:
     timer = threading.Timer(seconds, end)
     timer.daemon = True
     timer.start()
+    late = TimeoutError(f"no whole answer within {seconds:g} s")
     try:
         yield
+        if is_late.is_set():  # half an answer may look like a whole one
+            raise late
     except (OSError, http.client.HTTPException, ValueError) as error:
         if is_late.is_set():
-            raise TimeoutError(f"no whole answer within {seconds:g} s") from error
+            raise late from error
         raise
     finally:
         timer.cancel()

@@ -72,6 +72,7 @@ class Board:
         self._turn: dict[str, None] = {}  # whoever was read longest ago comes first
         self._known: dict[str, TenantStanding] = {}
         self._grave: dict[str, tuple[Attention, ...]] = {}
+        self._ended: dict[str, tuple[int, int]] = {}  # within the last hour: well, and not
 
     def step(self, wanted: Iterable[str] = ()) -> None:
         """Read the tenants that are *wanted* anew, and of all others those that were not read for the longest.
@@ -88,6 +89,7 @@ class Board:
             del self._turn[standing.tenant]
             self._turn[standing.tenant] = None
             self._known[standing.tenant] = standing
+            self._ended[standing.tenant] = standing.succeeded, standing.failed
             if grave := tuple(of_tenant(standing)):
                 self._grave[standing.tenant] = grave
             else:
@@ -135,8 +137,8 @@ class Board:
             workers=sum(each.workers for each in found),
             stalled=sum(each.stalled for each in found),
             dead=sum(each.dead for each in found),
-            succeeded=sum(each.succeeded for each in found),
-            failed=sum(each.failed for each in found),
+            succeeded=sum(self._ended[each.tenant][0] for each in found),
+            failed=sum(self._ended[each.tenant][1] for each in found),
             oldest=max((each.oldest for each in found if each.oldest is not None), default=None),
         )
 
@@ -153,6 +155,7 @@ class Board:
         for name in [name for name in self._turn if name not in there]:
             del self._turn[name]
             self._known.pop(name, None)
+            self._ended.pop(name, None)
             self._grave.pop(name, None)
         new = {name: None for name in names if name not in self._turn}
         self._turn = {**new, **self._turn}
@@ -170,6 +173,7 @@ class Board:
             case "running":
                 return (-each.running,)
             case "failed":
-                return (-each.failed, -each.succeeded)
+                succeeded, failed = self._ended[each.tenant]
+                return (-failed, -succeeded)
             case "workers":
                 return (-each.workers,)

@@ -19,8 +19,11 @@ from taglane_scheduler.desk.jobs import JobDesk
 from taglane_scheduler.desk.keys import KeyDesk
 from taglane_scheduler.desk.people import PeopleDesk
 from taglane_scheduler.desk.queues import QueueDesk
+from taglane_scheduler.desk.records import RecordDesk
 from taglane_scheduler.desk.runs import RunDesk
+from taglane_scheduler.desk.standing import StandingDesk
 from taglane_scheduler.desk.tenants import TenantDesk
+from taglane_scheduler.desk.workers import WorkerDesk
 from taglane_scheduler.tenancy.audit import acting_for
 
 if TYPE_CHECKING:
@@ -61,14 +64,29 @@ class Desk:
         return RunDesk(self)
 
     @cached_property
+    def standing(self) -> StandingDesk:
+        """How tenants stand now, and what needs attention."""
+        return StandingDesk(self)
+
+    @cached_property
     def tenants(self) -> TenantDesk:
         """Tenants: list, pause, drain, limit."""
         return TenantDesk(self)
 
     @cached_property
+    def records(self) -> RecordDesk:
+        """The tenants' records: create, rotate, cut off, delete; what they have used."""
+        return RecordDesk(self)
+
+    @cached_property
     def queues(self) -> QueueDesk:
         """Queues and workers."""
         return QueueDesk(self)
+
+    @cached_property
+    def workers(self) -> WorkerDesk:
+        """Workers and pools, with what each holds."""
+        return WorkerDesk(self)
 
     @cached_property
     def dead_letters(self) -> DeadLetterDesk:

@@ -68,13 +68,14 @@ class Password:
 
 @dataclass(frozen=True, slots=True)
 class TenantInfo:
-    """A tenant as its record says: *created* in ms, *user* its ACL user."""
+    """A tenant as its record says: *created* in ms, *user* its ACL user, *cut* why it is cut off, if it is."""
 
     tenant: str
     tag: str
     user: str
     created: int
     passwords: tuple[Password, ...]
+    cut: str = ""
 
 
 def url_for(url: str, user: str, password: str) -> str:
@@ -171,6 +172,14 @@ class Tenants:
         if text is None:
             raise self._not_found(name)
         return _info(name, Record.from_json(text))
+
+    def some(self, names: Sequence[str]) -> list[TenantInfo]:
+        """Return those of these tenants that there are, in one round trip."""
+        if not names:
+            return []
+        with self._renamed("reading tenants"):
+            texts = self._redis.hmget(keys.TENANTS, names)
+        return [_info(name, Record.from_json(text)) for name, text in zip(names, texts, strict=True) if text is not None]
 
     def require(self, names: Iterable[str]) -> None:
         """Raise TenantNotFound for the first of *names* that is no tenant.
@@ -306,7 +315,7 @@ class Tenants:
 
 def _info(name: str, record: Record) -> TenantInfo:
     passwords = tuple(Password(digest[:8], record.until.get(digest)) for digest in record.password_hashes)
-    return TenantInfo(name, name, acl.user_of(name), record.created, passwords)
+    return TenantInfo(name, name, acl.user_of(name), record.created, passwords, record.cut)
 
 
 def _new_password() -> tuple[str, str]:

@@ -17,6 +17,7 @@ from taglane import errors
 
 from taglane_scheduler.desk.desk import Desk
 from taglane_scheduler.web.console import render
+from taglane_scheduler.web.console.languages import language_of
 from taglane_scheduler.web.console.routes import ACTIONS, PAGES
 from taglane_scheduler.web.console.stream import Live, events
 from taglane_scheduler.web.console.view import Action, Ask, Done, Page, Tail, View
@@ -183,7 +184,7 @@ class Console:
         }
 
     def _language(self, request: Request) -> str:
-        return render.language_of(request.cookies.get(LANGUAGE), request.headers.get("accept-language", ""))
+        return language_of(request.cookies.get(LANGUAGE), request.headers.get("accept-language", ""))
 
 
 def build_app(
@@ -204,7 +205,7 @@ def build_app(
 
 
 def _ask(request: Request, form: Mapping[str, str] | None = None) -> Ask:
-    language = render.language_of(request.cookies.get(LANGUAGE), request.headers.get("accept-language", ""))
+    language = language_of(request.cookies.get(LANGUAGE), request.headers.get("accept-language", ""))
     return Ask(request.url.path, request.path_params, dict(request.query_params), form or {}, language)
 
 

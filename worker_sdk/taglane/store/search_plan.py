@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from taglane.errors import BadQuery
-from taglane.model.query import OPEN, UNWELL
+from taglane.model.names import SHARED
+from taglane.model.query import OPEN, UNWELL, matches
 
 if TYPE_CHECKING:
     from taglane.model.query import RunQuery
@@ -59,6 +60,13 @@ class Index:
     name: str
     states: frozenset[str] = frozenset()
     """States to look for: none when all that the index holds will do."""
+
+
+def may_have(query: RunQuery, tenant: str) -> bool:
+    """Whether a tenant may have runs that a query takes: a tag that is not shared is of one tenant alone."""
+    owner, dot, _ = query.tag.removesuffix("*").partition(".")
+    is_named = owner != SHARED and bool(owner) and (bool(dot) or not query.tag.endswith("*"))
+    return matches(query.tenant, tenant) and (not is_named or owner == tenant)
 
 
 def indexes_of(query: RunQuery) -> list[Index]:

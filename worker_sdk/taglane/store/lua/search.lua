@@ -16,7 +16,6 @@
 local CHUNK = 100 -- ids that are taken from an index at once
 local MOST_GATHERED = 2000 -- ids that are put in order in one call
 local MOST_PLACES = 256 -- tags, or jobs with runs parked, that are looked into
-local FIELDS = {'state', 'job', 'task', 'tag'}
 
 -- Whether a text comes before another, byte by byte, as the server sorts members of one score: `<` goes by the locale.
 local function is_before(one, other)
@@ -52,25 +51,34 @@ local function read_query(args)
     local q = {index = args[1], after = tonumber(args[2]), tie = args[3], since = tonumber(args[4]),
         till = tonumber(args[5]), want = tonumber(args[6]), visits = tonumber(args[7]), name = args[9],
         job = pattern(args[9]), task = pattern(args[10]), tag = pattern(args[11]), id = pattern(args[12])}
+    q.fields, q.tests = {}, {}
+    for field, test in pairs({job = q.job, task = q.task, tag = q.tag}) do
+        q.fields[#q.fields + 1], q.tests[#q.tests + 1] = field, test
+    end
     if args[8] ~= '' then
+        q.fields[#q.fields + 1] = 'state'
         q.states = {}
         for state in string.gmatch(args[8], '[^,]+') do
             q.states[state] = true
         end
         q.states.replaced = q.states.running
     end
-    q.reads = q.states or q.job or q.task or q.tag
     return q
 end
 
 local function takes(P, q, id)
     if not fits(q.id, id) then
         return false
-    elseif not q.reads then
+    elseif not q.fields[1] then
         return true
     end
-    local f = redis.call('HMGET', run_key(P, id), FIELDS[1], FIELDS[2], FIELDS[3], FIELDS[4])
-    return f[1] and (not q.states or q.states[f[1]]) and fits(q.job, f[2]) and fits(q.task, f[3]) and fits(q.tag, f[4])
+    local f = redis.call('HMGET', run_key(P, id), unpack(q.fields))
+    for n, test in ipairs(q.tests) do
+        if not fits(test, f[n]) then
+            return false
+        end
+    end
+    return not q.states or q.states[f[#q.fields]]
 end
 
 -- Whether the place of a run lies behind the one from which this call goes on.
