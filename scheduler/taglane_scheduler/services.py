@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from taglane_scheduler.care.shared_board import SharedBoard
     from taglane_scheduler.care.unserved import Unserved
     from taglane_scheduler.care.watchdog import Watchdog
+    from taglane_scheduler.desk.bulk_works import BulkWorks
     from taglane_scheduler.firing.firing import Firing
     from taglane_scheduler.firing.loop import SchedulerLoop
     from taglane_scheduler.metrics.exposition import Exposition
@@ -61,6 +62,13 @@ class Services:
         from taglane.store.jobs import Jobs
 
         return Jobs(self.server, self.settings.payload_limit)
+
+    @cached_property
+    def bulk_works(self) -> BulkWorks:
+        """What is being cancelled, or run again, in bulk, by this process."""
+        from taglane_scheduler.desk.bulk_works import BulkWorks
+
+        return BulkWorks()
 
     @cached_property
     def tenants(self) -> Tenants:

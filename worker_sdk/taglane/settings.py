@@ -74,6 +74,7 @@ class Settings(BaseSettings):
 
     console_proxy: str = ""
     """Addresses of proxies whose X-Forwarded-For and -Proto the console believes, as in `10.0.0.5,10.1.0.0/16`."""
+
     smtp: str = ""
     """By which server alerts are mailed: ``smtp://user:password@mail.example.com:587``; none unless set."""
 
@@ -85,6 +86,9 @@ class Settings(BaseSettings):
 
     webhook_allow_tenants: str = ""
     """Likewise those of tenants' own rules: whoever may set up a webhook for a tenant reaches these."""
+
+    redact: str = ""
+    """Words, with commas between: keys of params that have one in them are covered, as passwords and tokens are."""
 
     health: str = ""
     """Where to tell by HTTP how the process is: HOST:PORT, or PORT of the loopback interface; nowhere unless set."""

@@ -14,13 +14,18 @@ from taglane import context
 from taglane.errors import BadName, RunNotFound
 from taglane.model.names import check_tenant, tenant_of_run
 
+from taglane_scheduler.desk.bulks import BulkDesk
+from taglane_scheduler.desk.calls import CallDesk
 from taglane_scheduler.desk.dead_letters import DeadLetterDesk
+from taglane_scheduler.desk.job_pages import JobPageDesk
 from taglane_scheduler.desk.jobs import JobDesk
 from taglane_scheduler.desk.keys import KeyDesk
 from taglane_scheduler.desk.people import PeopleDesk
 from taglane_scheduler.desk.queues import QueueDesk
 from taglane_scheduler.desk.records import RecordDesk
+from taglane_scheduler.desk.run_logs import LogDesk
 from taglane_scheduler.desk.runs import RunDesk
+from taglane_scheduler.desk.searches import SearchDesk
 from taglane_scheduler.desk.standing import StandingDesk
 from taglane_scheduler.desk.tenants import TenantDesk
 from taglane_scheduler.desk.workers import WorkerDesk
@@ -67,6 +72,31 @@ class Desk:
     def standing(self) -> StandingDesk:
         """How tenants stand now, and what needs attention."""
         return StandingDesk(self)
+
+    @cached_property
+    def job_pages(self) -> JobPageDesk:
+        """Lists of jobs, what they ran last, what they used."""
+        return JobPageDesk(self)
+
+    @cached_property
+    def searches(self) -> SearchDesk:
+        """The search for runs."""
+        return SearchDesk(self)
+
+    @cached_property
+    def calls(self) -> CallDesk:
+        """What runs were called with, and new ones with other params."""
+        return CallDesk(self)
+
+    @cached_property
+    def logs(self) -> LogDesk:
+        """What runs have logged."""
+        return LogDesk(self)
+
+    @cached_property
+    def bulks(self) -> BulkDesk:
+        """Cancel, or run again, all that a query takes."""
+        return BulkDesk(self)
 
     @cached_property
     def tenants(self) -> TenantDesk:

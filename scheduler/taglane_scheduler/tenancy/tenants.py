@@ -179,7 +179,9 @@ class Tenants:
             return []
         with self._renamed("reading tenants"):
             texts = self._redis.hmget(keys.TENANTS, names)
-        return [_info(name, Record.from_json(text)) for name, text in zip(names, texts, strict=True) if text is not None]
+        return [
+            _info(name, Record.from_json(text)) for name, text in zip(names, texts, strict=True) if text is not None
+        ]
 
     def require(self, names: Iterable[str]) -> None:
         """Raise TenantNotFound for the first of *names* that is no tenant.

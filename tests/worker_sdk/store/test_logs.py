@@ -222,3 +222,36 @@ def test_what_its_tenant_has_spoiled_is_borne(worker: HandWorker, acme: Server) 
 
     page: Any = Logs(acme).read(run[0])
     assert (texts(page), page.dropped) == (["one"], 1)
+
+
+def test_of_all_runs_the_last_bytes_are_kept(worker: HandWorker, acme: Server) -> None:
+    """Whatever each may keep: the oldest lines go, and are counted; a run that is gone is passed over."""
+    runs = [lease(worker) for _ in range(11)]
+    gone, *rest = runs
+    write(acme, gone, ["gone"])
+    acme.redis.delete(keys.run(TENANT, gone[0]), keys.log(TENANT, gone[0]))
+    block = ["x" * 8_000] * 250
+    for first in (1, 251, 501, 751):
+        for run in rest:
+            assert write(acme, run, block, first=first, lines=10_000, size=50_000_000) == 1
+
+    pages = [Logs(acme).tail(run_id, count=5_000) for run_id, _ in rest]
+    assert {page.dropped for page in pages} == {0, 250}
+    assert int(acme.redis.get(keys.logged(TENANT))) <= 64 * 1024 * 1024
+    assert not acme.redis.exists(keys.run(TENANT, gone[0]))
+    kept = sum(acme.redis.execute_command("XLEN", keys.log(TENANT, run_id)) for run_id, _ in rest)
+    assert kept * 8_032 <= 64 * 1024 * 1024
+    assert sum(page.dropped for page in pages) + kept == 10_000
+
+
+def test_what_is_counted_of_all_runs_may_be_spoiled(worker: HandWorker, acme: Server) -> None:
+    """It is the tenant's own; lines are kept all the same."""
+    run = lease(worker)
+    for number, text in enumerate(("nan", "1e300", "-5", "text"), 1):
+        acme.redis.set(keys.logged(TENANT), text)
+        assert write(acme, run, [text], first=number) == 1
+    acme.redis.delete(keys.logs(TENANT))
+    acme.redis.set(keys.logs(TENANT), "x")
+    write(acme, run, ["last"], first=5)
+
+    assert texts(Logs(acme).read(run[0])) == ["nan", "1e300", "-5", "text", "last"]

@@ -84,6 +84,16 @@ def log(tenant: str, run_id: str) -> str:
     return f"{prefix(tenant)}log:{run_id}"
 
 
+def logs(tenant: str) -> str:
+    """List of what was written into logs, the oldest at the left: ``run bytes cursor``, a call of `log` each."""
+    return f"{prefix(tenant)}logs"
+
+
+def logged(tenant: str) -> str:
+    """String: how many bytes those are together."""
+    return f"{prefix(tenant)}logged"
+
+
 def queue(tenant: str, tag: str, step: int) -> str:
     """List of run ids: the next one to serve is at the left."""
     return f"{prefix(tenant)}queue:{tag}:{step}"

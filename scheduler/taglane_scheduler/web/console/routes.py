@@ -4,10 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taglane_scheduler.web.console import account, keys, overview, people, queues, tenant, tenants, workers
+from taglane_scheduler.web.console import (
+    account,
+    bulk,
+    dead,
+    job,
+    job_form,
+    jobs,
+    keys,
+    overview,
+    people,
+    queues,
+    rerun,
+    run,
+    runs,
+    tenant,
+    tenants,
+    workers,
+)
 
 if TYPE_CHECKING:
-    from taglane_scheduler.web.console.view import Action, Page
+    from taglane_scheduler.web.console.view import Action, FilePage, Page
 
 PAGES: list[Page] = [
     *overview.PAGES,
@@ -15,15 +32,31 @@ PAGES: list[Page] = [
     *workers.PAGES,
     *tenants.PAGES,
     *tenant.PAGES,
+    *jobs.PAGES,
+    *job_form.PAGES,
+    *job.PAGES,
+    *bulk.PAGES,
+    *runs.PAGES,
+    *rerun.PAGES,
+    *run.PAGES,
+    *dead.PAGES,
     *account.PAGES,
     *keys.PAGES,
     *people.PAGES,
 ]
 
+FILES: list[FilePage] = [*run.FILES]
+
 ACTIONS: list[Action] = [
     *queues.ACTIONS,
     *tenants.ACTIONS,
     *tenant.ACTIONS,
+    *job_form.ACTIONS,
+    *job.ACTIONS,
+    *bulk.ACTIONS,
+    *rerun.ACTIONS,
+    *run.ACTIONS,
+    *dead.ACTIONS,
     *account.ACTIONS,
     *keys.ACTIONS,
     *people.ACTIONS,

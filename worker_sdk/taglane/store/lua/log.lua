@@ -1,6 +1,7 @@
 -- log: keep lines that a run has logged. The token fences: who lost its lease writes nothing more into the run's log. The
 -- lines of an attempt are numbered, so that those that are said twice are kept once. Of too many the last are kept, since
--- what a run ended of stands at its end; the run counts how many are not there. Not for a full server: it is refused there.
+-- what a run ended of stands at its end; the run counts how many are not there. Of all a tenant's runs the last bytes are
+-- kept, as they were written. Not for a full server: it is refused there.
 -- log_lost: count lines that were dropped on their way; on a full server, too.
 -- log_page: read some of the lines of a run, bounded whatever its tenant has made of them.
 --
@@ -12,27 +13,31 @@
 --       the attempt's lines its worker has dropped  6 lines to keep at most  7 bytes to keep at most; then five a line:
 --       ms since it was logged, level, logger, stream, text; log_lost: 1 id  2 token  3 as 5 of log;
 --       log_page: 1 id  2 the cursor behind which to read, '' from the first line on, '$' the last lines  3 how many lines
--- log and log_lost: writes log, run. Returns 1, or 0 when the run is not this worker's any more.
+-- log and log_lost: writes log, run, logs, logged. Returns 1, or 0 when the run is not this worker's any more.
 -- log_page: reads log, run; writes nothing. Returns {state, lines not kept, 1 when there may be more, {cursor, ms, attempt,
 -- level, logger, stream, text} a line}; an empty state when there is no such run.
 local LONGEST = 8192 -- bytes of a line
 local BESIDE = 32 -- bytes that a line counts for beside its text and logger
 local KEEP_LOG_MS = KEEP_DEAD_MS + 604800000 -- a log goes with its run: this is for one whose run is gone otherwise
+local KEEP_LOGGED = 67108864 -- bytes of all logs of a tenant, as they were written
+local MOST_FORGOTTEN = 64 -- entries of those that one call forgets; it makes one
 local CHUNK = 64 -- lines looked at in one step
 local MOST_TOLD = 1048576 -- bytes of a page
+
+local function read_log(field)
+    local token, heard, dropped, bytes, lost = string.match(field or '', '^(%d+) (%d+) (%d+) (%d+) (%d+)$')
+    return {token = token or '0', heard = tonumber(heard or 0), dropped = tonumber(dropped or 0),
+        bytes = tonumber(bytes or 0), lost = tonumber(lost or 0)}
+end
 
 local function standing(P, id, token)
     local f = redis.call('HMGET', run_key(P, id), 'state', 'token', 'log')
     if not f[1] or f[2] ~= token then
         return nil
     end
-    local log = {token = token, heard = 0, dropped = 0, bytes = 0, lost = 0}
-    local writer, heard, dropped, bytes, lost = string.match(f[3] or '', '^(%d+) (%d+) (%d+) (%d+) (%d+)$')
-    if writer then
-        log.bytes, log.lost = tonumber(bytes), tonumber(lost)
-        if writer == token then
-            log.heard, log.dropped = tonumber(heard), tonumber(dropped)
-        end
+    local log = read_log(f[3])
+    if log.token ~= token then
+        log.token, log.heard, log.dropped = token, 0, 0
     end
     return log
 end
@@ -81,6 +86,53 @@ local function evict(P, id, log, most_lines, most_bytes)
     end
 end
 
+-- Forget the lines of a run up to a cursor.
+local function forget_lines(P, id, bytes, ms, seq)
+    local key = log_key(P, id)
+    local before = redis.call('XLEN', key)
+    if before == 0 then
+        return
+    end
+    redis.call('XTRIM', key, 'MINID', ms .. '-' .. int(tonumber(seq) + 1))
+    local left = redis.call('XLEN', key)
+    if left == 0 then
+        redis.call('DEL', key)
+    end
+    local field = redis.call('HGET', run_key(P, id), 'log')
+    if field then
+        local log = read_log(field)
+        log.bytes = left > 0 and math.max(0, log.bytes - bytes) or 0
+        log.lost = log.lost + before - left
+        note(P, id, log)
+    end
+end
+
+-- Enter what was written among all that a tenant's runs have logged; the oldest is forgotten when that is too much.
+local function enter_log(P, id, bytes, cursor)
+    local logs = logs_key(P)
+    redis.call('RPUSH', logs, table.concat({id, int(bytes), cursor}, ' '))
+    local total = (tonumber(redis.call('GET', logged_key(P)) or 0) or 0) + bytes
+    if not (total >= 0 and total < FAR) then -- the tenant's own doing
+        total = bytes
+    end
+    for _ = 1, MOST_FORGOTTEN do
+        if total <= KEEP_LOGGED then
+            break
+        end
+        local oldest = redis.call('LPOP', logs)
+        if not oldest then
+            total = 0
+            break
+        end
+        local old, size, ms, seq = string.match(oldest, '^(%S+) (%d+) (%d+)-(%d+)$')
+        if old then
+            total = total - tonumber(size)
+            try(P, nil, forget_lines, P, old, tonumber(size), ms, seq)
+        end
+    end
+    redis.call('SET', logged_key(P), int(math.max(0, total)))
+end
+
 -- Count what its worker says it has dropped of an attempt, so far.
 local function drop_of(log, dropped)
     if dropped > log.dropped then
@@ -96,20 +148,27 @@ local function log(keys, args)
         return 0
     end
     local number, dropped = tonumber(args[4]), tonumber(args[5])
+    local size, cursor = BESIDE, nil
     for i = 8, #args, 5 do
         if number > known.heard then
             local text = cut(args[i + 4], LONGEST)
-            known.bytes = known.bytes + #text + #args[i + 2] + BESIDE
+            size = size + #text + #args[i + 2] + BESIDE
             known.heard = number
-            redis.call('XADD', log_key(P, id), '*', 'a', int(t - tonumber(args[i])), 'n', args[3], 'l', args[i + 1],
+            cursor = redis.call('XADD', log_key(P, id), '*', 'a', int(t - tonumber(args[i])), 'n', args[3], 'l', args[i + 1],
                 'g', args[i + 2], 's', args[i + 3], 't', text)
         end
         number = number + 1
     end
     drop_of(known, dropped)
+    if not cursor then
+        note(P, id, known)
+        return 1
+    end
+    known.bytes = known.bytes + size - BESIDE
     evict(P, id, known, tonumber(args[6]), tonumber(args[7]))
     note(P, id, known)
     redis.call('PEXPIRE', log_key(P, id), KEEP_LOG_MS)
+    try(P, nil, enter_log, P, id, size, cursor)
     return 1
 end
 
