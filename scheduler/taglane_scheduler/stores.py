@@ -83,13 +83,6 @@ class Stores:
         return LastRuns(self._server)
 
     @cached_property
-    def logs(self) -> Logs:
-        """Reads what runs have logged."""
-        from taglane.store.logs import Logs
-
-        return Logs(self._server)
-
-    @cached_property
     def dead_letters(self) -> DeadLetters:
         """Lists, replays and drops what was given up."""
         from taglane.store.dead_letters import DeadLetters

@@ -15,7 +15,8 @@ from taglane_scheduler.web.app import LANGUAGE, form_of, status_of
 from taglane_scheduler.web.auth.errors import BadPassword, LinkOver
 from taglane_scheduler.web.auth.sessions import LONGEST
 from taglane_scheduler.web.console import render
-from taglane_scheduler.web.console.view import Ask
+from taglane_scheduler.web.console.languages import LANGUAGES, language_of
+from taglane_scheduler.web.console.view import Ask, View
 from taglane_scheduler.web.gate import cookie_name, cookie_of
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class Doors:
     def choose_language(self, request: Request, form: Form) -> Response:
         """Speak another language from now on."""
         response = RedirectResponse(_referer(request), 303)
-        if form.get("language") in render.LANGUAGES:
+        if form.get("language") in LANGUAGES:
             response.set_cookie(LANGUAGE, form["language"], max_age=31_536_000, samesite="lax", httponly=True)
         return response
 
@@ -185,9 +186,17 @@ def _entered(request: Request, token: str, to: str) -> Response:
 
 
 def _page(request: Request, template: str, title: str, error: TaglaneError | None = None, **data: Any) -> Response:
-    language = render.language_of(request.cookies.get(LANGUAGE), request.headers.get("accept-language", ""))
+    language = language_of(request.cookies.get(LANGUAGE), request.headers.get("accept-language", ""))
     ask = Ask(request.url.path, {}, dict(request.query_params), {}, language)
-    frame = {"ask": ask, "language": language, "title": title, "error": str(error) if error else "", "name": "", **data}
+    frame = {
+        "view": View(template, title),
+        "ask": ask,
+        "language": language,
+        "title": title,
+        "error": str(error) if error else "",
+        "name": "",
+        **data,
+    }
     html = render.environment().get_template(template).render(**frame)
     return HTMLResponse(html, status_of(error) if error else 200)
 
