@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from taglane.store.workers import Workers
     from taglane_scheduler.services import Services
     from taglane_scheduler.tenancy.tenants import Tenants
+    from taglane_scheduler.web.auth.access import Access
 
 
 class Connection:
@@ -91,6 +92,11 @@ class Connection:
     def tenants(self) -> Tenants:
         """Makes and lists tenants; takes the operator's credential."""
         return self.services.tenants
+
+    @property
+    def access(self) -> Access:
+        """Who may come in by HTTP; takes the operator's credential."""
+        return self.services.access
 
     @property
     def jobs(self) -> Jobs:

@@ -83,13 +83,6 @@ class Stores:
         return LastRuns(self._server)
 
     @cached_property
-    def logs(self) -> Logs:
-        """Reads what runs have logged."""
-        from taglane.store.logs import Logs
-
-        return Logs(self._server)
-
-    @cached_property
     def dead_letters(self) -> DeadLetters:
         """Lists, replays and drops what was given up."""
         from taglane.store.dead_letters import DeadLetters
@@ -104,6 +97,13 @@ class Stores:
         return History(self._server)
 
     @cached_property
+    def logs(self) -> Logs:
+        """Reads what runs have logged."""
+        from taglane.store.logs import Logs
+
+        return Logs(self._server)
+
+    @cached_property
     def queues(self) -> Queues:
         """Says what waits for each tag, and empties queues."""
         from taglane.store.queues import Queues
@@ -112,7 +112,7 @@ class Stores:
 
     @cached_property
     def standings(self) -> Standings:
-        """Says how many tenants stand, in one round trip."""
+        """Says how each tenant stands now."""
         from taglane.store.standings import Standings
 
         return Standings(self._server, self._settings.lease)

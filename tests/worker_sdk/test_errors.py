@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from taglane import errors
 from taglane.errors import (
+    AlertPartNotFound,
+    BadAlertRule,
     BadJobsFile,
     BadLimit,
     BadName,
@@ -17,8 +19,10 @@ from taglane.errors import (
     BadSchedule,
     BadSetting,
     CallerError,
+    ChannelInUse,
     Conflict,
     DeadLetterNotFound,
+    ExtraMissing,
     JobNotFound,
     JobTooNew,
     LibraryMissing,
@@ -43,6 +47,7 @@ from taglane.errors import (
     TenantExists,
     TenantMissing,
     TenantNotFound,
+    TooManyAlertParts,
 )
 
 if TYPE_CHECKING:
@@ -55,10 +60,15 @@ EXAMPLES = [
     BadJobsFile("jobs.yaml", 3, 7, "no"),
     BadSetting("TAGLANE_BATCH", "0", "no"),
     BadLimit("running", 0, "no"),
+    BadAlertRule("rule", "on", "fire", "no"),
+    AlertPartNotFound("rule", "nights", "acme"),
+    ChannelInUse("ops", ["nights", "days", "a", "b"]),
+    TooManyAlertParts("rule", 100, "acme"),
     OverLimit("no"),
     QueueFull("acme", 100, 100, 2.5),
     ParamsOverLimit("acme", 2_000, 1_000),
     TenantDraining("acme"),
+    ExtraMissing("the console", "console"),
     TenantMissing("shop.tasks.report"),
     TagNotOwned("other", "acme"),
     TenantNotFound("acme"),

@@ -8,21 +8,26 @@ TaglaneError
 │   ├── BadJobsFile          jobs.yaml, with file, line and column
 │   ├── BadSetting           a setting or TAGLANE_URL that can't be used
 │   ├── BadLimit             a limit of a tenant that says nothing
+│   ├── BadAlertRule         an alert rule, channel or silence that says nothing
 │   ├── BadQuery             a search for runs that says nothing
+│   ├── ExtraMissing         what an optional extra brings is not installed
 │   ├── TenantMissing        a task was sent with no tenant in reach
 │   └── TagNotOwned          the tag is another tenant's
 ├── NotFound
 │   ├── TenantNotFound
 │   ├── JobNotFound
 │   ├── RunNotFound
-│   └── DeadLetterNotFound
+│   ├── DeadLetterNotFound
+│   └── AlertPartNotFound    a rule, a channel or a silence
 ├── OverLimit                a limit of the tenant's is in the way: nothing was written
 │   ├── QueueFull            it has as many runs waiting as it may
 │   ├── ParamsOverLimit      the params take more bytes than it may send
+│   ├── TooManyAlertParts    it has as many rules, channels or silences as it may
 │   └── TenantDraining       it takes no more
 ├── Conflict
 │   ├── TenantExists
 │   ├── JobTooNew            a newer Taglane wrote the job
+│   ├── ChannelInUse         rules send to it
 │   └── NotReplayable        a run that goes on, or of which too little is kept
 ├── Refused                  the credential does not reach that far
 │   ├── OperatorNeeded       it is a tenant's, and takes the operator's
@@ -108,8 +113,16 @@ class BadLimit(CallerError):
     """A limit of a tenant that can't be one."""
 
     def __init__(self, name: str, value: Any, why: str) -> None:
-        self.name, self.value = name, value
+        self.name, self.value, self.why = name, value, why
         super().__init__(f"limits.{name}: {value!r} can't be: {why}")
+
+
+class BadAlertRule(CallerError):
+    """A part of alerting that says nothing; *part* is ``rule``, ``channel`` or ``silence``."""
+
+    def __init__(self, part: str, field: str, value: Any, why: str) -> None:
+        self.part, self.field, self.value = part, field, value
+        super().__init__(f"{part}.{field}: {value!r} can't be: {why}")
 
 
 class BadQuery(CallerError):
@@ -118,6 +131,14 @@ class BadQuery(CallerError):
     def __init__(self, query: str, position: int, value: str, why: str) -> None:
         self.query, self.position, self.value, self.why = query, position, value, why
         super().__init__(f"query {query!r}, at character {position}: {why}")
+
+
+class ExtraMissing(CallerError):
+    """What an optional extra brings is not installed."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        self.what, self.extra = what, extra
+        super().__init__(f"{what} takes more than is installed here:  pip install 'taglane[{extra}]'")
 
 
 class TenantMissing(CallerError):
@@ -180,6 +201,16 @@ class DeadLetterNotFound(NotFound):
         super().__init__(why)
 
 
+class AlertPartNotFound(NotFound):
+    """No rule, channel or silence is called that; *part* says which of them, *tenant* is empty for the operator's."""
+
+    def __init__(self, part: str, name: str, tenant: str = "") -> None:
+        self.part, self.name, self.tenant = part, name, tenant
+        whose = f" of tenant {tenant!r}" if tenant else ""
+        option = f" --owner {tenant}" if tenant else ""
+        super().__init__(f"no alert {part} {name!r}{whose}: see  taglane alert {part} list{option}")
+
+
 class OverLimit(TaglaneError):
     """A limit of the tenant's is in the way: nothing was written."""
 
@@ -203,6 +234,18 @@ class ParamsOverLimit(OverLimit):
         super().__init__(
             f"the params take {size} bytes, and tenant {tenant!r} may send {limit}: store the data elsewhere and send "
             f"where it is, or let the operator raise it:  taglane tenant limit {tenant} payload=N"
+        )
+
+
+class TooManyAlertParts(OverLimit):
+    """There are as many rules, channels or silences of one owner as there may be."""
+
+    def __init__(self, part: str, most: int, tenant: str = "") -> None:
+        self.part, self.most, self.tenant = part, most, tenant
+        whose = f"tenant {tenant!r}" if tenant else "the operator"
+        verb = "end" if part == "silence" else "delete"
+        super().__init__(
+            f"{whose} has {most} alert {part}s, and that is the most: {verb} one with  taglane alert {part} {verb}"
         )
 
 
@@ -232,6 +275,18 @@ class JobTooNew(Conflict):
         super().__init__(
             f"a newer Taglane wrote job {name!r} of tenant {tenant!r} ({what} is not known here): it goes on as it is; "
             "upgrade this one to show or change it"
+        )
+
+
+class ChannelInUse(Conflict):
+    """Rules send to the channel."""
+
+    def __init__(self, name: str, rules: list[str]) -> None:
+        self.name, self.rules = name, rules
+        told = ", ".join(rules[:3]) + (f" and {len(rules) - 3} more" if len(rules) > 3 else "")
+        super().__init__(
+            f"alert channel {name!r} is used by rule {told}: change that first, as in"
+            f"  taglane alert rule delete {rules[0]}"
         )
 
 

@@ -69,11 +69,41 @@ class Settings(BaseSettings):
     watch: str = ""
     """What a scheduler lets tenants use that have no such limits of their own: `connections=500 memory=1GiB`."""
 
+    console_hosts: str = ""
+    """Names by which the console is reached beside those of loopback, as in `console.example.com,10.0.0.7:7077`."""
+
+    console_proxy: str = ""
+    """Addresses of proxies whose X-Forwarded-For and -Proto the console believes, as in `10.0.0.5,10.1.0.0/16`."""
+
+    smtp: str = ""
+    """By which server alerts are mailed: ``smtp://user:password@mail.example.com:587``; none unless set."""
+
+    mail_from: str = ""
+    """From which address."""
+
+    webhook_allow: str = ""
+    """Networks that alerts of the operator's rules may be sent to beside public addresses: ``10.0.0.0/8,fd00::/8``."""
+
+    webhook_allow_tenants: str = ""
+    """Likewise those of tenants' own rules: whoever may set up a webhook for a tenant reaches these."""
+
     redact: str = ""
     """Words, with commas between: keys of params that have one in them are covered, as passwords and tokens are."""
 
     health: str = ""
     """Where to tell by HTTP how the process is: HOST:PORT, or PORT of the loopback interface; nowhere unless set."""
+
+    metrics_token: str = Field(default="", repr=False)
+    """What a scraper of `/metrics` has to show as its bearer token; without one, loopback alone is told."""
+
+    metrics_tenants: int = Field(default=200, ge=1, le=5_000)
+    """How many tenants a scheduler's or console's `/metrics` names, the busiest ones; the others are one, `_other`."""
+
+    metrics_celery: bool = True
+    """Whether `/metrics` says what it can under the names of celery-exporter, too: its dashboards ask for these."""
+
+    otel: bool = False
+    """Whether to trace runs from enqueue to end with OpenTelemetry, which the standard OTEL_* variables set up."""
 
 
 def load_settings(**given: object) -> Settings:

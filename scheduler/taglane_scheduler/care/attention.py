@@ -65,12 +65,14 @@ class Attention:
     """Ms since 1970, where that is known."""
 
 
-def attention(standings: Iterable[TenantStanding], alerts: Iterable[Alert] = ()) -> list[Attention]:
+def attention(
+    standings: Iterable[TenantStanding], alerts: Iterable[Alert] = (), *, known: Iterable[Attention] = ()
+) -> list[Attention]:
     """Return what needs attention, the gravest kind first, then what has been so for the longest.
 
-    An alert about what a standing shows anyway is told once.
+    An alert about what a standing shows anyway is told once. *known* is what `of_tenant` said of others.
     """
-    found: dict[tuple[str, str, str], Attention] = {}
+    found = {(each.kind, each.tenant, each.subject): each for each in known}
     for standing in standings:
         for each in of_tenant(standing):
             found.setdefault((each.kind, each.tenant, each.subject), each)

@@ -19,11 +19,16 @@ from taglane_scheduler.desk.calls import CallDesk
 from taglane_scheduler.desk.dead_letters import DeadLetterDesk
 from taglane_scheduler.desk.job_pages import JobPageDesk
 from taglane_scheduler.desk.jobs import JobDesk
+from taglane_scheduler.desk.keys import KeyDesk
+from taglane_scheduler.desk.people import PeopleDesk
 from taglane_scheduler.desk.queues import QueueDesk
+from taglane_scheduler.desk.records import RecordDesk
 from taglane_scheduler.desk.run_logs import LogDesk
 from taglane_scheduler.desk.runs import RunDesk
 from taglane_scheduler.desk.searches import SearchDesk
+from taglane_scheduler.desk.standing import StandingDesk
 from taglane_scheduler.desk.tenants import TenantDesk
+from taglane_scheduler.desk.workers import WorkerDesk
 from taglane_scheduler.tenancy.audit import acting_for
 
 if TYPE_CHECKING:
@@ -64,6 +69,11 @@ class Desk:
         return RunDesk(self)
 
     @cached_property
+    def standing(self) -> StandingDesk:
+        """How tenants stand now, and what needs attention."""
+        return StandingDesk(self)
+
+    @cached_property
     def job_pages(self) -> JobPageDesk:
         """Lists of jobs, what they ran last, what they used."""
         return JobPageDesk(self)
@@ -94,14 +104,34 @@ class Desk:
         return TenantDesk(self)
 
     @cached_property
+    def records(self) -> RecordDesk:
+        """The tenants' records: create, rotate, cut off, delete; what they have used."""
+        return RecordDesk(self)
+
+    @cached_property
     def queues(self) -> QueueDesk:
         """Queues and workers."""
         return QueueDesk(self)
 
     @cached_property
+    def workers(self) -> WorkerDesk:
+        """Workers and pools, with what each holds."""
+        return WorkerDesk(self)
+
+    @cached_property
     def dead_letters(self) -> DeadLetterDesk:
         """Dead letters: list, replay, drop."""
         return DeadLetterDesk(self)
+
+    @cached_property
+    def people(self) -> PeopleDesk:
+        """Who may log in: list, add, change, delete."""
+        return PeopleDesk(self)
+
+    @cached_property
+    def keys(self) -> KeyDesk:
+        """API keys: list, create, revoke."""
+        return KeyDesk(self)
 
     def tenant(self, name: str, role: Role, what: str) -> str:
         """Return *name* when it is a tenant that the principal sees, and *role* is one that it has.
@@ -114,7 +144,7 @@ class Desk:
         self.principal.require_sight(name)
         self.principal.require(role, what)
         if self.principal.tenant is None:
-            self.services.tenants.require([name])
+            self.services.tenants.get(name)
         return name
 
     def tenants_in_reach(self, given: str | None = None) -> list[str]:

@@ -26,7 +26,7 @@ from taglane_scheduler.tenancy.record import Record
 from taglane_scheduler.tenancy.users import Users
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
 
     from taglane.store.server import Server
@@ -68,13 +68,14 @@ class Password:
 
 @dataclass(frozen=True, slots=True)
 class TenantInfo:
-    """A tenant as its record says: *created* in ms, *user* its ACL user."""
+    """A tenant as its record says: *created* in ms, *user* its ACL user, *cut* why it is cut off, if it is."""
 
     tenant: str
     tag: str
     user: str
     created: int
     passwords: tuple[Password, ...]
+    cut: str = ""
 
 
 def url_for(url: str, user: str, password: str) -> str:
@@ -90,10 +91,15 @@ class Tenants:
     """The tenants of one server.
 
     Every method raises Refused when the credential is not the operator's.
+
+    Args:
+        server: with the operator's credential.
+        forget: is told which tenant is being deleted, once nobody can log in as it any more.
     """
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, forget: Callable[[str], object] = lambda _: None) -> None:
         self._server = server
+        self._forget = forget
         self._redis: Any = server.redis  # redis-py can't say whether a reply is str, bytes or awaitable
         self._users = Users(server)
         self.audit = Audit(server)
@@ -167,6 +173,16 @@ class Tenants:
             raise self._not_found(name)
         return _info(name, Record.from_json(text))
 
+    def some(self, names: Sequence[str]) -> list[TenantInfo]:
+        """Return those of these tenants that there are, in one round trip."""
+        if not names:
+            return []
+        with self._renamed("reading tenants"):
+            texts = self._redis.hmget(keys.TENANTS, names)
+        return [
+            _info(name, Record.from_json(text)) for name, text in zip(names, texts, strict=True) if text is not None
+        ]
+
     def require(self, names: Iterable[str]) -> None:
         """Raise TenantNotFound for the first of *names* that is no tenant.
 
@@ -199,11 +215,13 @@ class Tenants:
         with self._renamed(f"deleting tenant {name}"):
             # First a record that opens to no password: a scheduler that applies the users now can't let it in again.
             self._users.write(name, shut, disconnects=True)
+            self._forget(name)
             count = 0
             while found := self._unlink(name):
                 count += found
             self._users.write(name, lambda old: old if old and old.password_hashes else None)  # not a new one's
             Pools(self._server).forget_tenant(name)
+            self._forget_alerting(name)
             self._wake(name)
         self.audit.note("delete", name, keys=count)
         return count
@@ -267,6 +285,13 @@ class Tenants:
             if cursor == 0:
                 return count
 
+    def _forget_alerting(self, name: str) -> None:
+        """Forget the tenant's own rules and channels: whoever gets the name next has none of them."""
+        for key in keys.ALERT_PARTS:
+            own = [field for field in self._redis.hkeys(key) if field.startswith(f"{name}/".encode())]
+            if own:
+                self._redis.hdel(key, *own)
+
     def _records(self) -> dict[str, Record]:
         with self._renamed("the list of tenants"):
             fields = self._redis.hgetall(keys.TENANTS)
@@ -292,7 +317,7 @@ class Tenants:
 
 def _info(name: str, record: Record) -> TenantInfo:
     passwords = tuple(Password(digest[:8], record.until.get(digest)) for digest in record.password_hashes)
-    return TenantInfo(name, name, acl.user_of(name), record.created, passwords)
+    return TenantInfo(name, name, acl.user_of(name), record.created, passwords, record.cut)
 
 
 def _new_password() -> tuple[str, str]:

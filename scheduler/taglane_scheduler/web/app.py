@@ -19,13 +19,15 @@ from taglane import errors
 
 from taglane_scheduler.desk.desk import Desk
 from taglane_scheduler.web.console import render
+from taglane_scheduler.web.console.languages import language_of
 from taglane_scheduler.web.console.routes import ACTIONS, FILES, PAGES
 from taglane_scheduler.web.console.stream import Live, events
 from taglane_scheduler.web.console.view import Action, Ask, Done, Download, FilePage, Page, Tail, View
 from taglane_scheduler.web.headers import SecureHeaders
+from taglane_scheduler.web.hosts import KnownHosts
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -90,7 +92,7 @@ class Console:
             visitor = await run_in_threadpool(self._gate.visitor, request)
             if visitor is None:
                 return _to_login(request)
-            form = await _form(request)
+            form = await form_of(request)
             if not visitor.csrf or not hmac.compare_digest(form.pop("csrf", "").encode(), visitor.csrf.encode()):
                 text = "This form is not from a page of this login, or the login has ended: load the page again."
                 return PlainTextResponse(text, 403)
@@ -207,13 +209,24 @@ class Console:
         }
 
     def _language(self, request: Request) -> str:
-        return render.language_of(request.cookies.get(LANGUAGE), request.headers.get("accept-language", ""))
+        return language_of(request.cookies.get(LANGUAGE), request.headers.get("accept-language", ""))
 
 
-def build_app(services: Services, gate: Gate, more: Sequence[BaseRoute] = ()) -> ASGIApp:
-    """Return the application; *more* are the routes of logins and of the API, which know the gate themselves."""
+def build_app(
+    services: Services, gate: Gate, more: Sequence[BaseRoute] = (), hosts: Iterable[str] | None = None
+) -> ASGIApp:
+    """Return the application.
+
+    Args:
+        services: of the operator's credential.
+        gate: who tells who asks.
+        more: the routes of logins and of the API, which know the gate themselves.
+        hosts: what it is called; any name when None.
+    """
     routes = [*more, *Console(services, gate).routes()]
-    return SecureHeaders(Starlette(routes=routes, exception_handlers={Exception: _broken}))
+    handlers: Mapping[Any, Any] = {errors.TaglaneError: _not_possible, Exception: _broken}
+    app = Starlette(routes=routes, exception_handlers=handlers)
+    return SecureHeaders(app if hosts is None else KnownHosts(app, hosts))
 
 
 async def _pieces(
@@ -231,11 +244,11 @@ async def _pieces(
 
 
 def _ask(request: Request, form: Mapping[str, str] | None = None) -> Ask:
-    language = render.language_of(request.cookies.get(LANGUAGE), request.headers.get("accept-language", ""))
+    language = language_of(request.cookies.get(LANGUAGE), request.headers.get("accept-language", ""))
     return Ask(request.url.path, request.path_params, dict(request.query_params), form or {}, language)
 
 
-async def _form(request: Request) -> dict[str, str]:
+async def form_of(request: Request) -> dict[str, str]:
     """Return the fields of a form; files are none, and one that is too large is empty."""
     if int(request.headers.get("content-length") or LONGEST_FORM + 1) > LONGEST_FORM:
         return {}
@@ -267,6 +280,10 @@ def _to_login(request: Request) -> Response:
 
 async def _nowhere(_: Request) -> Response:  # routes that only match
     raise NotImplementedError
+
+
+async def _not_possible(_: Request, error: Exception) -> Response:
+    return PlainTextResponse(str(error), status_of(error) if isinstance(error, errors.TaglaneError) else 500)
 
 
 async def _broken(request: Request, error: Exception) -> Response:

@@ -199,6 +199,7 @@ def play(server: Server, tenant: str) -> None:
     call("trigger", "job", "triggered", "")
     call("pause", "job", "1", "")
     call("remove", "job")
+    call("tally", "20261120")
 
 
 def test_no_call_touches_keys_of_two_tenants(server: Any, redis: Redis) -> None:

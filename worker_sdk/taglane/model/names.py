@@ -130,6 +130,12 @@ def fired_run_id(tenant: str, job: str, created: str, due: int) -> str:
     return f"{tenant}.{_base32(due, 10)}{_base32(int.from_bytes(digest), 16)}"
 
 
+def replayed_run_id(tenant: str, run_id: str, ended: int) -> str:
+    """Return what the replay of a run that ended at *ended*, ms, is called by all who make it as one of many."""
+    digest = hashlib.blake2b(f"{tenant}\0{run_id}\0{ended}\0again".encode(), digest_size=10).digest()
+    return f"{tenant}.{_base32(ended, 10)}{_base32(int.from_bytes(digest), 16)}"
+
+
 def tenant_of_run(run_id: str) -> str | None:
     """Return the tenant that *run_id* carries, or None for an id that somebody chose himself."""
     owner, dot, rest = run_id.partition(".")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -131,7 +131,8 @@ def read_day(tenant: str, day: date, kept: Mapping[bytes, bytes], job: str | Non
             buckets[what][int(bucket)] = times
     if job is not None:  # of a job, each run that is made is counted as what it was made by
         counts["made"] = sum(counts.get(by, 0) for by in ("fired", "triggered", "replayed"))
-    return DayUsage(tenant, day, job, **counts, **{name: Histogram(found) for name, found in buckets.items()})
+    found: dict[str, Any] = {**counts, **{name: Histogram(each) for name, each in buckets.items()}}
+    return DayUsage(tenant, day, job, **found)
 
 
 def read_jobs(tenant: str, day: date, kept: Mapping[bytes, bytes]) -> list[DayUsage]:
@@ -151,9 +152,8 @@ def total(days: Iterable[DayUsage]) -> DayUsage | None:
         if found is None:
             found = each
             continue
-        counts = {name: getattr(found, name) + getattr(each, name) for name in _COUNTS}
-        histograms = {name: getattr(found, name) + getattr(each, name) for name in _HISTOGRAMS}
-        found = DayUsage(found.tenant, min(found.day, each.day), found.job, **counts, **histograms)
+        sums: dict[str, Any] = {name: getattr(found, name) + getattr(each, name) for name in (*_COUNTS, *_HISTOGRAMS)}
+        found = DayUsage(found.tenant, min(found.day, each.day), found.job, **sums)
     return found
 
 

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taglane.model.envelope import next_try
+from taglane.runtime.tally import Tally
 
 if TYPE_CHECKING:
     from taglane.model.envelope import Delivery
@@ -37,7 +38,8 @@ class Finish(NamedTuple):
 class Outbox:
     """Gathers moves until they are sent together. Not thread-safe: `Holdings` holds its lock around it."""
 
-    def __init__(self) -> None:
+    def __init__(self, tally: Tally | None = None) -> None:
+        self._tally = tally or Tally()
         self._finishes: list[Finish] = []
         self._calls: list[Call] = []
         self._logged: list[tuple[str, int, Said]] = []
@@ -51,9 +53,10 @@ class Outbox:
         run, token = delivery.run, delivery.token
         if outcome.log:
             self._logged += [(run, token, said) for said in outcome.log]
+        self._tally.ended(held, outcome, ran)
         match outcome.kind:
             case "retry":
-                at, envelope, task, tag, step = outcome.again or _same_again(delivery, outcome.wait or 0)
+                at, envelope, task, tag, step = outcome.again or _same_again(delivery, outcome)
                 said = [run, token, at, envelope, outcome.result, task, tag, step, _milliseconds(ran)]
                 self._calls.append(("retry", said))
             case "requeue" if not held.last:
@@ -100,5 +103,5 @@ def _milliseconds(ran: float | None) -> int | str:
     return "" if ran is None else max(0, round(ran * 1000))
 
 
-def _same_again(delivery: Delivery, wait_ms: int) -> Again:
-    return f"+{wait_ms}", next_try(delivery.envelope), delivery.task, delivery.tag, ""
+def _same_again(delivery: Delivery, outcome: Outcome) -> Again:
+    return f"+{outcome.wait or 0}", next_try(delivery.envelope, outcome.trace), delivery.task, delivery.tag, ""

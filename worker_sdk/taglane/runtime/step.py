@@ -10,17 +10,17 @@ import threading
 from typing import Any
 
 from celery import bootsteps
-from celery.signals import worker_shutdown, worker_shutting_down
+from celery.signals import worker_process_shutdown, worker_shutdown, worker_shutting_down
 from celery.worker import state as worker_state
 
 from taglane.errors import BadName, BadSetting, OperatorNeeded, Refused, TaglaneError, TagNotOwned
 from taglane.model.names import SHARED, check_tag, owner_of, pool_of
-from taglane.runtime import capture, current, holdings
+from taglane.runtime import capture, current, holdings, tracing
 from taglane.runtime.carry import UNTOLD, Outcome
 from taglane.runtime.farewell import EX_OVERDUE, Farewell
 from taglane.runtime.fetcher import Fetcher
 from taglane.runtime.guard import guard_tasks
-from taglane.runtime.health import Pulse, listen
+from taglane.runtime.health import Pulse
 from taglane.runtime.heart import Heart
 from taglane.runtime.holdings import logger
 from taglane.runtime.limits import Interrupting
@@ -29,7 +29,9 @@ from taglane.runtime.patience import Patience
 from taglane.runtime.pools import Carrying, Solo
 from taglane.runtime.publisher import server_for
 from taglane.runtime.sender import BEAT, FAREWELL, Sender
+from taglane.runtime.slate import Slate
 from taglane.runtime.standing import Standing
+from taglane.runtime.worker_metrics import tell
 from taglane.settings import load_settings
 from taglane.store.leases import Leases
 from taglane.store.pool_leases import PoolLeases
@@ -93,6 +95,8 @@ class TagStep(bootsteps.StartStopStep):
         self._supervised = supervised
         self._standing = Standing()
         current.stand(self._standing)  # before the pool forks
+        if tracing.is_on():
+            worker_process_shutdown.connect(_flush_child, weak=False)
         guard_tasks(worker.app)
         self._capture.start()
 
@@ -119,6 +123,7 @@ class TagStep(bootsteps.StartStopStep):
             self._heart.start()
         held = holdings.Holdings(lease=lease, batch=settings.batch)
         held.looks_ahead = worker.pool.looks_ahead
+        held.tally.slots = slots
         if isinstance(leases, PoolLeases):
             held.pace.horizon = SHARED_HORIZON
         held.on_stuck = lambda messages: worker.hub.call_soon(_recall, worker, held, messages)
@@ -168,6 +173,7 @@ class TagStep(bootsteps.StartStopStep):
             logger.warning("leave_failed error=%s", error)
         if self._heart is not None:
             self._heart.stop()
+        tracing.flush()
 
     def _stop_taking(self, number: int) -> None:
         """Hand back what was not begun, at once, whatever the main loop is at."""
@@ -217,14 +223,19 @@ class TagStep(bootsteps.StartStopStep):
         self._farewell.ask()
 
 
+def _flush_child(**_: Any) -> None:
+    """Export the last spans of a pool's child, which ends without what others do at exit."""
+    tracing.flush()
+
+
 def own_pulse() -> Pulse:
     """Return the pulse of a worker that `celery worker` has started, after the endpoint that tells of it.
 
     Raises:
         BadSetting: its health can't be told where the settings say.
     """
-    pulse = Pulse()
-    listen(load_settings().health, [pulse])
+    (pulse,) = pulses = [Pulse(slate=Slate())]
+    tell(load_settings(), pulses)
     return pulse
 
 

@@ -54,13 +54,15 @@ TENANT_MOVES = [
     "replay",
     "drop",
     "purge",
+    "standing",
+    "search",
 ]
 """What a tenant's credential may call: each name is also the function's, behind `taglane_`."""
 
 POOL_MOVES = ("pool_wake", "pool_turn", "pool_hello", "pool_beat", "pool_leave", "pool_lost")
 """What is called with a pool's prefix."""
 
-OPERATOR_MOVES = ("fire", "look", "govern", *POOL_MOVES)
+OPERATOR_MOVES = ("fire", "look", "govern", "tally", *POOL_MOVES)
 """What only the control plane calls."""
 
 

@@ -13,11 +13,9 @@ from taglane.errors import Conflict, JobNotFound, TaglaneError
 from taglane.model import envelope
 from taglane.model.names import new_run_id
 from taglane.model.params import check_params
-from taglane.model.query import matches
 from taglane.store import keys
-from taglane.store.job_pages import JobPage
+from taglane.store.job_pages import JobFilter, JobPage, JobPages, last_runs
 from taglane.store.job_plan import Plan, Put, plan_put, resumed_due, seen, sized
-from taglane.store.runs import Runs
 from taglane.store.stored_job import FIELDS, StoredJob, UnreadJob, stored_job
 
 if TYPE_CHECKING:
@@ -173,32 +171,17 @@ class Jobs:
         """Return the jobs of these tenants, in their order and by name, *limit* at most, behind those of page *after*.
 
         *pattern* is a name, or its beginning with a ``*``; *paused* and *overdue* ask for those that are, or are not.
+        The work of one page is bounded: where few of very many jobs match it may end before it is full.
+
+        Raises:
+            BadQuery: *after* is no page of jobs, or *pattern* can't be one.
         """
-        start = int(after or 0)
-        now = self._now()
-        found: list[StoredJob] = []
-        unread: list[UnreadJob] = []
-        for tenant in tenants:
-            good, bad = self.list_all(tenant)
-            found += [
-                job
-                for job in good
-                if matches(pattern, job.job.name)
-                and paused in {None, job.paused}
-                and overdue in {None, job.next_due is not None and job.next_due < now - 60_000}
-            ]
-            unread += bad
-        more = str(start + limit) if len(found) > start + limit else ""
-        return JobPage(found[start : start + limit], unread if not start else [], more)
+        pages = JobPages(self._server, self._read)
+        return pages.page(tenants, JobFilter(pattern, paused, overdue), after, limit)
 
     def last_runs(self, tenant: str, name: str, count: int = 50) -> Sequence[RunInfo]:
-        """Return the last runs that a job made, the newest first: a hundred at most."""
-        return Runs(self._server).list(tenant, job=name, limit=min(count, 100))
-
-    def _now(self) -> int:
-        with self._server.renamed("asking the time"):
-            seconds, micros = self._server.redis.time()
-        return int(seconds) * 1000 + int(micros) // 1000
+        """Return the last runs of a job that are kept, skipped ones too, the newest first: a hundred at most."""
+        return last_runs(self._server, tenant, name, count)
 
     def pause(self, tenant: str, name: str) -> StoredJob:
         """Stop firing a job; what it made goes on.

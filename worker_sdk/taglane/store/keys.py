@@ -13,10 +13,26 @@ AUDIT = "taglane:audit"  # stream: who did what to which tenant
 DENIED = "taglane:denied"  # stream: what the server refused to whom
 DENIALS = "taglane:denials"  # hash: entry of the server's own log of refusals -> how often it was counted here
 ALERTS = "taglane:alerts"  # hash: kind, tenant and subject, JSON -> what is wrong now, JSON
+ALERTING = "taglane:alerting:{alerting}:"
+"""What each key starts with that alerting keeps: rules, incidents, messages. One slot, so that a step is atomic."""
+
+ALERT_RULES = f"{ALERTING}rules"  # hash: owner/name -> rule, JSON
+ALERT_CHANNELS = f"{ALERTING}channels"  # hash: owner/name -> channel, JSON, with its secret
+ALERT_SILENCES = f"{ALERTING}silences"  # hash: id -> silence, JSON
+ALERT_PARTS = (ALERT_RULES, ALERT_CHANNELS, ALERT_SILENCES)
+ALERT_INCIDENTS = f"{ALERTING}incidents"  # hash: rule, tenant and subject, JSON -> incident, JSON
+ALERT_OUTBOX = f"{ALERTING}outbox"  # zset: owner/name of a channel with messages -> when one is sent next, ms
+ALERT_MESSAGES = f"{ALERTING}messages"  # hash: id -> message that is not delivered yet, JSON
+ALERT_DELIVERIES = f"{ALERTING}deliveries"  # list: what became of messages, JSON, the newest first
 WATCH = "taglane:watch"  # hash: tenant -> what it uses of the server, as it was last measured, JSON
 POOLS = "taglane:pools"  # set: names of shared pools that have had a worker
 POOL_ALL = "taglane:{*}:pool"  # the pattern of every tenant's channel of work for a pool
 WAKE_ALL = "taglane:{*}:wake"  # the pattern of every tenant's wake channel
+
+PEOPLE = "taglane:people"  # hash: name -> who may log in to the console, JSON
+API_KEYS = "taglane:api-keys"  # hash: id -> an API key's record, JSON
+API_KEY_ORDER = "taglane:api-keys:order"  # zset of one score: `tenant|id`, so that a tenant's are one range
+API_KEY_USE = "taglane:api-keys:use"  # hash: id -> when, ms, it was last used, about
 
 STEPS = (0, 3, 6, 9)  # kombu's priority steps: 0 is served first
 
@@ -46,6 +62,11 @@ def read_only_prefix(tenant: str) -> str:
 def limits(tenant: str) -> str:
     """Hash: the tenant's limits, called like the fields of `model.limits.Limits`; and `state`: paused, draining."""
     return f"{read_only_prefix(tenant)}limits"
+
+
+def alert_queue(channel: str) -> str:
+    """List of the ids of the messages for one channel, the oldest first; not a tenant's."""
+    return f"{ALERTING}queue:{channel}"
 
 
 def step_of(priority: int | None) -> int:
@@ -219,7 +240,7 @@ def job_ledger(tenant: str, day: str) -> str:
 
 
 def recent(tenant: str, hour: str) -> str:
-    """Hash: ``07|s`` and ``07|f`` -> how many runs succeeded, or did not, in that minute of an hour (YYYYMMDDHH, UTC)."""
+    """Hash: ``07|s`` and ``07|f`` -> how many runs succeeded, or did not, in that minute of an hour (YYYYMMDDHH)."""
     return f"{prefix(tenant)}recent:{hour}"
 
 
@@ -256,6 +277,21 @@ def pool(tenant: str) -> str:
 def wake(tenant: str) -> str:
     """Channel: says to the schedulers that the tenant's earliest instant may have changed."""
     return f"{prefix(tenant)}wake"
+
+
+def session(digest: str) -> str:
+    """String: one login of the console, by the SHA-256 of what its cookie holds; no tenant's, as those below."""
+    return f"taglane:session:{digest}"
+
+
+def ticket(digest: str) -> str:
+    """String: a link that opens the console once, by the SHA-256 of its token."""
+    return f"taglane:ticket:{digest}"
+
+
+def tries(digest: str) -> str:
+    """String: how often a login was tried of late with one name, or from one address, by its SHA-256."""
+    return f"taglane:tries:{digest}"
 
 
 def pool_prefix(name: str) -> str:

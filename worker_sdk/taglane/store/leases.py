@@ -128,7 +128,7 @@ class Leases:
     def hello(self, info: dict[str, Any], tags: list[str], tasks: list[str], lease_ms: int = 0) -> None:
         """Enter the tenant's workers, as one that may be silent for *lease_ms*; 0: as long as its watchers think."""
         self._introduction = ["info", json.dumps(info), "tags", " ".join(tags), "tasks", json.dumps(tasks)]
-        self._introduction += ["lease", lease_ms]
+        self._introduction += ["lease", lease_ms, "slots", info.get("slots", 1)]
         self._was_recorded = self._is_recorded()
         self.hello_again()
 

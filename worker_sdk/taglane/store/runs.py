@@ -73,6 +73,11 @@ class Runs:
         self._listeners: list[PubSub] = []
 
     @property
+    def server(self) -> Server:
+        """Where they are kept."""
+        return self._server
+
+    @property
     def logs(self) -> Logs:
         """What they have logged."""
         return Logs(self._server)
@@ -119,6 +124,22 @@ class Runs:
         newest = self.newest(keys.runs, tenant)
         matching = (run for run in newest if (job is None or run.job == job) and state in {None, run.state})
         return list(islice(matching, limit))
+
+    def many(self, runs: Sequence[tuple[str, str]]) -> Sequence[RunInfo]:
+        """Return these runs, given as tenant and id, in their order, without their tries; what is gone is left out.
+
+        So is what a tenant has spoiled; that is logged.
+        """
+        known = [each for each in runs if each[1].isascii()]  # another id is none of ours
+        if not known:
+            return []
+        with self._server.renamed("reading runs"):
+            pipeline = self._server.redis.pipeline(transaction=False)
+            for tenant, run_id in known:
+                pipeline.hmget(keys.run(tenant, run_id), BRIEF)
+            rows = pipeline.execute(raise_on_error=False)
+            found = [_read(run_id, tenant, row) for (tenant, run_id), row in zip(known, rows, strict=True)]
+        return [run for run in found if run is not None]
 
     def newest(self, key_of: Callable[[str], str], tenant: str | None = None) -> Iterator[RunInfo]:
         """Yield the runs that a zset of one tenant or of all holds, the highest score first, without their tries."""
@@ -225,6 +246,18 @@ class Runs:
     def replay_many(self, tenant: str, runs: Sequence[tuple[str, str]]) -> Sequence[str]:
         """Replay runs of one tenant, given as id and new id; answers the new run's id, or '' where there is none.
 
+        Raises:
+            TaglaneError: the first that came of one of them; the others were replayed.
+        """
+        answers = self.replay_each(tenant, runs)
+        for answer in answers:
+            if isinstance(answer, TaglaneError):
+                raise answer
+        return [answer for answer in answers if isinstance(answer, str)]
+
+    def replay_each(self, tenant: str, runs: Sequence[tuple[str, str]]) -> Sequence[str | TaglaneError]:
+        """Replay as `replay_many` does, and answer for each run what came of it.
+
         A new run's tries count from the first: what Celery has counted of them in the message is taken back.
         """
         with self._server.renamed("reading runs"):
@@ -237,10 +270,7 @@ class Runs:
         ]  # an error the move will meet, too
         calls = [("replay", tenant, [*run, envelope]) for run, envelope in zip(runs, anew, strict=True)]
         answers = self._server.calls(calls)
-        for answer in answers:
-            if isinstance(answer, TaglaneError):
-                raise answer
-        return [answer.decode() for answer in answers]
+        return [answer if isinstance(answer, TaglaneError) else answer.decode() for answer in answers]
 
     def _tenant(self, run_id: str, tenant: str | None) -> str:
         found = tenant or tenant_of_run(check_run_id(run_id)) or self._server.tenant

@@ -10,7 +10,7 @@ from taglane.model.query import parse_query
 from taglane.model.run import ENDED
 from taglane.store.bulk import MOST
 
-from taglane_scheduler.web.console.render import translate
+from taglane_scheduler.web.console.languages import translate
 from taglane_scheduler.web.console.view import Action, Done, Page, View
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from taglane_scheduler.web.console.render import translate
+from taglane_scheduler.web.console.languages import translate
 from taglane_scheduler.web.console.untrusted import plain
 from taglane_scheduler.web.console.view import Action, Done, Page, View
 

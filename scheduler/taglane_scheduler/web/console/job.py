@@ -14,7 +14,7 @@ from taglane.model.schedule import describe, upcoming
 from taglane_scheduler.desk.job_pages import DAYS
 from taglane_scheduler.web.console.bars import HEIGHT, bars
 from taglane_scheduler.web.console.json_text import read_object
-from taglane_scheduler.web.console.render import translate
+from taglane_scheduler.web.console.languages import translate
 from taglane_scheduler.web.console.schedule_words import clock, in_words
 from taglane_scheduler.web.console.untrusted import shown_json
 from taglane_scheduler.web.console.view import Action, Done, Page, View

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from taglane.errors import BadParams
 
 from taglane_scheduler.web.console.json_text import read_object
-from taglane_scheduler.web.console.render import translate
+from taglane_scheduler.web.console.languages import translate
 from taglane_scheduler.web.console.untrusted import shown_json
 from taglane_scheduler.web.console.view import Action, Done, Page, View
 

@@ -1,16 +1,37 @@
-"""All pages, files and actions of the console."""
+"""All pages and actions of the console."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taglane_scheduler.web.console import bulk, dead, job, job_form, jobs, rerun, run, runs, workers
+from taglane_scheduler.web.console import (
+    account,
+    bulk,
+    dead,
+    job,
+    job_form,
+    jobs,
+    keys,
+    overview,
+    people,
+    queues,
+    rerun,
+    run,
+    runs,
+    tenant,
+    tenants,
+    workers,
+)
 
 if TYPE_CHECKING:
     from taglane_scheduler.web.console.view import Action, FilePage, Page
 
 PAGES: list[Page] = [
+    *overview.PAGES,
+    *queues.PAGES,
     *workers.PAGES,
+    *tenants.PAGES,
+    *tenant.PAGES,
     *jobs.PAGES,
     *job_form.PAGES,
     *job.PAGES,
@@ -19,15 +40,24 @@ PAGES: list[Page] = [
     *rerun.PAGES,
     *run.PAGES,
     *dead.PAGES,
+    *account.PAGES,
+    *keys.PAGES,
+    *people.PAGES,
 ]
 
 FILES: list[FilePage] = [*run.FILES]
 
 ACTIONS: list[Action] = [
+    *queues.ACTIONS,
+    *tenants.ACTIONS,
+    *tenant.ACTIONS,
     *job_form.ACTIONS,
     *job.ACTIONS,
     *bulk.ACTIONS,
     *rerun.ACTIONS,
     *run.ACTIONS,
     *dead.ACTIONS,
+    *account.ACTIONS,
+    *keys.ACTIONS,
+    *people.ACTIONS,
 ]

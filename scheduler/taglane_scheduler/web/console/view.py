@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from taglane_scheduler.web.console.languages import translate
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -20,6 +22,10 @@ class Ask:
     query: Mapping[str, str] = field(default_factory=dict)
     form: Mapping[str, str] = field(default_factory=dict)
     language: str = "en"
+
+    def say(self, said: str, /, **values: Any) -> str:
+        """Return a text in the language of who asks, with its ``{names}`` filled in."""
+        return translate(self.language, said, **values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +52,13 @@ class View:
 
     template: str
     title: str
+    """In English; it is shown in the language of who looks."""
     data: Mapping[str, Any] = field(default_factory=dict)
     status: int = 200
     live: bool = True
     tail: Tail | None = None
+    name: str = ""
+    """What the page is about, as it is called everywhere: stands behind the title."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,29 +4,43 @@
 const $ = (selector, root = document) => root.querySelector(selector);
 
 // --- themes -------------------------------------------------------------------------------------------------------
-const theme = localStorage.getItem("theme");
-if (theme) document.documentElement.dataset.theme = theme;
+// theme.js has set the one that was chosen before
 $("#theme")?.addEventListener("click", () => {
   const dark = matchMedia("(prefers-color-scheme: dark)").matches;
   const now = document.documentElement.dataset.theme || (dark ? "dark" : "light");
   const next = now === "dark" ? "light" : "dark";
   document.documentElement.dataset.theme = next;
-  localStorage.setItem("theme", next);
+  try { localStorage.setItem("theme", next); } catch { /* closed storage: for this page alone */ }
 });
 
 // --- times: how long ago, kept current ------------------------------------------------------------------------------
+// A reader's clock may be wrong: all is counted by the server's.
+const ahead = Date.now() - (Number(document.body.dataset.now) || Date.now());
 const language = document.documentElement.lang || "en";
 const relative = new Intl.RelativeTimeFormat(language, {numeric: "always", style: "short"});
+const units = [["day", 86400, 2], ["hour", 3600, 2], ["minute", 60, 2], ["second", 1, 0]];
 function say(time) {
-  const seconds = (Date.parse(time.dateTime) - Date.now()) / 1000;
+  const seconds = (Date.parse(time.dateTime) - Date.now() + ahead) / 1000;
   if (Number.isNaN(seconds)) return;
-  const [unit, size] = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]].find(([, size]) => Math.abs(seconds) >= size) || ["second", 1];
-  const text = relative.format(Math.trunc(seconds / size), unit);
+  const [unit, size] = units.find(([, size, least]) => Math.abs(seconds) >= size * Math.max(least, 1)) || units[3];
+  const count = Math.trunc(seconds / size);
+  const text = time.classList.contains("age")
+    ? new Intl.NumberFormat(language, {style: "unit", unit, unitDisplay: "short"}).format(Math.max(0, -count))
+    : relative.format(count, unit);
   if (time.textContent !== text) time.textContent = text;
 }
 const sayAll = () => document.querySelectorAll("time[datetime]").forEach(say);
+// The server's clock goes on by the browser's, beside the reader's own time.
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone, loaded = Date.now();
+function sayClock() {
+  const clock = $("[data-clock]");
+  if (!clock) return;
+  const at = new Date(Number(clock.dataset.clock) + Date.now() - loaded);
+  clock.textContent = `${at.toISOString().slice(0, 19).replace("T", " ")} UTC · ${at.toLocaleTimeString(language)} ${zone}`;
+}
 sayAll();
-setInterval(sayAll, 1000);
+sayClock();
+setInterval(() => { sayAll(); sayClock(); }, 1000);
 
 // --- live -----------------------------------------------------------------------------------------------------------
 // Browsers allow six connections to a server: a tab that is not looked at has none.
@@ -75,7 +89,9 @@ addEventListener("pagehide", close);
 addEventListener("pageshow", open);
 function pause() {
   paused = !paused;
-  $("#pause").setAttribute("aria-pressed", paused);
+  const button = $("#pause");
+  button.setAttribute("aria-pressed", paused);
+  button.textContent = paused ? button.dataset.off : button.dataset.on;
   if (paused) close(); else open();
 }
 $("#pause")?.addEventListener("click", pause);
@@ -89,10 +105,19 @@ document.addEventListener("click", async (event) => {
   button.classList.add("copied");
   setTimeout(() => button.classList.remove("copied"), 1200);
 });
+// What can't be undone is asked about; the answer is the dialog's, and the form is sent a second time with it.
+let asked = null;
 document.addEventListener("submit", (event) => {
-  const form = event.target, typed = form.dataset.type;
-  if (typed && prompt(form.dataset.confirm) !== typed) event.preventDefault();
-  else if (!typed && form.dataset.confirm && !confirm(form.dataset.confirm)) event.preventDefault();
+  const form = event.target;
+  if (form.method === "dialog" || !form.dataset.confirm || form === asked) { asked = null; return; }
+  event.preventDefault();
+  const dialog = $("#sure"), button = event.submitter;
+  $("p", dialog).textContent = form.dataset.confirm;
+  dialog.returnValue = "";
+  dialog.onclose = () => {
+    if (dialog.returnValue === "yes") { asked = form; form.requestSubmit(button); }
+  };
+  dialog.showModal();
 });
 document.addEventListener("change", (event) => {
   if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
@@ -112,6 +137,11 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "/") { event.preventDefault(); $("input[type=search]")?.focus(); }
   if (event.key === "p") pause();
   if (event.key === "?") $("#keys").showModal();
+});
+$("#help")?.addEventListener("click", () => $("#keys").showModal());
+document.addEventListener("click", (event) => {
+  const menu = $(".menu[open]");
+  if (menu && !menu.contains(event.target)) menu.open = false;
 });
 
 // --- logs begin at their end --------------------------------------------------------------------------------------------
