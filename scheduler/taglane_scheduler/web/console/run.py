@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from taglane_scheduler.web.console.bars import took, waited
-from taglane_scheduler.web.console.render import iso, translate
+from taglane_scheduler.web.console.languages import translate
+from taglane_scheduler.web.console.render import iso
 from taglane_scheduler.web.console.timeline import WIDTH, timeline
 from taglane_scheduler.web.console.untrusted import plain, shown_json
 from taglane_scheduler.web.console.view import Action, Done, Download, FilePage, Page, Tail, View
