@@ -14,6 +14,8 @@ from taglane import context
 from taglane.errors import BadName, RunNotFound
 from taglane.model.names import check_tenant, tenant_of_run
 
+from taglane_scheduler.desk.alerting import AlertDesk
+from taglane_scheduler.desk.audit import AuditDesk
 from taglane_scheduler.desk.dead_letters import DeadLetterDesk
 from taglane_scheduler.desk.jobs import JobDesk
 from taglane_scheduler.desk.queues import QueueDesk
@@ -85,6 +87,16 @@ class Desk:
     def workers(self) -> WorkerDesk:
         """Workers and pools, with what each holds."""
         return WorkerDesk(self)
+
+    @cached_property
+    def alerts(self) -> AlertDesk:
+        """What is wrong now, and who is told of it."""
+        return AlertDesk(self)
+
+    @cached_property
+    def audit(self) -> AuditDesk:
+        """Who did what, and what was refused."""
+        return AuditDesk(self)
 
     @cached_property
     def dead_letters(self) -> DeadLetterDesk:
