@@ -22,6 +22,7 @@ from taglane_scheduler.desk.queues import QueueDesk
 from taglane_scheduler.desk.records import RecordDesk
 from taglane_scheduler.desk.runs import RunDesk
 from taglane_scheduler.desk.standing import StandingDesk
+from taglane_scheduler.desk.templates import TemplateDesk
 from taglane_scheduler.desk.tenants import TenantDesk
 from taglane_scheduler.desk.workers import WorkerDesk
 from taglane_scheduler.tenancy.audit import acting_for
@@ -77,6 +78,11 @@ class Desk:
     def records(self) -> RecordDesk:
         """The tenants' records: create, rotate, cut off, delete; what they have used."""
         return RecordDesk(self)
+
+    @cached_property
+    def templates(self) -> TemplateDesk:
+        """Jobs that many tenants have."""
+        return TemplateDesk(self)
 
     @cached_property
     def queues(self) -> QueueDesk:
