@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from taglane.context import CurrentRun
 from taglane.model.envelope import Delivery, of_call
 from taglane.model.job import KINDS, Job
 from taglane.model.job import make_job as checked_job
@@ -111,3 +112,9 @@ def make_held(run: str = "acme.1", token: int = 1, *, ended: str = "", of: str =
         task="a.b",
     )
     return Held(delivery, fetched_at=fields.pop("fetched_at", 10.0), **fields)
+
+
+def make_run(run_id: str = "acme.1", **fields: Any) -> CurrentRun:
+    """A run as the code knows it that it is executed by."""
+    given = {"tenant": TENANT, "tag": TENANT, "job": None, "due": None, "attempt": 1, "token": 1, **fields}
+    return CurrentRun(run_id, **given)

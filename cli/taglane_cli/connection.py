@@ -12,17 +12,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from taglane.client import Taglane
+    from taglane.store.bulk import Bulk
     from taglane.store.dead_letters import DeadLetters
     from taglane.store.history import History
     from taglane.store.jobs import Jobs
     from taglane.store.limits import LimitStore
+    from taglane.store.logs import Logs
     from taglane.store.pools import Pools
     from taglane.store.queues import Queues
     from taglane.store.runs import Runs
+    from taglane.store.search import RunSearch
     from taglane.store.usage import Usage
     from taglane.store.workers import Workers
     from taglane_scheduler.services import Services
     from taglane_scheduler.tenancy.tenants import Tenants
+    from taglane_scheduler.web.auth.access import Access
 
 
 class Connection:
@@ -52,6 +56,16 @@ class Connection:
         return self.services.stores.runs
 
     @property
+    def search(self) -> RunSearch:
+        """Finds the runs that a query takes."""
+        return self.services.stores.run_search
+
+    @property
+    def bulk(self) -> Bulk:
+        """Cancels, or runs again, all that a query takes."""
+        return self.services.stores.bulk
+
+    @property
     def dead_letters(self) -> DeadLetters:
         """Lists, replays and drops what was given up."""
         return self.services.stores.dead_letters
@@ -60,6 +74,11 @@ class Connection:
     def history(self) -> History:
         """Reads all that is kept of a tenant's past."""
         return self.services.stores.history
+
+    @property
+    def logs(self) -> Logs:
+        """Reads what runs have logged."""
+        return self.services.stores.logs
 
     @property
     def queues(self) -> Queues:
@@ -85,6 +104,11 @@ class Connection:
     def tenants(self) -> Tenants:
         """Makes and lists tenants; takes the operator's credential."""
         return self.services.tenants
+
+    @property
+    def access(self) -> Access:
+        """Who may come in by HTTP; takes the operator's credential."""
+        return self.services.access
 
     @property
     def jobs(self) -> Jobs:

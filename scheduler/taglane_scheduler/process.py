@@ -8,7 +8,8 @@ import threading
 from typing import TYPE_CHECKING
 
 from taglane.errors import OperatorNeeded
-from taglane.runtime.health import listen
+from taglane.runtime import tracing
+from taglane.runtime.health import Metrics, listen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,35 +41,41 @@ def run_scheduler(
         ServerUnavailable: the server was gone for longer than the settings' patience.
         Refused: the credential is not the operator's.
         BadSetting: its health can't be told at that address.
+        ExtraMissing: TAGLANE_OTEL asks for traces, and OpenTelemetry is not installed.
     """
     if services.server.tenant is not None:
         raise OperatorNeeded("a scheduler", services.server.tenant)
     stop = threading.Event() if stopping is None else stopping
-    endpoint = listen(services.settings.health if health is None else health, [services.loop.pulse])
-    restore = _handle_signals(stop)
+    tracing.want("taglane-scheduler", otel=services.settings.otel)
+    loop = services.loop
+    metrics = Metrics(services.exposition.page, services.settings.metrics_token)
+    endpoint = listen(services.settings.health if health is None else health, [loop.pulse], metrics)
+    restore = handle_signals(stop)
     over = threading.Event()
     denials = threading.Thread(target=services.denials.run, args=(over,), name="taglane-denials", daemon=True)
-    alerting = services.alerting.threads(services.alerts, over)
+    gathering = threading.Thread(target=services.gathering.run, args=(over,), name="taglane-metrics", daemon=True)
+    beside = [denials, *services.alerting.threads(services.alerts, over), *([gathering] if endpoint else [])]
     try:
-        denials.start()
-        for thread in alerting:
+        for thread in beside:
             thread.start()
         log.info("scheduler_starting health=%s", endpoint.address if endpoint else "off")
         services.pool_keeper.start()
-        services.loop.run(stop, ready)
+        loop.run(stop, ready)
         log.info("scheduler_stopped")
     finally:
         over.set()
-        for thread in (denials, *alerting):
-            thread.join(JOIN)
+        for thread in beside:
+            if thread.is_alive():
+                thread.join(JOIN)
         restore()
         services.pool_keeper.stop()
+        tracing.flush()
         if endpoint is not None:
             endpoint.stop()
         services.close()
 
 
-def _handle_signals(stop: threading.Event) -> Callable[[], None]:
+def handle_signals(stop: threading.Event) -> Callable[[], None]:
     """Let SIGTERM and SIGINT set *stop*; return what undoes it."""
     if threading.current_thread() is not threading.main_thread():
         return lambda: None

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from taglane.settings import Settings
     from taglane.store.jobs import Jobs
     from taglane.store.server import Server
+    from taglane.store.standings import Standings
 
     from taglane_scheduler.alerting.alerting import Alerting
     from taglane_scheduler.care.alerts import Alerts
@@ -19,8 +20,12 @@ if TYPE_CHECKING:
     from taglane_scheduler.care.shared_board import SharedBoard
     from taglane_scheduler.care.unserved import Unserved
     from taglane_scheduler.care.watchdog import Watchdog
+    from taglane_scheduler.desk.bulk_works import BulkWorks
     from taglane_scheduler.firing.firing import Firing
     from taglane_scheduler.firing.loop import SchedulerLoop
+    from taglane_scheduler.metrics.exposition import Exposition
+    from taglane_scheduler.metrics.gathering import Gathering
+    from taglane_scheduler.metrics.scale import Scale
     from taglane_scheduler.pools.keeper import PoolKeeper
     from taglane_scheduler.pools.serving import Serving
     from taglane_scheduler.stores import Stores
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
     from taglane_scheduler.tenancy.cutoff import CutOff
     from taglane_scheduler.tenancy.denials import Denials
     from taglane_scheduler.tenancy.tenants import Tenants
+    from taglane_scheduler.web.auth.access import Access
 
 
 class Services:
@@ -58,11 +64,25 @@ class Services:
         return Jobs(self.server, self.settings.payload_limit)
 
     @cached_property
+    def bulk_works(self) -> BulkWorks:
+        """What is being cancelled, or run again, in bulk, by this process."""
+        from taglane_scheduler.desk.bulk_works import BulkWorks
+
+        return BulkWorks()
+
+    @cached_property
     def tenants(self) -> Tenants:
         """The tenants and their credentials."""
         from taglane_scheduler.tenancy.tenants import Tenants
 
-        return Tenants(self.server)
+        return Tenants(self.server, forget=self.access.forget_tenant)
+
+    @cached_property
+    def access(self) -> Access:
+        """Who may come in by HTTP: people, API keys, logins."""
+        from taglane_scheduler.web.auth.access import Access
+
+        return Access(self.server)
 
     @cached_property
     def audit(self) -> Audit:
@@ -173,6 +193,56 @@ class Services:
             looked=self.unserved.step,
             watch=self.watchdog.step,
         )
+
+    @cached_property
+    def standings(self) -> Standings:
+        """How tenants stand now."""
+        from taglane.store.standings import Standings
+
+        return Standings(self.server, self.settings.lease)
+
+    @cached_property
+    def gathering(self) -> Gathering:
+        """The figures of all tenants, gathered by a thread that whoever is scraped starts."""
+        from taglane.store.tallies import Tallies
+
+        from taglane_scheduler.metrics.gathering import Gathering
+
+        names = self._tenant_names
+        return Gathering(Tallies(self.server), self.standings, names, most=self.settings.metrics_tenants)
+
+    @cached_property
+    def exposition(self) -> Exposition:
+        """What a scrape is told."""
+        from taglane.store.tallies import Tallies
+
+        from taglane_scheduler.metrics.exposition import Exposition
+
+        return Exposition(
+            self.gathering,
+            Tallies(self.server),
+            self.standings,
+            self.alerts.list,
+            holds_fire=(lambda: self.loop.holds_fire) if "loop" in self.__dict__ else None,
+            celery=self.settings.metrics_celery,
+        )
+
+    @cached_property
+    def scale(self) -> Scale:
+        """How many slots the workers of a tag should have."""
+        from taglane.store.limits import LimitStore
+        from taglane.store.pools import Pools
+        from taglane.store.tallies import Tallies
+
+        from taglane_scheduler.metrics.scale import Scale
+
+        return Scale(self.server, self.standings, Tallies(self.server), Pools(self.server), LimitStore(self.server))
+
+    def _tenant_names(self) -> list[str]:
+        from taglane.store import keys
+
+        with self.server.renamed("listing tenants", operator=True):
+            return sorted(name.decode() for name in self.server.redis.hkeys(keys.TENANTS))
 
     @cached_property
     def pool_keeper(self) -> PoolKeeper:

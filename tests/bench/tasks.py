@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from functools import cache
 
 from celery import shared_task
+
+log = logging.getLogger(__name__)
 
 
 @shared_task(ignore_result=True)
@@ -18,6 +21,13 @@ def noop() -> None:
 def answer() -> int:
     """Do nothing, and keep a result."""
     return 1
+
+
+@shared_task(ignore_result=True)
+def chat() -> None:
+    """Log ten lines, and keep nothing else."""
+    for number in range(10):
+        log.warning("line %d of ten, as long as lines are", number)
 
 
 @shared_task

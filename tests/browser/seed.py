@@ -73,7 +73,9 @@ class Seed:
             self.enqueue(count)
         fetched = self.fetch(count)
         ended = [
-            word for run, token in fetched for word in (run, token, state, "1480" if state != "dead" else "90", result, "")
+            word
+            for run, token in fetched
+            for word in (run, token, state, "1480" if state != "dead" else "90", result, "")
         ]
         if ended:
             self.services.server.call("finish", self.tenant, *ended)
@@ -104,7 +106,9 @@ class Seed:
             hour = time.strftime("%Y%m%d%H", time.gmtime(minute * 60))
             for what, often in (("s", ok * wave), ("f", bad * (minute % 7 == 0 or bad > 1) * wave)):
                 if round(often):
-                    self.services.server.redis.hset(keys.recent(self.tenant, hour), f"{minute % 60:02d}|{what}", round(often))
+                    self.services.server.redis.hset(
+                        keys.recent(self.tenant, hour), f"{minute % 60:02d}|{what}", round(often)
+                    )
         return self
 
     def days(self, ok: int, bad: int = 0) -> Seed:
@@ -112,8 +116,16 @@ class Seed:
         for back in range(1, 15):
             day = time.strftime("%Y%m%d", time.gmtime(self.now() / 1000 - back * 86_400))
             good = ok * (5 + back % 7) // 9
-            counts = {"made": good + bad, "succeeded": good, "failed": bad * (back % 4), "fired": good, "ms": good * 1_400}
-            self.services.server.redis.hset(keys.ledger(self.tenant, day), mapping={k: str(v) for k, v in counts.items()})
+            counts = {
+                "made": good + bad,
+                "succeeded": good,
+                "failed": bad * (back % 4),
+                "fired": good,
+                "ms": good * 1_400,
+            }
+            self.services.server.redis.hset(
+                keys.ledger(self.tenant, day), mapping={k: str(v) for k, v in counts.items()}
+            )
         return self
 
     def now(self) -> int:
@@ -131,13 +143,17 @@ def seed(url: str) -> None:
         services.tenants.create(name)
         return Seed(services, name)
 
-    acme = tenant("acme").worker(slots=8).worker("acme acme.gpu", slots=2, pool="threads").job("report", cron="0 6 * * *")
+    acme = (
+        tenant("acme").worker(slots=8).worker("acme acme.gpu", slots=2, pool="threads").job("report", cron="0 6 * * *")
+    )
     acme.job("sync", "shop.tasks.sync", every="15m").job("billing", "shop.tasks.billing", cron="0 3 1 * *")
-    acme.runs("succeeded", 40, "report").runs("succeeded", 12).runs("failed", 2, "sync").enqueue(14).enqueue(5, "acme.gpu")
+    acme.runs("succeeded", 40, "report").runs("succeeded", 12).runs("failed", 2, "sync").enqueue(14).enqueue(
+        5, "acme.gpu"
+    )
     acme.execute(6).enqueue(7, delay_ms=3_600_000).hour(22, 0.6).days(9_000, 12)
 
     globex = tenant("globex").worker().job("report", cron="30 6 * * *").job("sync", "shop.tasks.sync", every="1h")
-    globex.runs("succeeded", 30, "report").runs("failed", 5, "sync", '"KeyError: \'sku\'"').hour(9, 3).days(4_000, 90)
+    globex.runs("succeeded", 30, "report").runs("failed", 5, "sync", "\"KeyError: 'sku'\"").hour(9, 3).days(4_000, 90)
     initech = tenant("initech").worker().job("report", cron="0 6 * * *").runs("succeeded", 9, "report")
     initech.enqueue(23).hour(4).days(1_200)
     services.stores.limits.put_state("initech", "paused")
@@ -147,7 +163,9 @@ def seed(url: str) -> None:
     services.stores.limits.change("hooli", {"running": 4, "rate": "10/s", "queued": 500})
     hooli.enqueue(48).execute(4).hour(40).days(14_000)
     stark = tenant("stark").worker().worker().job("report", cron="0 7 * * *").runs("succeeded", 6, "report")
-    stark.runs("dead", 3, "report", '"Traceback (most recent call last):\\n  File \\"tasks.py\\", line 3\\nValueError: no"')
+    stark.runs(
+        "dead", 3, "report", '"Traceback (most recent call last):\\n  File \\"tasks.py\\", line 3\\nValueError: no"'
+    )
     stark.hour(6, 1.2).days(2_000, 30)
     wayne = tenant("wayne").worker().worker().job("report").runs("succeeded", 4, "report").hour(1).days(150)
     worker = keys.worker("wayne", wayne.workers[1].worker)

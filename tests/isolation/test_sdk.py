@@ -19,6 +19,7 @@ from taglane.store.history import History
 from taglane.store.jobs import Jobs
 from taglane.store.leases import Leases
 from taglane.store.limits import LimitStore
+from taglane.store.logs import Logs
 from taglane.store.pool_leases import PoolLeases
 from taglane.store.pools import Pools
 from taglane.store.queues import Queues
@@ -49,6 +50,7 @@ MADE: dict[type, Callable[[Server], Any]] = {
     Workers: Workers,
     LimitStore: LimitStore,
     History: History,
+    Logs: Logs,
     Pools: Pools,
     PoolLeases: lambda server: PoolLeases(server, "small", "w"),
     Leases: lambda server: Leases(server, VICTIM, "w"),
@@ -127,6 +129,8 @@ PARTICULAR: dict[tuple[type, str], dict[str, Any]] = {
     (Jobs, "delete"): {"name": "report"},
     (Jobs, "delete_many"): {"jobs": [(VICTIM, "report")]},
     (PoolLeases, "say"): {"calls": [("finish", [VICTIMS_RUN, 1, "succeeded", 5, "{}", ""])]},
+    (Logs, "read"): {"after": ""},
+    (Logs, "follow"): {"after": ""},
     (Measures, "put"): {"measures": [Measure(VICTIM, 1, 1.0, 1, 1, 1)]},
     (Measures, "forget_others"): {"tenants": set()},
     (Pools, "wake"): {"tenants": {VICTIM: GIVEN["limits"]}},
@@ -184,12 +188,13 @@ def arguments(kind: type, name: str) -> dict[str, Any]:
     return {**made, **particular}
 
 
-@pytest.mark.parametrize("call", ["info", "state", "wait", "cancel", "retry", "result"])
+@pytest.mark.parametrize("call", ["info", "state", "wait", "cancel", "retry", "result", "logs"])
 def test_no_handle_of_a_run_reaches_another_tenant(world: World, own: Server, call: str) -> None:
     """An id is no key to anything: a handle of a foreign run is refused whatever it is asked."""
     before = world.look()
     lane = Taglane(own.url)
-    ask = {"info": attrgetter("info"), "state": attrgetter("state"), "result": attrgetter("result")}
+    ask: dict[str, Any] = {"info": attrgetter("info"), "state": attrgetter("state"), "result": attrgetter("result")}
+    ask["logs"] = lambda run: list(run.logs())
     with pytest.raises(Refused) as caught:
         ask.get(call, methodcaller(call))(lane.run(VICTIMS_RUN))
     lane.close()

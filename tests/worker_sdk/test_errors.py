@@ -12,8 +12,6 @@ from taglane import errors
 from taglane.errors import (
     AlertPartNotFound,
     BadAlertRule,
-    ChannelInUse,
-    TooManyAlertParts,
     BadJobsFile,
     BadLimit,
     BadName,
@@ -21,8 +19,10 @@ from taglane.errors import (
     BadSchedule,
     BadSetting,
     CallerError,
+    ChannelInUse,
     Conflict,
     DeadLetterNotFound,
+    ExtraMissing,
     JobNotFound,
     JobTooNew,
     LibraryMissing,
@@ -47,6 +47,7 @@ from taglane.errors import (
     TenantExists,
     TenantMissing,
     TenantNotFound,
+    TooManyAlertParts,
 )
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ EXAMPLES = [
     QueueFull("acme", 100, 100, 2.5),
     ParamsOverLimit("acme", 2_000, 1_000),
     TenantDraining("acme"),
+    ExtraMissing("the console", "console"),
     TenantMissing("shop.tasks.report"),
     TagNotOwned("other", "acme"),
     TenantNotFound("acme"),

@@ -13,6 +13,7 @@ from taglane.model import envelope
 from taglane.model.duration import parse_duration
 from taglane.model.job import make_job
 from taglane.model.names import check_run_id, check_task, check_tenant, new_run_id, tag_for
+from taglane.runtime import tracing
 from taglane.settings import load_settings
 from taglane.store import keys
 from taglane.store.jobs import Jobs
@@ -20,9 +21,10 @@ from taglane.store.runs import NewRun, Runs
 from taglane.store.server import Server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from taglane.model.job import JobFields
+    from taglane.model.log_line import LogLine
     from taglane.model.run import RunInfo
     from taglane.store.job_plan import Put
 
@@ -44,10 +46,14 @@ class Taglane:
 
     Args:
         url: where to connect; default: the setting TAGLANE_URL.
+
+    Raises:
+        ExtraMissing: TAGLANE_OTEL asks for traces, and OpenTelemetry is not installed.
     """
 
     def __init__(self, url: str | None = None) -> None:
         self.settings = load_settings(url=url)
+        tracing.want(otel=self.settings.otel)
         self.server = Server(self.settings.url, replicas=self.settings.replicas)
 
     @cached_property
@@ -86,7 +92,11 @@ class Taglane:
         name = _name_of(task)
         owner = self._tenant(tenant, name)
         run = self._new_run(owner, name, {} if params is None else params, tag, Options(**options))
-        ((run_id, created),) = self.runs.make(owner, [run])
+        if not tracing.is_on():
+            ((run_id, created),) = self.runs.make(owner, [run])
+        else:
+            with tracing.sending(owner, [run]) as traced:
+                ((run_id, created),) = self.runs.make(owner, traced)
         return Run(run_id, self.runs, created=created)
 
     def enqueue_many(
@@ -110,14 +120,15 @@ class Taglane:
         new = [self._new_run(owner, name, each, tag, how) for each in params]
         made: list[Run] = []
         for group in _chunks(new, 10 * CHUNK):
-            calls = [
-                ("enqueue", owner, [argument for run in chunk for argument in run.arguments()])
-                for chunk in _chunks(group, CHUNK)
-            ]
-            for answer in self.server.confirmed(calls):
-                if isinstance(answer, Exception):
-                    raise answer
-                made += [Run(answer[i].decode(), self.runs) for i in range(0, len(answer), 2)]
+            with tracing.sending(owner, group) as traced:
+                calls = [
+                    ("enqueue", owner, [argument for run in chunk for argument in run.arguments()])
+                    for chunk in _chunks(traced, CHUNK)
+                ]
+                for answer in self.server.confirmed(calls):
+                    if isinstance(answer, Exception):
+                        raise answer
+                    made += [Run(answer[i].decode(), self.runs) for i in range(0, len(answer), 2)]
         return made
 
     def put_job(
@@ -242,6 +253,13 @@ class Run:
         """Its state, as of now."""
         return self.info.state
 
+    def logs(self, *, follow: bool = False) -> Iterator[LogLine]:
+        """Yield what it has logged, printed and written to stderr; when it is followed, also what is to come.
+
+        What is kept are the last lines; `taglane.store.logs.Logs` tells how many are not, and reads page by page.
+        """
+        return self._runs.logs.follow(self.id) if follow else self._runs.logs.all(self.id)
+
     def cancel(self) -> str:
         """End it if it waits (``cancelled``), ask its worker to stop it (``asked``), or learn that it has ``ended``.
 
@@ -291,6 +309,6 @@ def _from_now(duration: float | str | None) -> str:
     return "" if duration is None else f"+{_milliseconds(duration)}"
 
 
-def _chunks(items: list[NewRun], size: int) -> Iterator[list[NewRun]]:
+def _chunks(items: Sequence[NewRun], size: int) -> Iterator[Sequence[NewRun]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]

@@ -10,6 +10,7 @@ TaglaneError
 │   ├── BadLimit             a limit of a tenant that says nothing
 │   ├── BadAlertRule         an alert rule, channel or silence that says nothing
 │   ├── BadQuery             a search for runs that says nothing
+│   ├── ExtraMissing         what an optional extra brings is not installed
 │   ├── TenantMissing        a task was sent with no tenant in reach
 │   └── TagNotOwned          the tag is another tenant's
 ├── NotFound
@@ -130,6 +131,14 @@ class BadQuery(CallerError):
     def __init__(self, query: str, position: int, value: str, why: str) -> None:
         self.query, self.position, self.value, self.why = query, position, value, why
         super().__init__(f"query {query!r}, at character {position}: {why}")
+
+
+class ExtraMissing(CallerError):
+    """What an optional extra brings is not installed."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        self.what, self.extra = what, extra
+        super().__init__(f"{what} takes more than is installed here:  pip install 'taglane[{extra}]'")
 
 
 class TenantMissing(CallerError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, ValidationError
@@ -12,6 +13,19 @@ from taglane.model.duration import parse_duration
 
 Milliseconds = Annotated[int, BeforeValidator(lambda value: parse_duration(value) if isinstance(value, str) else value)]
 """A duration in ms, written like ``15s``."""
+
+
+def _level(value: object) -> object:
+    if isinstance(value, str) and not value.isdigit():
+        names = logging.getLevelNamesMapping()
+        if value.upper() not in names:
+            raise ValueError(f"it must be a level of logging, like {', '.join(names)}")
+        return names[value.upper()]
+    return value
+
+
+Level = Annotated[int, BeforeValidator(_level)]
+"""A level of `logging`, by its name or as a number."""
 
 
 class Settings(BaseSettings):
@@ -43,8 +57,23 @@ class Settings(BaseSettings):
     replicas: int = Field(default=0, ge=0, le=100)
     """How many replicas must have a run, before `enqueue` returns: what they have outlives the loss of the primary."""
 
+    log_lines: int = Field(default=5_000, ge=0, le=100_000)
+    """How many lines of what a run logs are kept, the last ones; 0: none, and nothing is listened to."""
+
+    log_bytes: int = Field(default=1_048_576, ge=1_024, le=67_108_864)
+    """How many bytes of them, a little more than their text."""
+
+    log_level: Level = logging.INFO
+    """From which level on; what is written to stdout and stderr has none, and is kept."""
+
     watch: str = ""
     """What a scheduler lets tenants use that have no such limits of their own: `connections=500 memory=1GiB`."""
+
+    console_hosts: str = ""
+    """Names by which the console is reached beside those of loopback, as in `console.example.com,10.0.0.7:7077`."""
+
+    console_proxy: str = ""
+    """Addresses of proxies whose X-Forwarded-For and -Proto the console believes, as in `10.0.0.5,10.1.0.0/16`."""
 
     smtp: str = ""
     """By which server alerts are mailed: ``smtp://user:password@mail.example.com:587``; none unless set."""
@@ -58,8 +87,23 @@ class Settings(BaseSettings):
     webhook_allow_tenants: str = ""
     """Likewise those of tenants' own rules: whoever may set up a webhook for a tenant reaches these."""
 
+    redact: str = ""
+    """Words, with commas between: keys of params that have one in them are covered, as passwords and tokens are."""
+
     health: str = ""
     """Where to tell by HTTP how the process is: HOST:PORT, or PORT of the loopback interface; nowhere unless set."""
+
+    metrics_token: str = Field(default="", repr=False)
+    """What a scraper of `/metrics` has to show as its bearer token; without one, loopback alone is told."""
+
+    metrics_tenants: int = Field(default=200, ge=1, le=5_000)
+    """How many tenants a scheduler's or console's `/metrics` names, the busiest ones; the others are one, `_other`."""
+
+    metrics_celery: bool = True
+    """Whether `/metrics` says what it can under the names of celery-exporter, too: its dashboards ask for these."""
+
+    otel: bool = False
+    """Whether to trace runs from enqueue to end with OpenTelemetry, which the standard OTEL_* variables set up."""
 
 
 def load_settings(**given: object) -> Settings:

@@ -34,18 +34,8 @@ _LONGEST_MEMBER = 1_024
 """Bytes: of an index whose members are longer than ours on average, none is fetched."""
 
 _ALONE: tuple[Callable[[str], str], ...] = (
-    *(
-        keys.leases,
-        keys.workers,
-        keys.waiting,
-        keys.skipped,
-        keys.due,
-        keys.expiring,
-        keys.ended,
-        keys.unwell,
-        keys.dead,
-    ),
-    *(keys.aside, keys.jobs, keys.tags, keys.runs),
+    *(keys.leases, keys.workers, keys.waiting, keys.skipped, keys.due, keys.expiring, keys.ended, keys.unwell),
+    *(keys.dead, keys.aside, keys.jobs, keys.tags, keys.runs, keys.logs),
 )
 
 
@@ -64,8 +54,12 @@ def _of_tag(tenant: str, tag: str) -> Sequence[str]:
     return [*(keys.queue(tenant, tag, step) for step in keys.STEPS), keys.delayed(tenant, tag)]
 
 
+def _of_run(tenant: str, run: str) -> Sequence[str]:
+    return [keys.run(tenant, run), keys.log(tenant, run)]
+
+
 _FAMILIES = (
-    _Family(keys.runs, "ZCARD", "ZRANDMEMBER", SAMPLED_RUNS, lambda tenant, run: [keys.run(tenant, run)]),
+    _Family(keys.runs, "ZCARD", "ZRANDMEMBER", SAMPLED_RUNS, _of_run),
     _Family(keys.jobs, "ZCARD", "ZRANDMEMBER", SAMPLED_NAMES, lambda tenant, job: [keys.job(tenant, job)]),
     _Family(keys.waiting, "SCARD", "SRANDMEMBER", SAMPLED_NAMES, lambda tenant, job: [keys.parked(tenant, job)]),
     _Family(keys.tags, "SCARD", "SRANDMEMBER", SAMPLED_NAMES, _of_tag),

@@ -16,11 +16,18 @@ from taglane.model.names import check_tenant, tenant_of_run
 
 from taglane_scheduler.desk.alerting import AlertDesk
 from taglane_scheduler.desk.audit import AuditDesk
+from taglane_scheduler.desk.bulks import BulkDesk
+from taglane_scheduler.desk.calls import CallDesk
 from taglane_scheduler.desk.dead_letters import DeadLetterDesk
+from taglane_scheduler.desk.job_pages import JobPageDesk
 from taglane_scheduler.desk.jobs import JobDesk
+from taglane_scheduler.desk.keys import KeyDesk
+from taglane_scheduler.desk.people import PeopleDesk
 from taglane_scheduler.desk.queues import QueueDesk
 from taglane_scheduler.desk.records import RecordDesk
+from taglane_scheduler.desk.run_logs import LogDesk
 from taglane_scheduler.desk.runs import RunDesk
+from taglane_scheduler.desk.searches import SearchDesk
 from taglane_scheduler.desk.standing import StandingDesk
 from taglane_scheduler.desk.templates import TemplateDesk
 from taglane_scheduler.desk.tenants import TenantDesk
@@ -70,6 +77,31 @@ class Desk:
         return StandingDesk(self)
 
     @cached_property
+    def job_pages(self) -> JobPageDesk:
+        """Lists of jobs, what they ran last, what they used."""
+        return JobPageDesk(self)
+
+    @cached_property
+    def searches(self) -> SearchDesk:
+        """The search for runs."""
+        return SearchDesk(self)
+
+    @cached_property
+    def calls(self) -> CallDesk:
+        """What runs were called with, and new ones with other params."""
+        return CallDesk(self)
+
+    @cached_property
+    def logs(self) -> LogDesk:
+        """What runs have logged."""
+        return LogDesk(self)
+
+    @cached_property
+    def bulks(self) -> BulkDesk:
+        """Cancel, or run again, all that a query takes."""
+        return BulkDesk(self)
+
+    @cached_property
     def tenants(self) -> TenantDesk:
         """Tenants: list, pause, drain, limit."""
         return TenantDesk(self)
@@ -109,6 +141,16 @@ class Desk:
         """Dead letters: list, replay, drop."""
         return DeadLetterDesk(self)
 
+    @cached_property
+    def people(self) -> PeopleDesk:
+        """Who may log in: list, add, change, delete."""
+        return PeopleDesk(self)
+
+    @cached_property
+    def keys(self) -> KeyDesk:
+        """API keys: list, create, revoke."""
+        return KeyDesk(self)
+
     def tenant(self, name: str, role: Role, what: str) -> str:
         """Return *name* when it is a tenant that the principal sees, and *role* is one that it has.
 
@@ -120,7 +162,7 @@ class Desk:
         self.principal.require_sight(name)
         self.principal.require(role, what)
         if self.principal.tenant is None:
-            self.services.tenants.require([name])
+            self.services.tenants.get(name)
         return name
 
     def tenants_in_reach(self, given: str | None = None) -> list[str]:

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from taglane.errors import LibraryMissing, TaglaneError
 from taglane.model.names import SHARED, owner_of
+from taglane.runtime import tracing
 
 from taglane_scheduler.firing.clock import Reading
 from taglane_scheduler.firing.planner import CALLS, Claim, DueJob, Plan, Unserved, plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from opentelemetry.trace import Span
     from taglane.store.server import Server
 
 log = logging.getLogger(__name__)
@@ -133,10 +135,12 @@ class Firing:
         if report.reading is not None and not believes(report.reading):
             report.held = True
             return report
+        chunks = _round_robin(looks)
         calls: list[tuple[_Look, str, list[Any]]] = [(look, "expire", []) for look in looks if look.late]
-        calls += [(look, "fire", _arguments(chunk)) for look, chunk in _round_robin(looks)]
+        begun: dict[str, Span] = {}
+        calls += [(look, "fire", _arguments(chunk, _traced(look.tenant, chunk, begun))) for look, chunk in chunks]
         answers = self._server.calls((move, look.tenant, arguments) for look, move, arguments in calls) if calls else []
-        for (look, move, _), answer in zip(calls, answers, strict=True):
+        for (look, move, arguments), answer in zip(calls, answers, strict=True):
             if isinstance(answer, TaglaneError):
                 self._failed(report, look.tenant, answer, look.now)
             elif move == "expire":
@@ -144,6 +148,7 @@ class Firing:
                 look.done += answer
             else:
                 look.done += _count(report, answer)
+                _end_fired(begun, arguments, answer)
                 look.limited = look.limited or _LIMITED in answer
         for look in looks:
             if look.tenant not in report.failed:
@@ -232,10 +237,32 @@ def _chunks(claims: Iterable[Claim]) -> list[list[Claim]]:
     return chunks
 
 
-def _arguments(claims: Iterable[Claim]) -> list[str | int]:
+def _traced(tenant: str, claims: Iterable[Claim], begun: dict[str, Span]) -> dict[str, str]:
+    """Begin a span for each run that is to be made, where that is traced; return the contexts, by run."""
+    spans = tracing.spans()
+    if spans is None:
+        return {}
+    contexts = {}
+    for claim in claims:
+        if claim.run_id and not claim.skipped and not claim.failed:
+            begun[claim.run_id] = span = spans.firing(tenant, claim.tag, claim.job, claim.run_id)
+            contexts[claim.run_id] = spans.context(span)
+    return contexts
+
+
+def _end_fired(begun: Mapping[str, Span], arguments: Sequence[Any], outcomes: Sequence[int]) -> None:
+    """End the spans of the runs that were made here; those of lost claims are forgotten."""
+    if begun:
+        for run, outcome in zip(arguments[4::5], outcomes, strict=True):
+            span = begun.get(run.partition(" ")[0])
+            if span is not None and outcome == _FIRED:
+                span.end()
+
+
+def _arguments(claims: Iterable[Claim], contexts: Mapping[str, str]) -> list[str | int]:
     arguments: list[str | int] = []
     for claim in claims:
-        arguments += (claim.job, claim.due, claim.revision, _following(claim), _run_of(claim))
+        arguments += (claim.job, claim.due, claim.revision, _following(claim), _run_of(claim, contexts))
     return arguments
 
 
@@ -245,11 +272,11 @@ def _following(claim: Claim) -> str:
     return f"{next_due} {claim.missed}" if claim.missed else next_due
 
 
-def _run_of(claim: Claim) -> str:
+def _run_of(claim: Claim, contexts: Mapping[str, str]) -> str:
     """Return what `fire` is told of the run: its id, and when, where and for how long it waits, or why it does not."""
     how = claim.skipped or (f"!{claim.failed}" if claim.failed else "")
     if not how:
-        marks = (("+", claim.delay), ("~", claim.ttl), ("@", claim.tag))
+        marks = (("+", claim.delay), ("~", claim.ttl), ("@", claim.tag), ("^", contexts.get(claim.run_id or "")))
         how = " ".join(f"{mark}{value}" for mark, value in marks if value)
     return f"{claim.run_id or ''} {how}".rstrip()
 

@@ -26,7 +26,7 @@ from taglane_scheduler.tenancy.record import Record
 from taglane_scheduler.tenancy.users import Users
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
 
     from taglane.store.server import Server
@@ -91,10 +91,15 @@ class Tenants:
     """The tenants of one server.
 
     Every method raises Refused when the credential is not the operator's.
+
+    Args:
+        server: with the operator's credential.
+        forget: is told which tenant is being deleted, once nobody can log in as it any more.
     """
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, forget: Callable[[str], object] = lambda _: None) -> None:
         self._server = server
+        self._forget = forget
         self._redis: Any = server.redis  # redis-py can't say whether a reply is str, bytes or awaitable
         self._users = Users(server)
         self.audit = Audit(server)
@@ -174,7 +179,9 @@ class Tenants:
             return []
         with self._renamed("reading tenants"):
             texts = self._redis.hmget(keys.TENANTS, names)
-        return [_info(name, Record.from_json(text)) for name, text in zip(names, texts, strict=True) if text is not None]
+        return [
+            _info(name, Record.from_json(text)) for name, text in zip(names, texts, strict=True) if text is not None
+        ]
 
     def require(self, names: Iterable[str]) -> None:
         """Raise TenantNotFound for the first of *names* that is no tenant.
@@ -208,6 +215,7 @@ class Tenants:
         with self._renamed(f"deleting tenant {name}"):
             # First a record that opens to no password: a scheduler that applies the users now can't let it in again.
             self._users.write(name, shut, disconnects=True)
+            self._forget(name)
             count = 0
             while found := self._unlink(name):
                 count += found

@@ -16,7 +16,7 @@ HOUR = 3_600_000
 
 
 def silence(**fields: str) -> Silence:
-    return Silence(name="a", since=0, until=1_000, **fields)  # type: ignore[arg-type]
+    return Silence(name="a", since=0, until=1_000, **fields)
 
 
 def test_a_silence_covers_what_it_names() -> None:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from factories import HandWorker, enqueue, make_job
 from taglane.store import keys
-from taglane.store.jobs import Jobs
 
 if TYPE_CHECKING:
     from scheduler.alerting.conftest import Desk

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from factories import make_held
+from taglane.runtime.carry import Outcome
 from taglane.runtime.held import Roster
+from taglane.runtime.run_log import Bounds, Said
 
 
 def test_a_lease_is_found_by_run_message_and_tag() -> None:
@@ -44,3 +46,14 @@ def test_stuck_is_what_the_pool_was_given_and_did_not_begin() -> None:
     roster.add(make_held("acme.fresh", taken=True, fetched_at=12.0))
 
     assert ["acme.stuck"] == roster.stuck_since(11.0)
+
+
+def test_what_was_noted_wins_but_for_what_was_logged() -> None:
+    """The parent's word of an end, and the lines that its child has brought; without either it has failed."""
+    held, log = make_held(), [Said(1, 1, 0, Bounds(1, 1), [])]
+
+    assert held.last_word(None) == Outcome("failed")
+    assert held.last_word(Outcome("succeeded", log=log)) == Outcome("succeeded", log=log)
+    held.note(Outcome("cancelled", "why"))
+    assert held.last_word(Outcome("succeeded", log=log)) == Outcome("cancelled", "why", log=log)
+    assert held.last_word(None) == Outcome("cancelled", "why")

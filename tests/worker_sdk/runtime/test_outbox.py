@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
 from factories import make_held
 from taglane.runtime.carry import Outcome
-from taglane.runtime.outbox import HAND_BACK_MS, Call, Outbox
+from taglane.runtime.outbox import HAND_BACK_MS, MOST_LOGGED, Call, Outbox
+from taglane.runtime.run_log import Bounds, Said
 
 
 def said(outcome: Outcome, *, ran: float | None = 0.25, last: bool = False) -> list[Call]:
@@ -72,3 +74,22 @@ def test_many_go_back_in_one_move_in_their_order() -> None:
     assert not outbox
     outbox.hand_back_at_once([make_held("acme.1").delivery, make_held("acme.2", 2).delivery])
     assert [("hand_back", ["", "acme.1", 1, "acme.2", 2])] == outbox.pack(10)
+
+
+def test_what_was_logged_is_said_before_the_end() -> None:
+    """So that who is told of an end finds all lines there; of much, some at a time, and the ends behind all of it."""
+    outbox = Outbox()
+    line = (time.monotonic(), "INFO", "shop", "log", "x" * 8_000)
+    log = [Said(2, 1 + 100 * part, 0, Bounds(5, 6), [line] * 100) for part in range(3)]
+    outbox.end(make_held(), Outcome("retry", again=("+5", "{}", "a.b", "acme", 0), log=log), 0.0)
+    outbox.end(make_held("acme.2"), Outcome("succeeded"), 0.0)
+
+    rounds = []
+    while outbox:
+        rounds.append(outbox.pack(10))
+
+    assert MOST_LOGGED < sum(said.size for said in log)
+    assert [[move for move, _ in calls] for calls in rounds] == [["log", "log"], ["log", "finish", "retry"]]
+    assert [given[:7] for calls in rounds for move, given in calls if move == "log"] == [
+        ["acme.1", 1, 2, first, 0, 5, 6] for first in (1, 101, 201)
+    ]

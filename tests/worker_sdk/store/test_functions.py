@@ -26,7 +26,7 @@ REGISTERED = re.compile(r"'taglane_(\w+)'")
 LOCAL = re.compile(r"^local (?:function )?(\w+)", re.MULTILINE)
 KEY = re.compile(r"\b(\w+)_(?:key|channel)\(")
 
-GROWS = {"enqueue", "fire", "trigger", "put", "replay", "chord"}
+GROWS = {"enqueue", "fire", "trigger", "put", "replay", "chord", "log"}
 """What makes something new: a full server refuses it. All others serve, keep or end what is there."""
 
 ENVELOPE = '{"b":"[[],{},{}]"}'
@@ -170,6 +170,10 @@ def play(server: Server, tenant: str) -> None:
     call("renew", "w", 1, 1, "r0", held["r0"], 5, "1", "r0", held["r0"])
     call("beat", "w")
     call("progress", "r0", held["r0"], '{"s":"HALF"}')
+    call("log", "r0", held["r0"], 1, 1, 0, 1, 1000, *(5, "INFO", "shop", "log", "text") * 2)
+    call("log_lost", "r0", held["r0"], 1)
+    call("log_page", "r0", "", 10)
+    call("log_page", "r0", "$", 10)
     call("cancel", "r1", "why")
     call("cancel", "late", "why")
     call("chord", "g", "join", "shop.task", tenant, 0, ENVELOPE)
@@ -195,6 +199,7 @@ def play(server: Server, tenant: str) -> None:
     call("trigger", "job", "triggered", "")
     call("pause", "job", "1", "")
     call("remove", "job")
+    call("tally", "20261120")
 
 
 def test_no_call_touches_keys_of_two_tenants(server: Any, redis: Redis) -> None:

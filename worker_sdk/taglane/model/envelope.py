@@ -1,8 +1,8 @@
 """What a run carries from its sender to its worker: a Celery message, less all that both ends know anyway.
 
 An envelope is a JSON object: ``b`` the body as Celery serialises it (``[args, kwargs, embed]``), ``h`` the headers that
-differ from their defaults, ``p`` such properties, ``r`` its job's retry policy. The run's id, task, tag and times live
-beside it, in the run.
+differ from their defaults, ``p`` such properties, ``r`` its job's retry policy, ``t`` the trace that it is part of. The
+run's id, task, tag and times live beside it, in the run.
 """
 
 from __future__ import annotations
@@ -29,6 +29,15 @@ JOIN_TASK = "taglane.join"
 
 ENDED_TASK = "taglane.ended"
 """The task that tells those who depend on a run how the server ended it."""
+
+TRACE_HEADERS = ("traceparent", "tracestate", "baggage")
+"""The message headers by which a trace goes on."""
+
+PREVIOUS = "taglane_previous"
+"""The message header with the trace context of the attempt before."""
+
+LONGEST_TRACE = 4_096
+"""Characters that the trace headers of a run may take; of longer ones the first is kept alone."""
 
 _BARE_EMBED = re.compile(r'\{"callbacks": ?null, ?"errbacks": ?null, ?"chain": ?null, ?"chord": ?null\}\]$')
 _NO_FAILURE_EMBED = re.compile(r'"errbacks": ?null, ?"chain": ?null, ?"chord": ?null\}\]$')
@@ -126,8 +135,19 @@ def pack(message: dict[str, Any], retry: Mapping[str, Any] | None = None) -> tup
     return _dumps(envelope), depends
 
 
-def next_try(envelope: bytes) -> str:
+def with_trace(envelope: str, carrier: Mapping[str, str]) -> str:
+    """Return an envelope that carries a trace on, as fire.lua makes it, too."""
+    if not carrier:
+        return envelope
+    if sum(map(len, carrier.values())) > LONGEST_TRACE:
+        carrier = {name: text for name, text in carrier.items() if name == TRACE_HEADERS[0]}
+    return f'{{"t":{_dumps(carrier)},{envelope[1:]}'
+
+
+def next_try(envelope: bytes, previous: str = "") -> str:
     """Return the envelope of the next try of a run: it counts one try more, and is else the same.
+
+    *previous* is the trace context of the try before, where it is traced.
 
     Raises:
         ValueError: the envelope is not readable.
@@ -135,6 +155,8 @@ def next_try(envelope: bytes) -> str:
     again = _read(envelope)
     headers = again.setdefault("h", {})
     headers["retries"] = int(headers.get("retries") or 0) + 1
+    if previous:
+        headers[PREVIOUS] = previous
     return _dumps(again)
 
 
@@ -157,6 +179,7 @@ def unpack(delivery: Delivery) -> dict[str, Any]:
     run = delivery.of or delivery.run
     headers = {
         "root_id": run,
+        **{name: text for name, text in envelope.get("t", {}).items() if name in TRACE_HEADERS},
         **envelope.get("h", {}),
         "id": run,
         "task": ENDED_TASK if delivery.ended else delivery.task,
@@ -197,8 +220,8 @@ def _read(text: bytes) -> dict[str, Any]:
         envelope = json.loads(text)
         if not isinstance(envelope, dict) or not isinstance(envelope.get("b"), str):
             raise ValueError("it is no object with a body")  # noqa: TRY004 - a stored text, not a type
-        if any(not isinstance(envelope.get(name, {}), dict) for name in "hpr"):
-            raise ValueError("its headers, properties or retry policy are no object")
+        if any(not isinstance(envelope.get(name, {}), dict) for name in "hprt"):
+            raise ValueError("its headers, properties, retry policy or trace are no object")
         body = json.loads(envelope["b"])
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error

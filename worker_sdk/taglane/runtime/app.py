@@ -13,7 +13,7 @@ from kombu.utils.uuid import uuid as random_id
 
 from taglane.context import current_tenant
 from taglane.model.names import new_run_id
-from taglane.runtime import pools, transport
+from taglane.runtime import pools, tracing, transport
 from taglane.runtime.control import Control
 from taglane.runtime.step import TagStep
 from taglane.runtime.tasks import add_tasks
@@ -46,8 +46,10 @@ def install(app: Celery, url: str | None = None) -> Celery:
 
     Raises:
         BadSetting: a setting is out of range.
+        ExtraMissing: TAGLANE_OTEL asks for traces, and OpenTelemetry is not installed.
     """
     settings = load_settings(url=url)
+    tracing.want(otel=settings.otel)
     transport.register()
     pools.register()
     _name_ids(tenant_of_url(settings.url))

@@ -17,11 +17,13 @@ from celery.exceptions import Ignore, Reject, Retry
 from kombu.utils.json import dumps
 
 from taglane.context import CurrentRun, executing
-from taglane.model.envelope import HEADER
-from taglane.runtime import current
+from taglane.model.envelope import HEADER, PREVIOUS, TRACE_HEADERS
+from taglane.runtime import current, tracing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from taglane.runtime.run_log import RunLog, Said
 
 
 MOST_MESSAGE = 4_096
@@ -52,6 +54,10 @@ class Outcome(NamedTuple):
     """For retry: what is to be tried, where the task itself has said so."""
     wait: int | None = None
     """For retry: after how many ms the same is to be tried again, where its job's policy says so."""
+    log: Sequence[Said] = ()
+    """What the run has logged and the server is not known to have."""
+    trace: str = ""
+    """For retry: the trace context of this attempt, where it is traced."""
 
 
 class Carry:
@@ -77,6 +83,20 @@ class Carry:
         self.part = ""
         self.again: Again | None = None
         self.was_replaced = False
+        self.log: RunLog | None = None
+        """What it logs; None until it does."""
+        self.over = False
+        """It has ended: what a thread of it logs yet is no part of it."""
+        self.trace: dict[str, str] = {}
+        """The headers by which its trace goes on with another attempt."""
+
+    def open_log(self, make: Callable[[CurrentRun], RunLog]) -> RunLog:
+        """Return its log, made now; of two threads that come at once, one makes it."""
+        made = make(self.run)
+        log: RunLog = self.__dict__.setdefault("first_log", made)
+        made.is_over = made is not log
+        self.log = log
+        return log
 
     def outcome(self, failed: int, value: Any) -> Outcome:
         """Decide the outcome from what was noted, and from what Celery's tracer returned."""
@@ -123,6 +143,7 @@ def _carrying(carry: Carry) -> Iterator[None]:
         with executing(carry.run):
             yield
     finally:
+        carry.over = True
         carry.entered = False  # what a thread of it sends yet, with a copy of its context, carries on nothing
         _carry.reset(token)
 
@@ -146,9 +167,26 @@ def execute(target: Callable[..., tuple[int, Any, float]], *args: Any) -> tuple[
         token=header["token"],
     )
     carry = Carry(run, args[1], int(args[2].get("replaced_task_nesting") or 0), header)
+    if tracing.is_on():
+        return _traced(carry, target, args)
     with _carrying(carry):
         returned = target(*args)
-    return returned, carry.outcome(returned[0], returned[1])
+    outcome = carry.outcome(returned[0], returned[1])
+    return returned, outcome if carry.log is None else outcome._replace(log=carry.log.end())
+
+
+def _traced(
+    carry: Carry, target: Callable[..., tuple[int, Any, float]], args: tuple[Any, ...]
+) -> tuple[tuple[int, Any, float], Outcome]:
+    spans = tracing.spans()
+    assert spans is not None  # noqa: S101 - it is on
+    request = args[2]
+    with _carrying(carry), spans.running(carry.run, request) as attempt:
+        carry.trace = {name: request[name] for name in TRACE_HEADERS if name in request} | {PREVIOUS: attempt.context}
+        returned = target(*args)
+        outcome = carry.outcome(returned[0], returned[1])
+        attempt.ended(carry, outcome.kind, returned[1])
+    return returned, outcome._replace(trace=attempt.context) if outcome.kind == "retry" else outcome
 
 
 def execute_if_ours(losses: float, *args: Any) -> tuple[tuple[int, Any, float], Outcome | None] | None:

@@ -68,6 +68,10 @@ class Fetcher:
                 self._holdings.news.notify()
             return 0.2
         wait_ms, deliveries, why = answer
+        tally = self._holdings.tally
+        tally.fetches += 1
+        for delivery in deliveries:
+            tally.received(delivery.task, delivery.tag)
         if deliveries:
             self._holdings.receive(deliveries)
         self._holdings.keeps_to_slots = why == NO_SLOT

@@ -2,11 +2,13 @@
 
 `/livez` is for who restarts a process that hangs: its loops turn. A server that is gone is no reason to be restarted.
 `/readyz` is for who wants to know whether work is being done: the server answers, and nothing is held back. Both
-answer 200 or 503, with the checks as JSON.
+answer 200 or 503, with the checks as JSON. `/metrics` is for Prometheus, and tells more than everybody is to know: it
+answers on the loopback interface, or to who shows the token.
 """
 
 from __future__ import annotations
 
+import hmac
 import json
 import mmap
 import os
@@ -18,12 +20,15 @@ import weakref
 from enum import IntEnum
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, NamedTuple
 
-from taglane.errors import BadSetting
+from taglane.errors import BadSetting, TaglaneError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from taglane.runtime.slate import Slate
 
 LIVE_S = 60.0
 """How long ago a loop may have turned last: far longer than what it waits for a server, and most code of a task."""
@@ -49,8 +54,10 @@ class Pulse:
     Each of its three numbers is written alone, by one thread: nobody needs a lock.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, slate: Slate | None = None) -> None:
         self._clock = clock  # the same one in all processes of a machine
+        self.slate = slate
+        """Where a worker shows what it has counted; None where nobody asks."""
         self._memory = mmap.mmap(-1, 24)
         self.begin()
 
@@ -97,21 +104,31 @@ class Pulse:
         struct.pack_into("d", self._memory, offset, number)
 
 
+class Metrics(NamedTuple):
+    """What `/metrics` answers."""
+
+    render: Callable[[str], tuple[str, bytes]]
+    """Takes what the scraper accepts; answers content type and text."""
+    token: str = ""
+    """What the scraper has to show; without one, only who asks the loopback interface is answered."""
+
+
 class Health:
     """The endpoint: listens from now on, and answers from `start` on.
 
     Args:
         address: ``HOST:PORT``, or ``PORT`` of the loopback interface; port 0 takes a free one.
         pulses: of the processes for which it answers.
+        metrics: what it answers to a scraper.
 
     Raises:
         BadSetting: it is no address, or can't be listened on.
     """
 
-    def __init__(self, address: str, pulses: Sequence[Pulse]) -> None:
+    def __init__(self, address: str, pulses: Sequence[Pulse], metrics: Metrics | None = None) -> None:
         host, port = _parsed(address)
         try:
-            self._server = _Server((host, port), pulses)
+            self._server = _Server((host, port), pulses, metrics)
         except (OSError, OverflowError) as error:
             why = getattr(error, "strerror", None) or error
             other = f"can't listen there: {why}: give another port, by TAGLANE_HEALTH or --health"
@@ -139,8 +156,9 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, address: tuple[str, int], pulses: Sequence[Pulse]) -> None:
+    def __init__(self, address: tuple[str, int], pulses: Sequence[Pulse], metrics: Metrics | None) -> None:
         self.pulses = pulses
+        self.metrics = metrics
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
         super().__init__(address, _Handler)
@@ -159,6 +177,8 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 5.0
 
     def do_GET(self) -> None:
+        if self.path.partition("?")[0] == "/metrics" and self.server.metrics is not None:
+            return self._answer_scraper(self.server.metrics)
         checks = self._checks()
         if checks is None:
             return self._answer(HTTPStatus.NOT_FOUND, {"status": "not found", "checks": {}})
@@ -186,10 +206,30 @@ class _Handler(BaseHTTPRequestHandler):
             return found[0]
         return {f"{name}.{number}": said for number, checks in enumerate(found, 1) for name, said in checks.items()}
 
+    def _answer_scraper(self, metrics: Metrics) -> None:
+        address = str(self.server.server_address[0])
+        if metrics.token:
+            shown = self.headers.get("Authorization", "")
+            if not hmac.compare_digest(shown.encode(), f"Bearer {metrics.token}".encode()):
+                why = "show the token of TAGLANE_METRICS_TOKEN:  Authorization: Bearer ..."
+                return self._answer(HTTPStatus.UNAUTHORIZED, {"status": why})
+        elif not ip_address(address).is_loopback:
+            why = (
+                f"on {address} metrics are told to who shows a token: set TAGLANE_METRICS_TOKEN, or listen on loopback"
+            )
+            return self._answer(HTTPStatus.FORBIDDEN, {"status": why})
+        try:
+            content_type, body = metrics.render(self.headers.get("Accept", ""))
+        except TaglaneError as error:
+            return self._answer(HTTPStatus.SERVICE_UNAVAILABLE, {"status": str(error)})
+        return self._send(HTTPStatus.OK, content_type, body)
+
     def _answer(self, status: HTTPStatus, what: dict[str, object]) -> None:
-        body = json.dumps(what).encode()
+        self._send(status, "application/json", json.dumps(what).encode())
+
+    def _send(self, status: HTTPStatus, content_type: str, body: bytes) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Cache-Control", "no-store")
         self.end_headers()
@@ -197,7 +237,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
 
-def listen(address: str, pulses: Sequence[Pulse]) -> Health | None:
+def listen(address: str, pulses: Sequence[Pulse], metrics: Metrics | None = None) -> Health | None:
     """Return the endpoint at *address*, already answering; None where none is wanted.
 
     Raises:
@@ -205,7 +245,7 @@ def listen(address: str, pulses: Sequence[Pulse]) -> Health | None:
     """
     if not address:
         return None
-    health = Health(address, pulses)
+    health = Health(address, pulses, metrics)
     health.start()
     return health
 

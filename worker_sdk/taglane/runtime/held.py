@@ -39,6 +39,11 @@ class Held:
             outcome = Outcome(kind, outcome.result or before.result, outcome.part or before.part)
         self.noted = outcome
 
+    def last_word(self, outcome: Outcome | None) -> Outcome:
+        """Return what is to be said of it: what was noted wins, but for what it logged."""
+        said = self.noted or outcome or Outcome("failed")
+        return said._replace(log=outcome.log) if outcome is not None and outcome.log else said
+
     @property
     def message_id(self) -> str:
         """What Celery calls it: the run's id, or of a follow-up the id of the run whose end it tells."""

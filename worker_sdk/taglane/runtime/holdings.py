@@ -17,6 +17,7 @@ from taglane.runtime.carry import Outcome
 from taglane.runtime.held import Held, Roster
 from taglane.runtime.outbox import HAND_BACK_MS, Call, Outbox
 from taglane.runtime.pace import FRESH, STALE, Pace
+from taglane.runtime.tally import Tally
 from taglane.store import keys
 
 if TYPE_CHECKING:
@@ -57,11 +58,11 @@ class Holdings:
         self.must_renew = False
         self._window = 1
         self._inbox: deque[Held] = deque()
-        self._roster = Roster()
-        self._executing = 0
-        self._alone = False
+        self.roster = Roster()
+        self._executing, self._alone = 0, False
         self.pace = Pace(batch)
-        self._outbox = Outbox()
+        self.tally = Tally()
+        self._outbox = Outbox(self.tally)
 
     def serve(self, window: int) -> None:
         """Let runs be fetched, for a pool that executes *window* at once."""
@@ -95,20 +96,20 @@ class Holdings:
 
     def applied(self, run: str) -> None:
         """Note that the pool has been given a run."""
-        held = self._roster.of_run(run)
+        held = self.roster.of_run(run)
         if held is not None:
             held.in_pool = True
 
     def began(self, run: str) -> None:
         """Note that the pool executes a run: its clock starts."""
-        held = self._roster.of_run(run)
+        held = self.roster.of_run(run)
         if held is not None:
             held.started_at = time.monotonic()
 
     def is_sure_of(self, run: str) -> bool | None:
         """Whether a run that waited in the pool is still ours: None while that is being asked."""
         with self.lock:
-            held = self._roster.of_run(run)
+            held = self.roster.of_run(run)
             if held is None or held.lost:
                 return False
             if self._is_fresh():
@@ -118,7 +119,7 @@ class Holdings:
     def acknowledged_early(self, run: str) -> None:
         """Note that a run's task asked not to be run again after a death."""
         with self.lock:
-            held = self._roster.of_run(run)
+            held = self.roster.of_run(run)
             if held is not None and not held.last:
                 held.last, held.marked = True, False
                 self._renew_now()
@@ -126,29 +127,29 @@ class Holdings:
     def note(self, message_id: str, outcome: Outcome) -> bool:
         """Keep an outcome that the parent process decides; answers whether the run is held here."""
         with self.lock:
-            held = self._roster.of_message(message_id)
+            held = self.roster.of_message(message_id)
             if held is not None:
                 held.note(outcome)
             return held is not None
 
     def noted(self, run: str) -> Outcome | None:
         """What the parent has noted of a run."""
-        held = self._roster.of_run(run)
+        held = self.roster.of_run(run)
         return held.noted if held else None
 
     def lease_of(self, message_id: str) -> tuple[str, int] | None:
         """The run and token under which a message is held here."""
-        held = self._roster.of_message(message_id)
+        held = self.roster.of_message(message_id)
         return (held.delivery.run, held.delivery.token) if held else None
 
     def run_of_lease(self, delivery_tag: str) -> str | None:
         """The run of a delivery tag, when this process still has that very lease of it."""
-        held = self._roster.of_tag(delivery_tag)
+        held = self.roster.of_tag(delivery_tag)
         return held.delivery.run if held else None
 
     def is_in_pool(self, run: str) -> bool:
         """Whether the pool has been given a run."""
-        held = self._roster.of_run(run)
+        held = self.roster.of_run(run)
         return held is not None and held.in_pool
 
     def has_room(self) -> bool:
@@ -168,7 +169,7 @@ class Holdings:
             if ran is not None:
                 self.pace.learn(ran if took is None else took)
             if not held.lost:
-                self._say(held, held.noted or outcome or Outcome("failed"), ran)
+                self._say(held, held.last_word(outcome), ran)
             self._ask_for_more()
         self.wake()
 
@@ -184,9 +185,9 @@ class Holdings:
         """Say no more of what is held, for a process that ends: its leaving gives it back. Answers how many runs."""
         with self.lock:
             self.serving = False
-            for held in self._roster:
+            for held in self.roster:
                 held.lost = True
-            return len(self._roster)
+            return len(self.roster)
 
     def appetite(self) -> int:
         """How many runs to fetch now; 0 when the inbox has enough. The lock is held."""
@@ -201,11 +202,11 @@ class Holdings:
 
     def is_idle(self) -> bool:
         """Whether nothing at all is held."""
-        return not self._roster
+        return not self.roster
 
     def is_backed_up(self) -> bool:
         """Whether more is held than the pool executes at once: `return_stale` is to be asked of it."""
-        return len(self._roster) > self._window
+        return len(self.roster) > self._window
 
     def receive(self, deliveries: list[Delivery]) -> None:
         """Put what was fetched into the inbox; back to its queue when nobody serves any more.
@@ -216,12 +217,12 @@ class Holdings:
         now = time.monotonic()
         with self.lock:
             for delivery in deliveries:
-                if self._roster.of_message(delivery.of or delivery.run) is not None:
+                if self.roster.of_message(delivery.of or delivery.run) is not None:
                     self._outbox.hand_back(delivery, HAND_BACK_MS)
                     self.news.notify()
                     continue
                 held = Held(delivery, now)
-                self._roster.add(held)
+                self.roster.add(held)
                 self._inbox.append(held)
                 self._alone = self._alone or delivery.rescues >= keys.ALONE_AFTER
             if not self.serving:
@@ -236,7 +237,7 @@ class Holdings:
         if self._inbox and self._inbox[0].fetched_at < oldest:
             self.pace.slow_down(STALE)
             self._empty_inbox()
-        stuck = self._roster.stuck_since(oldest)
+        stuck = self.roster.stuck_since(oldest)
         if stuck and self.looks_ahead:
             self.pace.slow_down(STALE)
             self.on_stuck(stuck)
@@ -259,22 +260,22 @@ class Holdings:
 
     def first_unmarked(self) -> float | None:
         """When the run started that has executed longest without the server's knowing. The lock is held."""
-        return self._roster.first_unmarked()
+        return self.roster.first_unmarked()
 
     def renewal(self) -> list[Any]:
         """The arguments of the renew script behind the worker: how many execute, what has started, what is held."""
-        return [self._executing, *self._roster.renewal(time.monotonic())]
+        return [self._executing, *self.roster.renewal(time.monotonic())]
 
     def all_runs(self) -> list[str]:
         """Every run that is held."""
         with self.lock:
-            return [held.delivery.run for held in self._roster]
+            return [held.delivery.run for held in self.roster]
 
     def lose(self, runs: list[str]) -> None:
         """Take note that the server gave runs to others: what waits is dropped, what executes ends unheard."""
         with self.lock:
             for run in runs:
-                held = self._roster.of_run(run)
+                held = self.roster.of_run(run)
                 if held is None or held.lost:
                     continue
                 held.lost = True
@@ -287,7 +288,7 @@ class Holdings:
     def cancel(self, run: str) -> None:
         """End a run that waits here, or pass the wish on to the pool."""
         with self.lock:
-            held = self._roster.of_run(run)
+            held = self.roster.of_run(run)
             if held is None:
                 return
             if not held.taken:
@@ -331,19 +332,18 @@ class Holdings:
 
     def _drop(self, run: str) -> Held | None:
         """Forget a run that was taken."""
-        held = self._roster.of_run(run)
+        held = self.roster.of_run(run)
         if held is not None:
             self._forget(held)
             self._executing -= 1
         return held
 
     def _forget(self, held: Held) -> None:
-        self._roster.remove(held)
-        self._alone = self._alone and bool(self._roster)
+        self.roster.remove(held)
+        self._alone = self._alone and bool(self.roster)
 
     def _empty_inbox(self) -> None:
-        waiting = list(self._inbox)
-        self._inbox.clear()
+        waiting, self._inbox = self._inbox, deque()
         for held in waiting:
             self._forget(held)
         self._outbox.hand_back_at_once([held.delivery for held in waiting])

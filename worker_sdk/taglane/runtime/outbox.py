@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taglane.model.envelope import next_try
+from taglane.runtime.tally import Tally
 
 if TYPE_CHECKING:
     from taglane.model.envelope import Delivery
     from taglane.runtime.carry import Again, Outcome
     from taglane.runtime.held import Held
+    from taglane.runtime.run_log import Said
 
 HAND_BACK_MS = 1000
 """How long a run waits that this worker gives up for another, or whose task asked for another try."""
+
+MOST_LOGGED = 1_048_576
+"""Bytes of logs that are said at once, about."""
 
 Call = tuple[str, list[Any]]
 """A move and its arguments."""
@@ -32,20 +38,25 @@ class Finish(NamedTuple):
 class Outbox:
     """Gathers moves until they are sent together. Not thread-safe: `Holdings` holds its lock around it."""
 
-    def __init__(self) -> None:
+    def __init__(self, tally: Tally | None = None) -> None:
+        self._tally = tally or Tally()
         self._finishes: list[Finish] = []
         self._calls: list[Call] = []
+        self._logged: list[tuple[str, int, Said]] = []
 
     def __bool__(self) -> bool:
-        return bool(self._finishes or self._calls)
+        return bool(self._finishes or self._calls or self._logged)
 
     def end(self, held: Held, outcome: Outcome, ran: float | None) -> None:
         """Say how a run ended, after *ran* seconds; None when it never began."""
         delivery = held.delivery
         run, token = delivery.run, delivery.token
+        if outcome.log:
+            self._logged += [(run, token, said) for said in outcome.log]
+        self._tally.ended(held, outcome, ran)
         match outcome.kind:
             case "retry":
-                at, envelope, task, tag, step = outcome.again or _same_again(delivery, outcome.wait or 0)
+                at, envelope, task, tag, step = outcome.again or _same_again(delivery, outcome)
                 said = [run, token, at, envelope, outcome.result, task, tag, step, _milliseconds(ran)]
                 self._calls.append(("retry", said))
             case "requeue" if not held.last:
@@ -68,17 +79,29 @@ class Outbox:
             self._calls.append(("hand_back", arguments))
 
     def pack(self, most: int) -> list[Call]:
-        """Take out what is to be said, *most* ends at once."""
+        """Take out what is to be said, *most* ends at once: what was logged first, so that an end finds it there."""
+        logged = self._pack_logged() if self._logged else []
+        if self._logged:
+            return logged
         finishes, self._finishes = self._finishes[:most], self._finishes[most:]
         calls, self._calls = self._calls, []
         if finishes:
             calls.insert(0, ("finish", [value for finish in finishes for value in finish]))
-        return calls
+        return logged + calls
+
+    def _pack_logged(self) -> list[Call]:
+        now, size, count = time.monotonic(), 0, 0
+        for _, _, said in self._logged:
+            size, count = size + said.size, count + 1
+            if size > MOST_LOGGED:
+                break
+        taken, self._logged = self._logged[:count], self._logged[count:]
+        return [("log", said.arguments(run, token, now)) for run, token, said in taken]
 
 
 def _milliseconds(ran: float | None) -> int | str:
     return "" if ran is None else max(0, round(ran * 1000))
 
 
-def _same_again(delivery: Delivery, wait_ms: int) -> Again:
-    return f"+{wait_ms}", next_try(delivery.envelope), delivery.task, delivery.tag, ""
+def _same_again(delivery: Delivery, outcome: Outcome) -> Again:
+    return f"+{outcome.wait or 0}", next_try(delivery.envelope, outcome.trace), delivery.task, delivery.tag, ""

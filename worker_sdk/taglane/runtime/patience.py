@@ -34,6 +34,8 @@ class Patience:
         self._lock = threading.Lock()
         self._gone_since: dict[int, float] = {}
         self._spent = False
+        self.reconnects = 0
+        """How often the server was gone, and came back."""
         self.was_refused = False
         """Whether it is over because the server, which answers, lets us in no more."""
 
@@ -64,5 +66,6 @@ class Patience:
         with self._lock:
             since = self._gone_since.pop(threading.get_ident(), None)
             if since is not None and not self._gone_since:
+                self.reconnects += 1
                 logger.warning("server_back after=%.1f", time.monotonic() - since)
             return not self._gone_since

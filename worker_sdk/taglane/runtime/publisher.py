@@ -11,6 +11,7 @@ from taglane.context import check_reach, current_tenant
 from taglane.errors import BadParams, TenantMissing
 from taglane.model.envelope import pack
 from taglane.model.names import check_run_id, tag_of_queue
+from taglane.runtime import tracing
 from taglane.runtime.carry import Carry, current_carry
 from taglane.settings import load_settings
 from taglane.store import keys
@@ -57,6 +58,24 @@ def publish(url: str, queue: str, message: dict[str, Any], default_queue: str = 
     if tenant is None:
         raise TenantMissing(task)
     check_reach(tenant)
+    carry = current_carry()
+    if carry is not None and carry.message_id == headers["id"]:
+        headers.update(carry.trace)
+    elif tracing.is_on():
+        return _publish_traced(url, queue, message, default_queue, tenant)
+    return _make(url, queue, message, default_queue, tenant)
+
+
+def _publish_traced(url: str, queue: str, message: dict[str, Any], default_queue: str, tenant: str) -> None:
+    spans = tracing.spans()
+    assert spans is not None  # noqa: S101 - it is on
+    with spans.publishing(tenant, tag_of_queue(tenant, queue, default_queue), message["headers"]):
+        _make(url, queue, message, default_queue, tenant)
+
+
+def _make(url: str, queue: str, message: dict[str, Any], default_queue: str, tenant: str) -> None:
+    headers = message["headers"]
+    task = headers["task"]
     carry = current_carry()
     nesting = int(headers.get("replaced_task_nesting") or 0)
     is_again = carry is not None and carry.message_id == headers["id"]

@@ -93,8 +93,10 @@ class Sender:
         unsaid: list[Call] = []
         while True:
             self._pulse.turn()
+            self._show()
             unsaid = unsaid or self._await_news()
             if not unsaid and self._stopping:
+                self._show(at_last=True)
                 return
             try:
                 self._leases.say(unsaid, self._hear)
@@ -208,8 +210,18 @@ class Sender:
         self._holdings.wake()
         self._look_after_others()
 
+    def _show(self, *, at_last: bool = False) -> None:
+        """Show what has been counted, where somebody may ask for it."""
+        slate, holdings = self._pulse.slate, self._holdings
+        if slate is not None and (at_last or slate.is_due()):
+            with holdings.lock:
+                holdings.tally.look(holdings.roster)
+                holdings.tally.reconnects = self._patience.reconnects
+                slate.write(holdings.tally)
+
     def _lose(self, runs: list[str]) -> None:
         self._holdings.lose(runs)
+        self._holdings.tally.lost += len(runs)
         if runs:
             self._standing.lose()
 

@@ -10,25 +10,28 @@ import threading
 from typing import Any
 
 from celery import bootsteps
-from celery.signals import worker_shutdown, worker_shutting_down
+from celery.signals import worker_process_shutdown, worker_shutdown, worker_shutting_down
 from celery.worker import state as worker_state
 
 from taglane.errors import BadName, BadSetting, OperatorNeeded, Refused, TaglaneError, TagNotOwned
 from taglane.model.names import SHARED, check_tag, owner_of, pool_of
-from taglane.runtime import current, holdings
+from taglane.runtime import capture, current, holdings, tracing
 from taglane.runtime.carry import UNTOLD, Outcome
 from taglane.runtime.farewell import EX_OVERDUE, Farewell
 from taglane.runtime.fetcher import Fetcher
 from taglane.runtime.guard import guard_tasks
-from taglane.runtime.health import Pulse, listen
+from taglane.runtime.health import Pulse
 from taglane.runtime.heart import Heart
 from taglane.runtime.holdings import logger
 from taglane.runtime.limits import Interrupting
 from taglane.runtime.pace import SHARED_HORIZON
 from taglane.runtime.patience import Patience
 from taglane.runtime.pools import Carrying, Solo
+from taglane.runtime.publisher import server_for
 from taglane.runtime.sender import BEAT, FAREWELL, Sender
+from taglane.runtime.slate import Slate
 from taglane.runtime.standing import Standing
+from taglane.runtime.worker_metrics import tell
 from taglane.settings import load_settings
 from taglane.store.leases import Leases
 from taglane.store.pool_leases import PoolLeases
@@ -80,6 +83,7 @@ class TagStep(bootsteps.StartStopStep):
         try:
             self.tenant = check_tags(self.tags, server)
             self._pulse = pulse or own_pulse()
+            self._capture = capture.Capture(lambda: server_for(self._url), load_settings(url=self._url))
         except TaglaneError as error:
             raise SystemExit(f"error: {error}") from None  # Celery would print a traceback
         queues = worker.app.amqp.queues
@@ -91,10 +95,14 @@ class TagStep(bootsteps.StartStopStep):
         self._supervised = supervised
         self._standing = Standing()
         current.stand(self._standing)  # before the pool forks
+        if tracing.is_on():
+            worker_process_shutdown.connect(_flush_child, weak=False)
         guard_tasks(worker.app)
+        self._capture.start()
 
     def start(self, worker: Any) -> None:
         """Enter the tenant's workers."""
+        capture.hear_streams()
         settings = load_settings(url=self._url)
         whose = self.tags[0] if self.tenant == SHARED else self.tenant
         name = f"{whose}@{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
@@ -115,6 +123,7 @@ class TagStep(bootsteps.StartStopStep):
             self._heart.start()
         held = holdings.Holdings(lease=lease, batch=settings.batch)
         held.looks_ahead = worker.pool.looks_ahead
+        held.tally.slots = slots
         if isinstance(leases, PoolLeases):
             held.pace.horizon = SHARED_HORIZON
         held.on_stuck = lambda messages: worker.hub.call_soon(_recall, worker, held, messages)
@@ -151,6 +160,7 @@ class TagStep(bootsteps.StartStopStep):
         held.stop_serving()
         self._part(FAREWELL)
         self._farewell.over()
+        self._capture.stop()
         current.hold(None)
 
     def _part(self, patience: float) -> None:
@@ -163,6 +173,7 @@ class TagStep(bootsteps.StartStopStep):
             logger.warning("leave_failed error=%s", error)
         if self._heart is not None:
             self._heart.stop()
+        tracing.flush()
 
     def _stop_taking(self, number: int) -> None:
         """Hand back what was not begun, at once, whatever the main loop is at."""
@@ -190,6 +201,7 @@ class TagStep(bootsteps.StartStopStep):
         runs = held.abandon()
         logger.warning("worker_departs runs_given_back=%d code=%d why=%s", runs, code, why)
         self._worker.pool.kill()
+        capture.flush(1.0)
         self._part(1.0)
         if getattr(self._worker, "pidlock", None):
             self._worker.pidlock.release()
@@ -211,14 +223,19 @@ class TagStep(bootsteps.StartStopStep):
         self._farewell.ask()
 
 
+def _flush_child(**_: Any) -> None:
+    """Export the last spans of a pool's child, which ends without what others do at exit."""
+    tracing.flush()
+
+
 def own_pulse() -> Pulse:
     """Return the pulse of a worker that `celery worker` has started, after the endpoint that tells of it.
 
     Raises:
         BadSetting: its health can't be told where the settings say.
     """
-    pulse = Pulse()
-    listen(load_settings().health, [pulse])
+    (pulse,) = pulses = [Pulse(slate=Slate())]
+    tell(load_settings(), pulses)
     return pulse
 
 

@@ -13,10 +13,13 @@ from celery.app.utils import find_app
 
 from taglane.errors import BadSetting, TenantNotFound
 from taglane.model.names import SHARED
+from taglane.runtime import tracing
 from taglane.runtime.app import create_app, install, is_installed
-from taglane.runtime.health import Pulse, listen
+from taglane.runtime.health import Pulse
+from taglane.runtime.slate import Slate
 from taglane.runtime.step import check_tags
 from taglane.runtime.supervisor import Supervisor
+from taglane.runtime.worker_metrics import tell
 from taglane.settings import load_settings
 from taglane.store import keys
 from taglane.store.server import Server
@@ -90,13 +93,14 @@ def run_worker(  # noqa: PLR0913 - the options of one command
     if server.tenant is None and tenant != SHARED and not server.redis.hexists(keys.TENANTS, tenant):
         raise TenantNotFound(tenant)
     server.close()
+    tracing.want("taglane-worker", otel=settings.otel)
     app = load_app(app_name, url)
     count = concurrency or os.cpu_count() or 1
     is_auto = pool == "auto"
     pool = choose_pool(app) if is_auto else pool
     processes = count if is_auto and pool == "solo" else 1
-    pulses = [Pulse() for _ in range(processes)]
-    listen(settings.health, pulses)
+    pulses = [Pulse(slate=Slate()) for _ in range(processes)]
+    tell(settings, pulses)
     if not (is_auto and pool == "solo"):
         return serve(app, tags, count, pool, loglevel, pulses[0])
     mine = pulses[0]
@@ -105,6 +109,8 @@ def run_worker(  # noqa: PLR0913 - the options of one command
         nonlocal mine
         mine = pulses[place]
         mine.begin()
+        if mine.slate is not None:
+            mine.slate.retire()
 
     def work() -> int:
         return serve(app, tags, 1, "solo", loglevel, mine, supervised=True)

@@ -41,6 +41,9 @@ TENANT_MOVES = [
     "expire",
     "record",
     "progress",
+    "log",
+    "log_lost",
+    "log_page",
     "chord",
     "chord_size",
     "part",
@@ -59,7 +62,7 @@ TENANT_MOVES = [
 POOL_MOVES = ("pool_wake", "pool_turn", "pool_hello", "pool_beat", "pool_leave", "pool_lost")
 """What is called with a pool's prefix."""
 
-OPERATOR_MOVES = ("fire", "look", "govern", *POOL_MOVES)
+OPERATOR_MOVES = ("fire", "look", "govern", "tally", *POOL_MOVES)
 """What only the control plane calls."""
 
 

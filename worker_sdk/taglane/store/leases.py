@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import json
+import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from taglane.errors import TaglaneError
+from taglane.errors import ServerFull, TaglaneError
 from taglane.model.envelope import Delivery
 from taglane.store import keys
 from taglane.store.waiter import Waiter
 from taglane.store.workers import MOST, Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from taglane.store.server import Server
+
+
+log = logging.getLogger("taglane.worker")
+
+LOG = "log"
+"""The move by which a worker says what a run has logged."""
+
+_HEAD, _WIDTH, _DROPPED = 7, 5, 4
+"""Its arguments before the lines, those of a line, and the place of how many were dropped; see log.lua."""
 
 
 class Beat(NamedTuple):
@@ -60,6 +71,40 @@ def read_delivery(fields: list[bytes], tenant: str) -> Delivery:
         of=of.decode() if ended else "",
         task=task.decode(),
     )
+
+
+_told: set[type[TaglaneError]] = set()
+
+
+def say_lost(error: TaglaneError) -> None:
+    """Tell the worker's own log what keeps lines from the logs of runs: once a kind, or there would be one a run."""
+    if type(error) not in _told:
+        _told.add(type(error))
+        log.warning("run_logs_lost error=%s", error)
+
+
+def call_all(server: Server, moves: Sequence[tuple[str, str, list[Any]]]) -> list[Any]:
+    """Make several moves in one round trip, as `Server.calls` does; a log that is refused is no error.
+
+    It is not said again, whatever the reason; of a full server's refusal its run is told how many lines that were.
+    """
+    answers = server.calls(moves)
+    refused = [
+        (place, answers[place])
+        for place, (move, *_) in enumerate(moves)
+        if move == LOG and isinstance(answers[place], TaglaneError)
+    ]
+    lost = []
+    for place, error in refused:
+        answers[place] = 0
+        say_lost(error)
+        if isinstance(error, ServerFull):
+            _, tenant, given = moves[place]
+            lost.append(("log_lost", tenant, [*given[:2], given[_DROPPED] + (len(given) - _HEAD) // _WIDTH]))
+    if lost:
+        with suppress(TaglaneError):
+            server.calls(lost)
+    return answers
 
 
 class Leases:
@@ -131,11 +176,11 @@ class Leases:
         Raises:
             TaglaneError: one of them got no answer.
         """
-        if len(calls) == 1:
+        if len(calls) == 1 and calls[0][0] != LOG:
             move, arguments = calls[0]
             hear(move, self._server.call(move, self._tenant, *arguments))
             return
-        answers = self._server.calls([(move, self._tenant, arguments) for move, arguments in calls])
+        answers = call_all(self._server, [(move, self._tenant, arguments) for move, arguments in calls])
         for answer in answers:
             if isinstance(answer, TaglaneError):
                 raise answer

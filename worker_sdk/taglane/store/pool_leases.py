@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from taglane.errors import LibraryMissing, ServerUnavailable, TaglaneError
 from taglane.model.names import SHARED
 from taglane.store import keys
-from taglane.store.leases import Beat, Fetched, read_delivery
+from taglane.store.leases import Beat, Fetched, call_all, read_delivery
 from taglane.store.pools import Pools
 from taglane.store.turns import Turns
 from taglane.store.waiter import Waiter
@@ -211,7 +211,7 @@ class PoolLeases:
                     split += self._renewals(arguments)
                 else:
                     split += [(move, tenant, given) for tenant, given in self._by_tenant(move, arguments).items()]
-        answers = self._server.calls(split) if split else []
+        answers = call_all(self._server, split) if split else []
         for (_, tenant, _), answer in zip(split, answers, strict=True):
             if isinstance(answer, TaglaneError):
                 if isinstance(answer, LibraryMissing) or not _is_spoiled(answer):

@@ -16,6 +16,7 @@ from taglane.model.envelope import first_try
 from taglane.model.names import check_run_id, new_run_id, tenant_of_run
 from taglane.model.run import BRIEF, ENDED, FIELDS, RunInfo, from_fields
 from taglane.store import keys
+from taglane.store.logs import Logs
 from taglane.store.server import rename
 
 if TYPE_CHECKING:
@@ -75,6 +76,11 @@ class Runs:
     def server(self) -> Server:
         """Where they are kept."""
         return self._server
+
+    @property
+    def logs(self) -> Logs:
+        """What they have logged."""
+        return Logs(self._server)
 
     def make(self, tenant: str, runs: Sequence[NewRun]) -> list[tuple[str, bool]]:
         """Make runs of one tenant in one step; answers id and whether it was made now, for each.

@@ -47,7 +47,9 @@ def purge(desk: Desk, ask: Ask) -> Done:
     """Empty one queue."""
     tenant, tag = ask.form.get("tenant", ""), ask.form.get("tag", "")
     count = desk.queues.purge(tenant, tag, delayed=bool(ask.form.get("delayed")))
-    return Done(ask.say("Cancelled {count} runs that waited for tag {tag}.", count=count, tag=tag), f"/queues?tenant={tenant}")
+    return Done(
+        ask.say("Cancelled {count} runs that waited for tag {tag}.", count=count, tag=tag), f"/queues?tenant={tenant}"
+    )
 
 
 PAGES = [Page("/queues", show)]

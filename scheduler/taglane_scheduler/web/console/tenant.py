@@ -103,7 +103,9 @@ def rotate(desk: Desk, ask: Ask) -> View:
     except ValueError as error:
         return _view(desk, ask, wrong={"rotate": str(error)})
     made = desk.records.rotate(ask.parts["tenant"], overlap)
-    return url_view(made, ask.say("The tenant has a new password; the old one opens for {overlap} ms more.", overlap=overlap))
+    return url_view(
+        made, ask.say("The tenant has a new password; the old one opens for {overlap} ms more.", overlap=overlap)
+    )
 
 
 def cut(desk: Desk, ask: Ask) -> Done:

@@ -37,8 +37,13 @@ class Tail:
     read: Callable[[str], tuple[Mapping[str, Any], str]]
     """From a cursor to the template's data and the next cursor; data that is empty adds nothing."""
     template: str
-    cursor: str = ""
-    """Where the page as it was rendered ends."""
+    begin: Callable[[], str] = str
+    """Tells the cursor at which the page as it is rendered ends: asked for a whole page alone."""
+
+    @property
+    def cursor(self) -> str:
+        """Where the page as it was rendered ends."""
+        return self.begin()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,15 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
+class Download:
+    """A text file, read piece by piece while it is sent: `read` answers what comes after a cursor, and the next one."""
+
+    name: str
+    read: Callable[[str], tuple[str, str]]
+    """From a cursor, first the empty one, to some text and the next cursor; the empty one is the end."""
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """What an action did, in words, and where to go on."""
 
@@ -71,6 +85,14 @@ class Page:
 
     path: str
     show: Callable[[Desk, Ask], View]
+
+
+@dataclass(frozen=True, slots=True)
+class FilePage:
+    """A file of the console, at a path like a page's."""
+
+    path: str
+    get: Callable[[Desk, Ask], Download]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@
 --
 -- KEYS  1 the tenant's prefix
 -- ARGV  1 id
--- Writes run, runs, dead. Returns 1, or 0 when there is no such dead letter (any more).
+-- Writes run, log, runs, dead. Returns 1, or 0 when there is no such dead letter (any more).
 local function drop(keys, args)
     local P, id = keys[1], args[1]
     local state = try(P, nil, redis.call, 'HGET', run_key(P, id), 'state')
@@ -14,7 +14,7 @@ local function drop(keys, args)
         return 0
     end
     redis.call('ZREM', runs_key(P), id)
-    redis.call('DEL', run_key(P, id))
+    redis.call('DEL', run_key(P, id), log_key(P, id))
     return 1
 end
 

@@ -236,6 +236,9 @@ local function fetch(keys, args)
     elseif limits.why == 'rate' and pool ~= '' then
         wait = limits.wait -- the pool comes back then
     end
+    if has_more and (limits.why == 'running' or limits.why == 'rate') then
+        book(nil, 'hit:' .. limits.why)
+    end
     remember(P, worker, seq, taken, pool)
     return {t, wait, runs, (has_more or limits.why == 'paused') and limits.why or ''}
 end

@@ -10,8 +10,8 @@
 -- ARGV  fire, five a job: 1 job  2 due seen, ms  3 revision seen  4 next due, ms, '' for none; behind a space, how many
 --       instants before that are passed over  5 the run: '' to move the due and make none, else its id; 'id +ms' makes
 --       one that may be served in so many ms, 'id ~ms' one that waits so long at most, 'id @tag' one that asks for that
---       tag instead (these may stand together, with spaces between); 'id !why' one that ends as failed at once, 'id why'
---       one that is skipped, each for that reason
+--       tag instead, 'id ^context' one that is part of a trace (these may stand together, with spaces between); 'id !why'
+--       one that ends as failed at once, 'id why' one that is skipped, each for that reason
 --       trigger: 1 job  2 run id  3 envelope, '' for the job's own
 -- Reads limits; writes due, fires, run, runs, queue or delayed or parked, waiting, expiring, cancels, skipped, ended, unwell,
 -- job, last, failing, ledger, job-ledger; rings the tag. Returns 1 fired, 2 skipped, 3 moved, 0 lost, 4 over a limit of the tenant, a job
@@ -132,8 +132,12 @@ local function fire_one(P, t, name, due, revision, following, run, left)
     if string.sub(how, 1, 1) == '!' then
         return fail(P, t, name, job, id, tonumber(due), string.sub(how, 2))
     end
-    if how == '' or string.find(how, '^[+~@]') then
+    if how == '' or string.find(how, '^[+~@^]') then
         local at, ttl, tag = string.match(how, '%+%d+'), string.match(how, '~(%d+)'), string.match(how, '@(%S+)')
+        local trace = string.match(how, '%^([%x-]+)')
+        if trace then -- as with_trace of envelope.py
+            job.envelope = '{"t":{"traceparent":"' .. trace .. '"},' .. string.sub(job.envelope, 2)
+        end
         job.tag = tag or job.tag
         job.expires = ttl and math.min(tonumber(ttl), tonumber(job.expires) or FAR) or job.expires
         return fire_run(P, t, name, job, id, tonumber(due), instant(t, at or ''), left)

@@ -118,6 +118,9 @@ local function look(keys, args)
     local most, later_in = may_fire(P, t, tonumber(args[1]))
     local due = later_in and redis.call('ZRANGE', due_key(P), 0, most, 'WITHSCORES') or {}
     if due[2] and most == 0 then
+        if tonumber(due[2]) <= t then
+            book(nil, 'hit:fires')
+        end
         due = {due[1], int(math.max(tonumber(due[2]), t + later_in))} -- a limit is in the way until then
     end
     local is_served = staff(P)

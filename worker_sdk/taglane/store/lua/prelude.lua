@@ -27,6 +27,9 @@ local POOL_MS = 3600000 -- for that long a tenant remembers a pool's worker afte
 local FAR = 9007199254740991 -- 2^53 - 1: a later instant is never
 
 local function run_key(P, id) return P .. 'run:' .. id end
+local function log_key(P, id) return P .. 'log:' .. id end
+local function logs_key(P) return P .. 'logs' end
+local function logged_key(P) return P .. 'logged' end
 local function queue_key(P, tag, step) return P .. 'queue:' .. tag .. ':' .. step end
 local function delayed_key(P, tag) return P .. 'delayed:' .. tag end
 local function bell_key(P, tag) return P .. 'bell:' .. tag end

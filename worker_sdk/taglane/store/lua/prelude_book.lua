@@ -4,7 +4,9 @@
 -- What is booked: made (runs, but not skipped ones), the states in which runs end; fired, triggered, replayed, skipped,
 -- missed (due instants that were passed over), retried, died (attempts that were lost with their worker), and ms, for
 -- how long attempts ran. Of the tenant alone how long runs waited and how late fires were: wait:<n> and late:<n> count
--- those of less than 2^n ms, and of at least half of that; ran:<n> likewise how long attempts ran.
+-- those of less than 2^n ms, and of at least half of that; ran:<n> likewise how long attempts ran. sum:wait and sum:late
+-- add these up. hit:<limit> says how often a limit was in the way: of an enqueue, of a worker that got fewer runs, of due
+-- instants that stayed due.
 -- What ended in each minute is entered once more, for the last hours: how many runs succeeded, and how many failed, died
 -- or expired.
 
@@ -12,6 +14,7 @@ local WAIT, LATE, RAN = {}, {}, {}
 for n = 0, 43 do
     WAIT[n], LATE[n], RAN[n] = 'wait:' .. n, 'late:' .. n, 'ran:' .. n
 end
+WAIT.sum, LATE.sum = 'sum:wait', 'sum:late'
 
 -- What the call has done: {[what] = n} without a job, {[job] = {[what] = n}} of each; nil between calls.
 local booked, booked_of = nil, nil
@@ -36,6 +39,9 @@ local function book_time(buckets, ms)
     end
     local what = buckets[n] or buckets[43]
     booked[what] = (booked[what] or 0) + 1
+    if buckets.sum and ms >= 1 and ms < 1e12 then
+        booked[buckets.sum] = (booked[buckets.sum] or 0) + ms - ms % 1
+    end
 end
 
 -- Book an attempt that has ended: how long it ran, ms, and how long its run had waited when it began. A time that is no

@@ -48,6 +48,9 @@ local function tenant_of(P) return string.sub(P, 10, -3) end
 local function too_large(P, size, most)
     most = tonumber(most or '')
     if most and size > most then
+        if booked then -- a put books nothing
+            book(nil, 'hit:payload')
+        end
         return redis.error_reply('TOOLARGE ' .. tenant_of(P) .. ' ' .. int(size) .. ' ' .. int(most))
     end
     return nil
@@ -58,6 +61,7 @@ end
 local function refusal(P, t, count, size, count_new)
     local f = redis.call('HMGET', limits_key(P), 'state', 'queued', 'payload')
     if f[1] == 'draining' and count_new() > 0 then
+        book(nil, 'hit:draining')
         return redis.error_reply('DRAINING ' .. tenant_of(P))
     end
     local most = tonumber(f[2] or '')
@@ -65,6 +69,7 @@ local function refusal(P, t, count, size, count_new)
     if most and waiting + count > most then
         count = count_new()
         if count > 0 and waiting + count > most then
+            book(nil, 'hit:queued')
             return redis.error_reply(table.concat({'QUEUEFULL', tenant_of(P), int(most), int(waiting),
                 room_in(P, t, waiting + count - most)}, ' '))
         end

@@ -291,8 +291,10 @@ local function forget_oldest(P, zset, kept, since, most)
         redis.call('ZREM', runs_key(P), unpack(old))
         redis.call('ZREM', zset, unpack(old))
         redis.call('ZREM', unwell_key(P), unpack(old))
-        for i, id in ipairs(old) do
-            old[i] = run_key(P, id)
+        local count = #old
+        for i = 1, count do
+            old[count + i] = log_key(P, old[i])
+            old[i] = run_key(P, old[i])
         end
         redis.call('DEL', unpack(old))
     end

@@ -143,3 +143,6 @@ document.addEventListener("click", (event) => {
   const menu = $(".menu[open]");
   if (menu && !menu.contains(event.target)) menu.open = false;
 });
+
+// --- logs begin at their end --------------------------------------------------------------------------------------------
+document.querySelectorAll(".log").forEach((element) => { element.scrollTop = element.scrollHeight; });

@@ -1,0 +1,1 @@
+"""What Prometheus and autoscalers are told of tenants, from the server."""

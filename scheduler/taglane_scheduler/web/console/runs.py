@@ -1,0 +1,101 @@
+"""The page of the runs: a query, and what it finds."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from taglane.errors import BadQuery
+from taglane.model.query import FIELDS, GROUPS, parse_query
+from taglane.model.run import STATES
+
+from taglane_scheduler.web.console.bars import took, waited
+from taglane_scheduler.web.console.untrusted import plain
+from taglane_scheduler.web.console.view import Page, View
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from taglane.model.query import RunQuery
+    from taglane.model.run import RunInfo
+
+    from taglane_scheduler.desk.desk import Desk
+    from taglane_scheduler.web.console.view import Ask
+
+QUICK = (
+    ("All", ""),
+    ("Open", "state:open"),
+    ("Running", "state:running"),
+    ("Ended unwell", "state:unwell"),
+    ("Unwell, last hour", "state:unwell since:1h"),
+    ("Succeeded", "state:succeeded"),
+    ("Scheduled", "state:scheduled,retrying"),
+)
+
+EXAMPLES = (
+    *(f"state:{state}" for state in (*GROUPS, *STATES)),
+    *("since:1h", "since:1d", "until:10m"),
+    *(f"{name}:" for name in FIELDS if name not in {"state", "since", "until"}),
+)
+"""What is suggested while a query is typed."""
+
+
+def show(desk: Desk, ask: Ask) -> View:
+    """Return a page of the runs that a query takes; a query that can't be read is shown with the place marked."""
+    text = ask.query.get("q", "").strip()
+    data: dict[str, Any] = {"q": text, "quick": _quick(text), "examples": EXAMPLES, "wrong": None, "canonical": ""}
+    try:
+        query = parse_query(text)
+    except BadQuery as error:
+        wrong = {
+            "why": error.why,
+            "before": error.query[: error.position - 1],
+            "rest": error.query[error.position - 1 :],
+        }
+        data |= {"wrong": wrong, "rows": [], "next": "", "back_to": None, "after": ""}
+        return View("runs.html", "Runs", data, live=False, status=422)
+    after = ask.query.get("after", "")
+    page = desk.searches.page(query, after=after)
+    data |= {
+        "rows": list(_rows(page.runs)),
+        "next": page.next,
+        "back_to": page.back_to,
+        "after": after,
+        "canonical": str(query),
+        "cli": cli_of(query),
+    }
+    return View("runs.html", "Runs", data)
+
+
+def cli_of(query: RunQuery) -> str:
+    """Return the command that lists the same."""
+    return f"taglane run list '{query}'" if str(query) else "taglane run list"
+
+
+def _rows(runs: list[RunInfo]) -> Iterator[dict[str, Any]]:
+    now = time.time_ns() // 1_000_000
+    for run in runs:
+        yield {
+            "run": run,
+            "short": run.id.rpartition(".")[2][-10:] if "." in run.id else run.id[:16],
+            "task": plain(run.task, 120),
+            "job": plain(run.job or "", 70),
+            "tag": plain(run.tag, 130),
+            "worker": plain(run.worker or "", 80),
+            "waited": waited(run, now),
+            "took": took(run, now),
+            "error": plain(run.error or "", 160),
+        }
+
+
+def _quick(text: str) -> list[tuple[str, str, bool]]:
+    """Return the quick filters: name, query, and whether it is the one that is shown; what names no state is kept."""
+    kept = [term for term in text.split() if not term.startswith(("state:", "since:", "until:"))]
+    made = []
+    for name, query in QUICK:
+        whole = " ".join([*kept, query]).strip()
+        made.append((name, whole, sorted(whole.split()) == sorted(text.split())))
+    return made
+
+
+PAGES = [Page("/runs", show)]

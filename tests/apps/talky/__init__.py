@@ -1,0 +1,1 @@
+"""Tasks that log, print and write to stderr, as applications do."""
