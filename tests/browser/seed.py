@@ -18,6 +18,8 @@ from taglane.model.names import new_run_id
 from taglane.settings import load_settings
 from taglane.store import keys
 from taglane.store.leases import Leases
+from taglane_scheduler.alerting.channels import make_channel
+from taglane_scheduler.alerting.rules import make_rule
 from taglane_scheduler.services import build
 
 if TYPE_CHECKING:
@@ -181,7 +183,17 @@ def seed(url: str) -> None:
     except NotFound:
         raise
     services.alerts.raise_alert("memory", "", "server", "the server holds 900MiB more than is explained")
+    tells(services)
     services.close()
+
+
+def tells(services: Services) -> None:
+    """Let there be a channel, rules and a silence."""
+    alerting = services.alerting
+    alerting.channels.put(make_channel(name="ops", kind="webhook", url="https://hooks.example.com/taglane?key=1"))
+    alerting.rules.put(make_rule(name="failing", on="failed", job="*", threshold=3, window="10m", channels=["ops"]))
+    alerting.rules.put(make_rule(name="unserved", on="no_worker", after="1m", channels=["ops"]))
+    alerting.silences.put(7_200_000, tenant="wonka", why="moving to new machines", by="ann")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ from taglane import context
 from taglane.errors import BadName, RunNotFound
 from taglane.model.names import check_tenant, tenant_of_run
 
+from taglane_scheduler.desk.alerting import AlertDesk
+from taglane_scheduler.desk.audit import AuditDesk
 from taglane_scheduler.desk.bulks import BulkDesk
 from taglane_scheduler.desk.calls import CallDesk
 from taglane_scheduler.desk.dead_letters import DeadLetterDesk
@@ -27,6 +29,7 @@ from taglane_scheduler.desk.run_logs import LogDesk
 from taglane_scheduler.desk.runs import RunDesk
 from taglane_scheduler.desk.searches import SearchDesk
 from taglane_scheduler.desk.standing import StandingDesk
+from taglane_scheduler.desk.templates import TemplateDesk
 from taglane_scheduler.desk.tenants import TenantDesk
 from taglane_scheduler.desk.workers import WorkerDesk
 from taglane_scheduler.tenancy.audit import acting_for
@@ -109,6 +112,11 @@ class Desk:
         return RecordDesk(self)
 
     @cached_property
+    def templates(self) -> TemplateDesk:
+        """Jobs that many tenants have."""
+        return TemplateDesk(self)
+
+    @cached_property
     def queues(self) -> QueueDesk:
         """Queues and workers."""
         return QueueDesk(self)
@@ -117,6 +125,16 @@ class Desk:
     def workers(self) -> WorkerDesk:
         """Workers and pools, with what each holds."""
         return WorkerDesk(self)
+
+    @cached_property
+    def alerts(self) -> AlertDesk:
+        """What is wrong now, and who is told of it."""
+        return AlertDesk(self)
+
+    @cached_property
+    def audit(self) -> AuditDesk:
+        """Who did what, and what was refused."""
+        return AuditDesk(self)
 
     @cached_property
     def dead_letters(self) -> DeadLetterDesk:

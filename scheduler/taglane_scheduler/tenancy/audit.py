@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import re
 import socket
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -29,6 +30,14 @@ if TYPE_CHECKING:
 
 KEPT = 100_000
 """Entries of each stream, about: a server trims them by whole nodes."""
+
+LOOKED = 2_000
+"""Entries of each stream that one page looks through."""
+
+DONE = "done"
+"""Asks for all that is no refusal."""
+
+_PLACE = re.compile(r"[0-9]{1,15}-[0-9]{1,10}")
 
 PAGE = 1_000
 """Entries read in one call."""
@@ -61,6 +70,17 @@ class Entry:
     details: Mapping[str, str | int]
 
 
+@dataclass(frozen=True, slots=True)
+class AuditPage:
+    """Some entries, the newest first."""
+
+    entries: Sequence[Entry]
+    next: str
+    """What to ask the next page with: it goes on behind this place. Empty when there is no more."""
+    back_to: int | None
+    """How far back, ms since 1970, it was looked; None: to the end."""
+
+
 class Audit:
     """The audit log of one server. Takes the operator's credential."""
 
@@ -83,6 +103,35 @@ class Audit:
         with self._server.renamed("reading the audit log", operator=True):
             found = [entry for key in (keys.AUDIT, keys.DENIED) for entry in self._last(key, tenant, since, count)]
         return sorted(found, key=_order)[-count:]
+
+    def page(
+        self, tenant: str | None = None, *, action: str = "", since: int = 0, before: str = "", count: int = 50
+    ) -> AuditPage:
+        """Return entries, newest first: at most *count* of the last few thousand before the place *before*.
+
+        *action* is one of them, or ``done`` for all that is no refusal. What is no place is the newest.
+        """
+        newest = f"({before}" if _PLACE.fullmatch(before) else "+"
+        with self._server.renamed("reading the audit log", operator=True):
+            pipeline = self._redis.pipeline(transaction=False)
+            for key in (keys.AUDIT, keys.DENIED):
+                pipeline.xrevrange(key, newest, since, count=LOOKED)
+            streams = pipeline.execute()
+        # Behind the end of what was read of one stream, the other one's entries would come before their time.
+        horizon = max((_order(_entry(*found[-1])) for found in streams if len(found) == LOOKED), default=(0, 0))
+        read = sorted((_entry(*each) for found in streams for each in found), key=_order, reverse=True)
+        wanted: list[Entry] = []
+        last = None
+        for entry in read:
+            if _order(entry) < horizon:
+                break
+            last = entry
+            if tenant in (None, entry.tenant) and _is_asked(entry, action):
+                wanted.append(entry)
+                if len(wanted) == count:
+                    break
+        more = last is not None and (last.id != read[-1].id or horizon != (0, 0))
+        return AuditPage(wanted, last.id if last and more else "", last.at if last and more else None)
 
     def ends(self) -> dict[str, str]:
         """Return the last id of each stream: where `after` begins."""
@@ -136,6 +185,12 @@ def acting_for(who: str, address: str) -> Iterator[None]:
         yield
     finally:
         _for.reset(token)
+
+
+def _is_asked(entry: Entry, action: str) -> bool:
+    if action == DONE:
+        return entry.action != DENIED
+    return action in ("", entry.action)
 
 
 def fields(action: str, tenant: str, who: str, address: str, details: Mapping[str, str | int]) -> dict[str, str]:
