@@ -34,7 +34,8 @@ def stack(columns: Sequence[tuple[int, int]], *, step: float = 2, gap: float = 0
     What is there at all is seen: a part that is not 0 is at least one unit high.
     """
     highest = max((ok + no for ok, no in columns), default=0)
-    ok_path, no_path = [], []
+    ok_path: list[str] = []
+    no_path: list[str] = []
     for at, (ok, no) in enumerate(columns):
         left, ground = at * step, float(height)
         for value, path in ((ok, ok_path), (no, no_path)):
