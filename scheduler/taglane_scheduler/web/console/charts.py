@@ -37,7 +37,7 @@ def stack(columns: Sequence[tuple[int, int]], *, step: float = 2, gap: float = 0
     ok_path: list[str] = []
     no_path: list[str] = []
     for at, (ok, no) in enumerate(columns):
-        bad = max(1.0, no / highest * height) if no > 0 else 0.0
+        bad = min(max(1.0, no / highest * height), height - (ok > 0)) if no > 0 else 0.0
         good = min(max(1.0, ok / highest * height), height - bad) if ok > 0 else 0.0
         for tall, top, path in ((good, height - good, ok_path), (bad, height - good - bad, no_path)):
             if tall:
