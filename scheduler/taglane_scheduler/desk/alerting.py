@@ -142,7 +142,7 @@ class AlertDesk:
         return self._alerting.outbox.deliveries(count, owner=self._desk.principal.tenant)
 
     def _owner(self, given: str | None, what: str, role: Any = "admin") -> str:
-        """Return whose part it is about: the tenant of who asks, or of the operator's whom it names; '' for nobody's."""
+        """Return whose part it is: the tenant of who asks, or the one that an operator names; '' for nobody's."""
         principal = self._desk.principal
         principal.require(role, what)
         owner = given if given is not None else principal.tenant or ""

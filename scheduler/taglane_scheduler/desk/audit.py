@@ -19,7 +19,7 @@ class AuditDesk:
     def page(
         self, tenant: str | None = None, *, action: str = "", since: int = 0, before: str = "", count: int = 50
     ) -> AuditPage:
-        """Return entries from the newest on, or those *before* a place: of one tenant, one action, since an instant, ms.
+        """Return entries, the newest first, *before* a place: of one tenant, one action, since an instant, ms.
 
         Raises:
             TenantNotFound: it is none, or another's.

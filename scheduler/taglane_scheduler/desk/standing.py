@@ -69,6 +69,7 @@ class StandingDesk:
         found = self.of(owner)
         return Totals(
             tenants=1,
+            read=1,
             queued=found.queued,
             delayed=found.delayed,
             running=found.running,
@@ -81,7 +82,7 @@ class StandingDesk:
         )
 
     def attention(self) -> Sequence[Attention]:
-        """Return what needs attention of the tenants that the principal sees, the gravest first: one more than shown."""
+        """Return what needs attention of the tenants in sight, the gravest first: one more than is shown."""
         owner = self._desk.principal.tenant
         alerts = self._services.alerts.list(owner)
         if owner is None:

@@ -10,14 +10,18 @@ from taglane.model.duration import parse_duration
 from taglane_scheduler.alerting.rules import KINDS
 from taglane_scheduler.care.attention import Attention
 from taglane_scheduler.web.console.attention import told
+from taglane_scheduler.web.console.languages import text
 from taglane_scheduler.web.console.view import Action, Done, Page, View
 
 if TYPE_CHECKING:
     from taglane_scheduler.desk.desk import Desk
-    from taglane_scheduler.web.console.view import Ask
+from taglane_scheduler.web.console.view import Ask
 
 SHOWN = 200
 """Lines of each list."""
+
+OUTCOMES = {"delivered": text("delivered"), "given_up": text("given up"), "waiting": text("on its way")}
+"""What is said of a message."""
 
 DURATIONS = ("window", "after", "silence")
 RULE_FIELDS = ("name", "on", "tenant", "job", "tag", "threshold", *DURATIONS, "channels")
@@ -40,6 +44,7 @@ def _view(desk: Desk, ask: Ask, wrong: dict[str, str] | None = None, **more: Any
         "silences": desk.alerts.silences(),
         "deliveries": desk.alerts.deliveries(),
         "kinds": KINDS,
+        "outcomes": OUTCOMES,
         "wrong": wrong or {},
         "form": ask.form,
         "made": None,
@@ -100,7 +105,9 @@ def test_channel(desk: Desk, ask: Ask) -> Done:
     outcome = desk.alerts.test_channel(name, ask.form.get("owner", ""))
     if outcome.ok:
         return Done(ask.say("Channel {name} took the message: {answer}", name=name, answer=outcome.answer), "/alerts")
-    return Done(ask.say("Channel {name} did not take it: {answer}", name=name, answer=outcome.answer), "/alerts", bad=True)
+    return Done(
+        ask.say("Channel {name} did not take it: {answer}", name=name, answer=outcome.answer), "/alerts", bad=True
+    )
 
 
 def silence(desk: Desk, ask: Ask) -> Done | View:

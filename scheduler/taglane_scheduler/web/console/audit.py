@@ -30,7 +30,14 @@ def show(desk: Desk, ask: Ask) -> View:
         except ValueError as error:
             wrong = str(error)
     page = desk.audit.page(tenant or None, action=action, since=begin, before=ask.query.get("after", ""), count=LIMIT)
-    data = {"page": page, "wrong": wrong, "choices": SINCE, "since": since, "action": action, "command": _command(tenant, since)}
+    data = {
+        "page": page,
+        "wrong": wrong,
+        "choices": SINCE,
+        "since": since,
+        "action": action,
+        "command": _command(tenant, since),
+    }
     return View("audit.html", "Audit", data)
 
 
