@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -102,7 +103,7 @@ def _view(desk: Desk, run: RunInfo, tenant: str | None, found: CoveredCall, *, u
         "run": run,
         "own": own,
         "at": f"/runs/{quote(run.id, safe='')}",
-        "cli": f" --tenant {tenant}" if tenant else "",
+        "cli": f" --tenant {shlex.quote(tenant)}" if tenant else "",
         "life": timeline(run, now),
         "wide": WIDTH,
         "waited": waited(run, now),

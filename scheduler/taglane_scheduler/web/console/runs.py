@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +71,7 @@ def show(desk: Desk, ask: Ask) -> View:
 
 def cli_of(query: RunQuery) -> str:
     """Return the command that lists the same."""
-    return f"taglane run list '{query}'" if str(query) else "taglane run list"
+    return f"taglane run list {shlex.quote(str(query))}" if str(query) else "taglane run list"
 
 
 def _rows(runs: Sequence[RunInfo]) -> Iterator[dict[str, Any]]:

@@ -146,3 +146,12 @@ document.addEventListener("click", (event) => {
 
 // --- logs begin at their end --------------------------------------------------------------------------------------------
 document.querySelectorAll(".log").forEach((element) => { element.scrollTop = element.scrollHeight; });
+
+// --- a form is sent once, however often its button is clicked -------------------------------------------------------------
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || form.method !== "post") return;
+  if (form.dataset.sent) event.preventDefault();
+  form.dataset.sent = "yes";
+  setTimeout(() => delete form.dataset.sent, 3000);
+});
