@@ -14,9 +14,11 @@ from redis.exceptions import RedisError
 from taglane.client import Taglane
 from taglane.errors import Refused, TaglaneError
 from taglane.model.limits import change_limits, read_limits
+from taglane.store.calls import Calls
 from taglane.store.dead_letters import DeadLetters
 from taglane.store.history import History
 from taglane.store.jobs import Jobs
+from taglane.store.last_runs import LastRuns
 from taglane.store.leases import Leases
 from taglane.store.limits import LimitStore
 from taglane.store.logs import Logs
@@ -51,6 +53,8 @@ MADE: dict[type, Callable[[Server], Any]] = {
     LimitStore: LimitStore,
     History: History,
     Logs: Logs,
+    Calls: Calls,
+    LastRuns: LastRuns,
     Pools: Pools,
     PoolLeases: lambda server: PoolLeases(server, "small", "w"),
     Leases: lambda server: Leases(server, VICTIM, "w"),
@@ -129,6 +133,7 @@ PARTICULAR: dict[tuple[type, str], dict[str, Any]] = {
     (Jobs, "delete"): {"name": "report"},
     (Jobs, "delete_many"): {"jobs": [(VICTIM, "report")]},
     (PoolLeases, "say"): {"calls": [("finish", [VICTIMS_RUN, 1, "succeeded", 5, "{}", ""])]},
+    (LastRuns, "of"): {"jobs": [(VICTIM, "report")]},
     (Logs, "read"): {"after": ""},
     (Logs, "follow"): {"after": ""},
     (Measures, "put"): {"measures": [Measure(VICTIM, 1, 1.0, 1, 1, 1)]},

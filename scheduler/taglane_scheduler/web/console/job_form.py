@@ -124,7 +124,9 @@ def _field_of(error: CallerError) -> str:
         return "params"
     if isinstance(error, TagNotOwned) or (isinstance(error, BadName) and error.kind == "tag"):
         return "tag"
-    first = str(error).partition(":")[0].split()[0].partition(".")[0]
+    words = str(error).replace(":", " ").split()
+    first = words[1] if words[0] in KINDS else words[0]
+    first = first.partition(".")[0]
     return first if first in EMPTY or first == "retry" else "value"
 
 
