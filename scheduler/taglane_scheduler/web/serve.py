@@ -57,11 +57,11 @@ class Where:
     setup: str = ""
 
 
-def console_app(services: Services, host: str = "127.0.0.1") -> ASGIApp:
+def console_app(services: Services, host: str = "127.0.0.1", is_over: Callable[[], bool] = lambda: False) -> ASGIApp:
     """Return what a console answers with, which is called as the settings say, as *host*, or by loopback's names."""
     gate = Doorkeeper(services.access)
     named = [each.strip() for each in services.settings.console_hosts.split(",") if each.strip()]
-    return build_app(services, gate, Doors(services, gate).routes(), hosts=[*LOOPBACK, host, *named])
+    return build_app(services, gate, Doors(services, gate).routes(), hosts=[*LOOPBACK, host, *named], is_over=is_over)
 
 
 def run_console(
@@ -97,7 +97,7 @@ def run_console(
             raise NobodyCanLogIn(host)
         proxies = services.settings.console_proxy
         config = uvicorn.Config(
-            console_app(services, host),
+            console_app(services, host, stop.is_set),
             http="h11",
             ws="none",
             loop="asyncio",

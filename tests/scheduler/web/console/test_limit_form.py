@@ -16,7 +16,7 @@ def test_every_limit_has_a_field() -> None:
 
 
 def test_only_what_was_changed_is_written() -> None:
-    """An empty field takes a limit away; one that was left alone is not written, or two who look would undo each other."""
+    """An empty field takes a limit away; one left alone is not written, or two who look would undo each other."""
     changes, fields = read_form(LIMITS, FORM | {"running": " 8 ", "rate": ""})
 
     assert {"running": "8", "rate": "none"} == changes

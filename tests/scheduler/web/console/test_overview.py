@@ -26,6 +26,7 @@ def test_all_tenants_are_on_one_screen(filled: Services, console: Callable[..., 
 
 def test_the_list_is_sorted_and_filtered_by_the_url(filled: Services, console: Callable[..., TestClient]) -> None:
     """A link shows to another what I see; what is no column is passed over."""
+    assert filled
     admin = console()
 
     assert 'id="tenant-acme"' not in admin.get("/?name=glob").text

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
 from taglane_scheduler.web.console import queues
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import pytest
     from starlette.testclient import TestClient
     from taglane_scheduler.services import Services
 

@@ -1,6 +1,6 @@
 """Fills a server with ten tenants as they are in life: busy, paused, failing, unserved, at a limit, stalled, spoiled.
 
-`python tests/browser/seed.py URL` does it for a console that somebody wants to look at.
+`python tests/seed.py URL` does it for a console that somebody wants to look at.
 """
 
 from __future__ import annotations
@@ -137,6 +137,12 @@ def seed(url: str) -> None:
     """Fill the server at *url*."""
     services = build(load_settings(url=url))
     services.prepare()
+    fill(services)
+    services.close()
+
+
+def fill(services: Services) -> None:
+    """Fill a server that has the library."""
 
     def tenant(name: str) -> Seed:
         services.tenants.create(name)
@@ -180,7 +186,6 @@ def seed(url: str) -> None:
     services.stores.limits.put_state("tyrell", "draining")
     services.alerts.raise_alert("memory", "", "server", "the server holds 900MiB more than is explained")
     tells(services)
-    services.close()
 
 
 def tells(services: Services) -> None:
