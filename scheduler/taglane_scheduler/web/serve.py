@@ -16,6 +16,7 @@ import uvicorn
 from taglane.errors import BadSetting, CallerError, LibraryMissing, OperatorNeeded, ServerUnavailable
 
 from taglane_scheduler.process import handle_signals
+from taglane_scheduler.web.api.rest import Rest
 from taglane_scheduler.web.app import build_app
 from taglane_scheduler.web.auth import passwords
 from taglane_scheduler.web.auth.doors import Doors, check_server
@@ -61,7 +62,8 @@ def console_app(services: Services, host: str = "127.0.0.1") -> ASGIApp:
     """Return what a console answers with, which is called as the settings say, as *host*, or by loopback's names."""
     gate = Doorkeeper(services.access)
     named = [each.strip() for each in services.settings.console_hosts.split(",") if each.strip()]
-    return build_app(services, gate, Doors(services, gate).routes(), hosts=[*LOOPBACK, host, *named])
+    more = [*Doors(services, gate).routes(), Rest(services, gate).mount()]
+    return build_app(services, gate, more, hosts=[*LOOPBACK, host, *named])
 
 
 def run_console(
