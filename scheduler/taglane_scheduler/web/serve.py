@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 from taglane.errors import BadSetting, CallerError, LibraryMissing, OperatorNeeded, ServerUnavailable
 
-from taglane_scheduler.process import handle_signals
+from taglane_scheduler.process import JOIN, handle_signals
 from taglane_scheduler.web.api.rest import Rest
 from taglane_scheduler.web.app import build_app
 from taglane_scheduler.web.auth import passwords
@@ -62,7 +62,8 @@ def console_app(services: Services, host: str = "127.0.0.1") -> ASGIApp:
     """Return what a console answers with, which is called as the settings say, as *host*, or by loopback's names."""
     gate = Doorkeeper(services.access)
     named = [each.strip() for each in services.settings.console_hosts.split(",") if each.strip()]
-    more = [*Doors(services, gate).routes(), Rest(services, gate).mount()]
+    rest = Rest(services, gate)
+    more = [*Doors(services, gate).routes(), rest.mount(), rest.scraped()]
     return build_app(services, gate, more, hosts=[*LOOPBACK, host, *named])
 
 
@@ -90,6 +91,8 @@ def run_console(
     stop = threading.Event() if stopping is None else stopping
     listening = _listen(host, ports)
     restore = handle_signals(stop)
+    over = threading.Event()
+    gathering = threading.Thread(target=services.gathering.run, args=(over,), name="taglane-metrics", daemon=True)
     try:
         _wait_for_server(services, stop)
         if stop.is_set():
@@ -114,9 +117,13 @@ def run_console(
         )
         name = f"[{host}]" if ":" in host else host
         where = Where(f"http://{name}:{listening.getsockname()[1]}", setup)
+        gathering.start()
         asyncio.run(_Server(config, stop, lambda: ready(where)).serve([listening]))
         log.info("console_stopped")
     finally:
+        over.set()
+        if gathering.is_alive():
+            gathering.join(JOIN)
         restore()
         listening.close()
         services.close()

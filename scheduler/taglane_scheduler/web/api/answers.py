@@ -55,8 +55,6 @@ def problem_of(error: errors.TaglaneError, principal: Principal | None = None) -
     detail = str(error)
     if isinstance(error, errors.OtherTenant):
         status, detail, error = 404, "there is no such thing", errors.NotFound()
-    if isinstance(error, errors.RunTimeout):
-        status = 408
     if isinstance(error, errors.ServerUnavailable) and (principal is None or principal.tenant is not None):
         detail = "the server gives no answer that we can use: try again in a moment"
     words = _ARTICLES.sub(" ", type(error).__name__).lower()

@@ -44,7 +44,6 @@ _ERRORS = {
     "401": "Nobody that is known asks.",
     "403": "The role does not reach that far.",
     "404": "What is named is not there.",
-    "408": "It has not ended in time.",
     "409": "What is asked for is there already, or can't be done as things are.",
     "413": "The body is too long.",
     "415": "The body is of another kind than JSON.",

@@ -98,7 +98,8 @@ def _checked(model: type[BaseModel], said: dict[str, Any]) -> BaseModel:
     try:
         return model.model_validate(said)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
+        found = error.errors(include_url=False, include_context=False)
+        first = min(found, key=lambda each: each["type"] != "extra_forbidden")  # a typo, not what it lacks
         field = ".".join(str(place) for place in first["loc"])[:200]
         if first["type"] == "extra_forbidden":
             raise BadField(field, _unknown(model, field)) from error

@@ -14,12 +14,14 @@ from starlette.routing import Mount, Route
 from taglane.errors import TaglaneError
 
 from taglane_scheduler.desk.desk import Desk
+from taglane_scheduler.desk.principal import Principal
 from taglane_scheduler.web.api.answers import answer, problem, problem_of
 from taglane_scheduler.web.api.openapi import document
 from taglane_scheduler.web.api.reading import LONGEST, TooLarge, read_body, read_query
 from taglane_scheduler.web.api.route import Call, Text
 from taglane_scheduler.web.api.table import ROUTES
 from taglane_scheduler.web.auth.doors import address_of
+from taglane_scheduler.web.gate import Visitor
 from taglane_scheduler.web.hosts import SAFE
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
     from taglane_scheduler.services import Services
     from taglane_scheduler.web.api.route import ApiRoute
-    from taglane_scheduler.web.gate import Gate, Visitor
+    from taglane_scheduler.web.gate import Gate
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +46,20 @@ class Rest:
     def __init__(self, services: Services, gate: Gate) -> None:
         self._services = services
         self._gate = gate
+
+    def scraped(self) -> BaseRoute:
+        """Return /metrics, where Prometheus looks for it: with a key, or the token of the settings."""
+        route = next(each for each in ROUTES if each.path == "/metrics")
+        told, token = self._endpoint(route), self._services.settings.metrics_token
+
+        async def endpoint(request: Request) -> Response:
+            shown = request.headers.get("authorization", "").partition(" ")[2].strip()
+            if not token or not hmac.compare_digest(shown.encode(), token.encode()):
+                return await told(request)
+            scraper = Visitor(Principal("scraper", None, "read"))
+            return await run_in_threadpool(self._answer, route, request, scraper, b"")
+
+        return Route("/metrics", endpoint, methods=["GET"])
 
     def mount(self) -> BaseRoute:
         """Return all of it, to be mounted beside the console."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
-from taglane.errors import OverLimit
+from taglane.errors import OverLimit, RunTimeout
 from taglane.model.query import parse_query
 from typing_extensions import TypedDict
 
@@ -218,7 +219,9 @@ def wait(desk: Desk, call: Call) -> RunShown:
     if not _waiting.acquire(blocking=False):
         raise TooManyWait
     try:
-        return _whole(desk, desk.runs.wait(call.parts["run_id"], call.query.timeout, call.query.tenant))
+        with suppress(RunTimeout):
+            return _whole(desk, desk.runs.wait(call.parts["run_id"], call.query.timeout, call.query.tenant))
+        return show(desk, call)
     finally:
         _waiting.release()
 
