@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 from taglane.errors import BadSetting, CallerError, LibraryMissing, OperatorNeeded, ServerUnavailable
 
-from taglane_scheduler.process import JOIN, handle_signals
+from taglane_scheduler.process import handle_signals
 from taglane_scheduler.web.api.rest import Rest
 from taglane_scheduler.web.app import build_app
 from taglane_scheduler.web.auth import passwords
@@ -121,9 +121,7 @@ def run_console(
         asyncio.run(_Server(config, stop, lambda: ready(where)).serve([listening]))
         log.info("console_stopped")
     finally:
-        over.set()
-        if gathering.is_alive():
-            gathering.join(JOIN)
+        over.set()  # its thread ends with the process, or within a second
         restore()
         listening.close()
         services.close()
