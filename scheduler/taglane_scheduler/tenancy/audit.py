@@ -99,7 +99,7 @@ class Audit:
             found = [entry for key in (keys.AUDIT, keys.DENIED) for entry in self._last(key, tenant, since, count)]
         return sorted(found, key=_order)[-count:]
 
-    def page(
+    def page(  # noqa: PLR0913 - what is asked for
         self,
         tenant: str | None,
         *,
