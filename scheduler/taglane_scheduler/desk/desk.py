@@ -14,13 +14,15 @@ from taglane import context
 from taglane.errors import BadName, RunNotFound
 from taglane.model.names import check_tenant, tenant_of_run
 
-from taglane_scheduler.desk.alerting import AlertDesk
-from taglane_scheduler.desk.audit import AuditDesk
+from taglane_scheduler.desk.alerts import AlertDesk
+from taglane_scheduler.desk.audits import AuditDesk
 from taglane_scheduler.desk.bulks import BulkDesk
 from taglane_scheduler.desk.calls import CallDesk
 from taglane_scheduler.desk.dead_letters import DeadLetterDesk
+from taglane_scheduler.desk.health import HealthDesk
 from taglane_scheduler.desk.job_pages import JobPageDesk
 from taglane_scheduler.desk.jobs import JobDesk
+from taglane_scheduler.desk.jobs_files import JobsFileDesk
 from taglane_scheduler.desk.keys import KeyDesk
 from taglane_scheduler.desk.people import PeopleDesk
 from taglane_scheduler.desk.queues import QueueDesk
@@ -31,6 +33,7 @@ from taglane_scheduler.desk.searches import SearchDesk
 from taglane_scheduler.desk.standing import StandingDesk
 from taglane_scheduler.desk.templates import TemplateDesk
 from taglane_scheduler.desk.tenants import TenantDesk
+from taglane_scheduler.desk.usage import UsageDesk
 from taglane_scheduler.desk.workers import WorkerDesk
 from taglane_scheduler.tenancy.audit import acting_for
 
@@ -127,19 +130,34 @@ class Desk:
         return WorkerDesk(self)
 
     @cached_property
-    def alerts(self) -> AlertDesk:
-        """What is wrong now, and who is told of it."""
-        return AlertDesk(self)
-
-    @cached_property
-    def audit(self) -> AuditDesk:
-        """Who did what, and what was refused."""
-        return AuditDesk(self)
-
-    @cached_property
     def dead_letters(self) -> DeadLetterDesk:
         """Dead letters: list, replay, drop."""
         return DeadLetterDesk(self)
+
+    @cached_property
+    def jobs_files(self) -> JobsFileDesk:
+        """Jobs files: compare, apply, export."""
+        return JobsFileDesk(self)
+
+    @cached_property
+    def usage(self) -> UsageDesk:
+        """What tenants and jobs have used."""
+        return UsageDesk(self)
+
+    @cached_property
+    def alerts(self) -> AlertDesk:
+        """What is wrong, and who is told of it."""
+        return AlertDesk(self)
+
+    @cached_property
+    def audits(self) -> AuditDesk:
+        """What was done, and what was refused."""
+        return AuditDesk(self)
+
+    @cached_property
+    def health(self) -> HealthDesk:
+        """The doctor, metrics, figures for autoscalers."""
+        return HealthDesk(self)
 
     @cached_property
     def people(self) -> PeopleDesk:

@@ -28,6 +28,11 @@ class RunDesk:
         owner = self._desk.tenant_of_run(run_id, tenant, "read", "reading runs")
         return self._runs.get(run_id, owner)
 
+    def wait(self, run_id: str, timeout: float, tenant: str | None = None) -> RunInfo:
+        """Return one run once it has ended; RunTimeout after *timeout* seconds."""
+        owner = self._desk.tenant_of_run(run_id, tenant, "read", "reading runs")
+        return self._runs.wait(run_id, timeout, owner)
+
     def cancel(self, run_id: str, tenant: str | None = None) -> str:
         """End a run that waits, or ask its worker to stop it; answers ``cancelled``, ``asked`` or ``ended``."""
         owner = self._desk.tenant_of_run(run_id, tenant, "operate", "cancelling runs")

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from redis.exceptions import ResponseError
+from taglane.errors import BadParams
 from taglane.store import full, keys
 
 if TYPE_CHECKING:
@@ -31,13 +32,10 @@ if TYPE_CHECKING:
 KEPT = 100_000
 """Entries of each stream, about: a server trims them by whole nodes."""
 
-LOOKED = 2_000
-"""Entries of each stream that one page looks through."""
+LOOKED = 10_000
+"""Entries that one page looks at."""
 
-DONE = "done"
-"""Asks for all that is no refusal."""
-
-_PLACE = re.compile(r"[0-9]{1,15}-[0-9]{1,10}")
+_ENTRY_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}", re.ASCII)
 
 PAGE = 1_000
 """Entries read in one call."""
@@ -72,13 +70,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class AuditPage:
-    """Some entries, the newest first."""
+    """Some entries of one stream, the newest first; *next* is what to ask the next page with, '' when there is none."""
 
     entries: Sequence[Entry]
     next: str
-    """What to ask the next page with: it goes on behind this place. Empty when there is no more."""
-    back_to: int | None
-    """How far back, ms since 1970, it was looked; None: to the end."""
 
 
 class Audit:
@@ -104,34 +99,44 @@ class Audit:
             found = [entry for key in (keys.AUDIT, keys.DENIED) for entry in self._last(key, tenant, since, count)]
         return sorted(found, key=_order)[-count:]
 
-    def page(
-        self, tenant: str | None = None, *, action: str = "", since: int = 0, before: str = "", count: int = 50
+    def page(  # noqa: PLR0913 - what is asked for
+        self,
+        tenant: str | None,
+        *,
+        denied: bool = False,
+        before: str = "",
+        since: int = 0,
+        limit: int = 100,
+        action: str = "",
     ) -> AuditPage:
-        """Return entries, newest first: at most *count* of the last few thousand before the place *before*.
+        """Return entries of one tenant or of all, the newest first: what was done, or what was *denied*.
 
-        *action* is one of them, or ``done`` for all that is no refusal. What is no place is the newest.
+        *action* asks for one of what was done.
+
+        It looks at `LOOKED` entries at most: for a quiet tenant a page may end before it is full, and the next goes on.
+
+        Raises:
+            BadParams: *before* is no page of the log.
         """
-        newest = f"({before}" if _PLACE.fullmatch(before) else "+"
+        if before and not _ENTRY_ID.fullmatch(before):
+            raise BadParams(f"after={before[:60]!r}: it is no page of the log: begin with the first")
+        found: list[Entry] = []
+        last, left = before, LOOKED
         with self._server.renamed("reading the audit log", operator=True):
-            pipeline = self._redis.pipeline(transaction=False)
-            for key in (keys.AUDIT, keys.DENIED):
-                pipeline.xrevrange(key, newest, since, count=LOOKED)
-            streams = pipeline.execute()
-        # Behind the end of what was read of one stream, the other one's entries would come before their time.
-        horizon = max((_order(_entry(*found[-1])) for found in streams if len(found) == LOOKED), default=(0, 0))
-        read = sorted((_entry(*each) for found in streams for each in found), key=_order, reverse=True)
-        wanted: list[Entry] = []
-        last = None
-        for entry in read:
-            if _order(entry) < horizon:
-                break
-            last = entry
-            if tenant in (None, entry.tenant) and _is_asked(entry, action):
-                wanted.append(entry)
-                if len(wanted) == count:
-                    break
-        more = last is not None and (last.id != read[-1].id or horizon != (0, 0))
-        return AuditPage(wanted, last.id if last and more else "", last.at if last and more else None)
+            while left > 0:
+                start = f"({last}" if last else "+"
+                some = self._redis.xrevrange(keys.DENIED if denied else keys.AUDIT, start, since, count=PAGE)
+                for entry_id, values in some:
+                    entry = _entry(entry_id, values)
+                    last = entry.id
+                    if tenant in (None, entry.tenant) and action in ("", entry.action):
+                        found.append(entry)
+                        if len(found) == limit:
+                            return AuditPage(found, last)
+                left -= PAGE
+                if len(some) < PAGE:
+                    return AuditPage(found, "")
+        return AuditPage(found, last)
 
     def ends(self) -> dict[str, str]:
         """Return the last id of each stream: where `after` begins."""
@@ -185,12 +190,6 @@ def acting_for(who: str, address: str) -> Iterator[None]:
         yield
     finally:
         _for.reset(token)
-
-
-def _is_asked(entry: Entry, action: str) -> bool:
-    if action == DONE:
-        return entry.action != DENIED
-    return action in ("", entry.action)
 
 
 def fields(action: str, tenant: str, who: str, address: str, details: Mapping[str, str | int]) -> dict[str, str]:

@@ -16,6 +16,7 @@ import uvicorn
 from taglane.errors import BadSetting, CallerError, LibraryMissing, OperatorNeeded, ServerUnavailable
 
 from taglane_scheduler.process import handle_signals
+from taglane_scheduler.web.api.rest import Rest
 from taglane_scheduler.web.app import build_app
 from taglane_scheduler.web.auth import passwords
 from taglane_scheduler.web.auth.doors import Doors, check_server
@@ -61,7 +62,9 @@ def console_app(services: Services, host: str = "127.0.0.1", is_over: Callable[[
     """Return what a console answers with, which is called as the settings say, as *host*, or by loopback's names."""
     gate = Doorkeeper(services.access)
     named = [each.strip() for each in services.settings.console_hosts.split(",") if each.strip()]
-    return build_app(services, gate, Doors(services, gate).routes(), hosts=[*LOOPBACK, host, *named], is_over=is_over)
+    rest = Rest(services, gate)
+    more = [*Doors(services, gate).routes(), rest.mount(), rest.scraped()]
+    return build_app(services, gate, more, hosts=[*LOOPBACK, host, *named], is_over=is_over)
 
 
 def run_console(
@@ -88,6 +91,8 @@ def run_console(
     stop = threading.Event() if stopping is None else stopping
     listening = _listen(host, ports)
     restore = handle_signals(stop)
+    over = threading.Event()
+    gathering = threading.Thread(target=services.gathering.run, args=(over,), name="taglane-metrics", daemon=True)
     try:
         _wait_for_server(services, stop)
         if stop.is_set():
@@ -112,9 +117,11 @@ def run_console(
         )
         name = f"[{host}]" if ":" in host else host
         where = Where(f"http://{name}:{listening.getsockname()[1]}", setup)
+        gathering.start()
         asyncio.run(_Server(config, stop, lambda: ready(where)).serve([listening]))
         log.info("console_stopped")
     finally:
+        over.set()  # its thread ends with the process, or within a second
         restore()
         listening.close()
         services.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from taglane.errors import AlertPartNotFound, BadAlertRule, BadName, TenantNotFound
+from taglane.errors import AlertPartNotFound, BadAlertRule, BadName, CallerError, TenantNotFound
 from taglane.model.duration import parse_duration
 
 from taglane_scheduler.alerting.rules import KINDS
@@ -23,6 +23,8 @@ SHOWN = 200
 OUTCOMES = {"delivered": text("delivered"), "given_up": text("given up"), "waiting": text("on its way")}
 """What is said of a message."""
 
+DELIVERIES = 20
+
 DURATIONS = ("window", "after", "silence")
 RULE_FIELDS = ("name", "on", "tenant", "job", "tag", "threshold", *DURATIONS, "channels")
 CHANNEL_FIELDS = ("name", "kind", "url", "secret", "to")
@@ -36,13 +38,14 @@ def show(desk: Desk, ask: Ask) -> View:
 def _view(desk: Desk, ask: Ask, wrong: dict[str, str] | None = None, **more: Any) -> View:
     """Return the page; *wrong* says what is wrong with the form that was sent, by ``form.field``."""
     now = [Attention(each.kind, each.tenant, each.subject, each.text, "", each.since) for each in desk.alerts.now()]
+    administers, operates = desk.principal.may("admin"), desk.principal.may("operate")
     data = {
         "wrong_now": [told(each, ask) for each in now[:SHOWN]],
-        "incidents": desk.alerts.incidents()[:SHOWN],
-        "rules": desk.alerts.rules(),
-        "channels": desk.alerts.channels(),
-        "silences": desk.alerts.silences(),
-        "deliveries": desk.alerts.deliveries(),
+        "incidents": desk.alerts.incidents()[:SHOWN] if administers else (),
+        "rules": desk.alerts.rules() if administers else (),
+        "channels": desk.alerts.channels() if administers else (),
+        "silences": desk.alerts.silences() if operates else (),
+        "deliveries": desk.alerts.deliveries(DELIVERIES) if administers else (),
         "kinds": KINDS,
         "outcomes": OUTCOMES,
         "wrong": wrong or {},
@@ -63,12 +66,12 @@ def put_rule(desk: Desk, ask: Ask) -> Done | View:
     try:
         if "threshold" in given:
             given["threshold"] = _whole("rule", "threshold", given["threshold"])
-        made = desk.alerts.put_rule(given)
+        made, _ = desk.alerts.put_rule(given)
     except BadAlertRule as error:
         return _view(desk, ask, {f"rule.{error.field.partition('.')[0]}": error.why})
     except AlertPartNotFound as error:
         return _view(desk, ask, {"rule.channels": str(error)})
-    except (BadName, TenantNotFound) as error:
+    except (CallerError, TenantNotFound) as error:
         return _view(desk, ask, {"rule.tenant": str(error)})
     return Done(ask.say("Rule {name} is kept.", name=made.name), "/alerts")
 
@@ -85,7 +88,7 @@ def put_channel(desk: Desk, ask: Ask) -> Done | View:
     if "to" in given:
         given["to"] = given["to"].replace(",", " ").split()
     try:
-        made = desk.alerts.put_channel(given)
+        made, _ = desk.alerts.put_channel(given)
     except BadAlertRule as error:
         return _view(desk, ask, {f"channel.{error.field.partition('.')[0]}": error.why})
     if made.secret and not given.get("secret"):

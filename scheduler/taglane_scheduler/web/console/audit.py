@@ -20,25 +20,25 @@ SINCE = ("", "1h", "1d", "7d", "30d")
 
 
 def show(desk: Desk, ask: Ask) -> View:
-    """Return entries of one tenant or of all."""
+    """Return entries of one tenant or of all: what was done, or what the server refused."""
     tenant, action, since = (ask.query.get(field, "") for field in ("tenant", "action", "since"))
-    wrong = ""
-    begin = 0
+    denied = bool(ask.query.get("denied"))
+    begin, wrong = 0, ""
     if since:
         try:
             begin = max(0, desk.standing.now() - parse_duration(since))
         except ValueError as error:
             wrong = str(error)
-    page = desk.audit.page(tenant or None, action=action, since=begin, before=ask.query.get("after", ""), count=LIMIT)
-    data = {
-        "page": page,
-        "wrong": wrong,
-        "choices": SINCE,
-        "since": since,
-        "action": action,
-        "command": _command(tenant, since),
-    }
-    return View("audit.html", "Audit", data)
+    page = desk.audits.page(
+        tenant or None,
+        denied=denied,
+        action="" if denied else action,
+        since=begin,
+        before=ask.query.get("after", ""),
+        limit=LIMIT,
+    )
+    data = {"page": page, "wrong": wrong, "choices": SINCE, "since": since, "action": action, "denied": denied}
+    return View("audit.html", "Audit", {**data, "command": _command(tenant, since)})
 
 
 def _command(tenant: str, since: str) -> str:
