@@ -105,6 +105,7 @@ function listen() {
     if (!element) return;
     const follows = element.scrollTop + element.clientHeight >= element.scrollHeight - 40;
     element.insertAdjacentHTML("beforeend", html);
+    while (element.childElementCount > 5000) element.firstElementChild.remove();
     if (follows) element.scrollTop = element.scrollHeight;
   });
   stream.addEventListener("gone", (event) => gone(JSON.parse(event.data).text));
