@@ -28,7 +28,7 @@ from taglane.store.queues import Queues
 from taglane.store.runs import NewRun, Runs
 from taglane.store.server import Server
 from taglane.store.usage import Usage
-from taglane.store.workers import Workers
+from taglane.store.workers import FIELDS, Workers, read_worker
 from taglane_scheduler.care.alerts import Alerts
 from taglane_scheduler.care.measures import Measure, Measures
 from taglane_scheduler.care.rescue import Rescue
@@ -141,6 +141,7 @@ PARTICULAR: dict[tuple[type, str], dict[str, Any]] = {
     (Pools, "wake"): {"tenants": {VICTIM: GIVEN["limits"]}},
     (Runs, "make"): {"runs": [NewRun(f"{VICTIM}.x", "shop.task", VICTIM, "{}")]},
     (Runs, "replay_many"): {"runs": [(VICTIMS_RUN, f"{VICTIM}.y")]},
+    (Workers, "holding"): {"workers": [read_worker("worker-1", VICTIM, dict.fromkeys(FIELDS), 0)]},
     (LimitStore, "change"): {"given": {"running": 99}},
     (LimitStore, "put_many"): {"limits": {VICTIM: GIVEN["limits"], "acme": GIVEN["limits"]}},
 }
