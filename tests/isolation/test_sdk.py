@@ -32,7 +32,7 @@ from taglane.store.search import RunSearch
 from taglane.store.server import Server
 from taglane.store.standings import Standings
 from taglane.store.usage import Usage
-from taglane.store.workers import Workers
+from taglane.store.workers import FIELDS, Workers, read_worker
 from taglane_scheduler.alerting.channels import Channels, make_channel
 from taglane_scheduler.alerting.outbox import Outbox, Taken
 from taglane_scheduler.alerting.rules import Rules, make_rule
@@ -175,6 +175,7 @@ PARTICULAR: dict[tuple[type, str], dict[str, Any]] = {
     (Runs, "replay_each"): {"runs": [(VICTIMS_RUN, f"{VICTIM}.y")]},
     (Jobs, "page"): {"pattern": ""},
     (Jobs, "last_runs"): {"name": "report"},
+    (Workers, "holding"): {"workers": [read_worker("worker-1", VICTIM, dict.fromkeys(FIELDS), 0)]},
     (LimitStore, "change"): {"given": {"running": 99}},
     (LimitStore, "put_many"): {"limits": {VICTIM: GIVEN["limits"], "acme": GIVEN["limits"]}},
 }

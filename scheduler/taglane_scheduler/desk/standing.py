@@ -8,7 +8,7 @@ from taglane_scheduler.care.attention import attention
 from taglane_scheduler.care.board import Totals
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from taglane.model.standing import TenantStanding
 
@@ -55,6 +55,15 @@ class StandingDesk:
         if owner is not None:
             return [self.of(owner)]
         return self._services.board.look(lambda board: board.page(sort="tenant", limit=EVERY)[0])
+
+    def some(self, tenants: Sequence[str]) -> Mapping[str, TenantStanding]:
+        """Return how these tenants stand that were read already; they are read with every look for a while."""
+        self._require_all()
+
+        def pick(board: Board) -> dict[str, TenantStanding]:
+            return {each.tenant: each for each in map(board.get, tenants) if each is not None}
+
+        return self._services.board.look(pick, tenants)
 
     def freshen(self, tenants: Sequence[str]) -> None:
         """Let these tenants be read with every look for a while: somebody has them on a page."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from taglane_scheduler.desk.desk import Desk
 
-LOOKED = 1_000
+LOOKED = 500
 """Jobs that one page looks at."""
 
 

@@ -37,7 +37,7 @@ def test_a_channel_a_rule_and_a_silence(services: Services, console: Callable[..
     admin.post("/alerts/channels/delete", data=CSRF | {"name": "ops", "owner": ""})
     admin.post("/alerts/silences/end", data=CSRF | {"name": services.alerting.silences.list()[0].name, "owner": ""})
     assert "There is no rule" in admin.get("/alerts").text
-    assert [] == services.alerting.silences.list() == services.alerting.channels.list()
+    assert ([], []) == (services.alerting.silences.list(), services.alerting.channels.list())
 
 
 def test_a_wrong_field_says_so_in_its_form(services: Services, console: Callable[..., TestClient]) -> None:
@@ -57,7 +57,7 @@ def test_a_wrong_field_says_so_in_its_form(services: Services, console: Callable
         assert 422 == wrong.status_code, (path, form)
         assert f'id="wrong-{field}"' in wrong.text, (path, form)
         assert '<details class="more" open>' in wrong.text
-    assert [] == services.alerting.rules.list() == services.alerting.channels.list()
+    assert ([], []) == (services.alerting.rules.list(), services.alerting.channels.list())
 
 
 def test_a_tenant_has_alerts_of_its_own(filled: Services, console: Callable[..., TestClient]) -> None:

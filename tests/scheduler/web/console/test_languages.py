@@ -26,7 +26,7 @@ QUOTED = r"\"((?:[^\"\\]|\\.)*)\"|'((?:[^'\\]|\\.)*)'"
 SAID = re.compile(rf"\b_\(\s*(?:{QUOTED})")
 CHOSEN = re.compile(rf"\b_\(\s*(?:{QUOTED})\s+if\b[^)]*?\belse\s+(?:{QUOTED})\s*\)")
 
-ELSEWHERE = {*KINDS.values(), *ROLES, *STATES}
+ELSEWHERE = {*KINDS.values(), *ROLES, *STATES, "paused", "draining"}
 """Texts that templates show of what other floors name."""
 
 
