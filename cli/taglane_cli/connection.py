@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from taglane.store.workers import Workers
     from taglane_scheduler.services import Services
     from taglane_scheduler.tenancy.tenants import Tenants
+    from taglane_scheduler.web.auth.access import Access
 
 
 class Connection:
@@ -54,19 +55,15 @@ class Connection:
         """Finds runs, waits for them, cancels them."""
         return self.services.stores.runs
 
-    @cached_property
+    @property
     def search(self) -> RunSearch:
         """Finds the runs that a query takes."""
-        from taglane.store.search import RunSearch  # noqa: PLC0415
+        return self.services.stores.run_search
 
-        return RunSearch(self.services.server)
-
-    @cached_property
+    @property
     def bulk(self) -> Bulk:
         """Cancels, or runs again, all that a query takes."""
-        from taglane.store.bulk import Bulk  # noqa: PLC0415
-
-        return Bulk(self.runs, self.search)
+        return self.services.stores.bulk
 
     @property
     def dead_letters(self) -> DeadLetters:
@@ -78,12 +75,10 @@ class Connection:
         """Reads all that is kept of a tenant's past."""
         return self.services.stores.history
 
-    @cached_property
+    @property
     def logs(self) -> Logs:
         """Reads what runs have logged."""
-        from taglane.store.logs import Logs  # noqa: PLC0415
-
-        return Logs(self.services.server)
+        return self.services.stores.logs
 
     @property
     def queues(self) -> Queues:
@@ -109,6 +104,11 @@ class Connection:
     def tenants(self) -> Tenants:
         """Makes and lists tenants; takes the operator's credential."""
         return self.services.tenants
+
+    @property
+    def access(self) -> Access:
+        """Who may come in by HTTP; takes the operator's credential."""
+        return self.services.access
 
     @property
     def jobs(self) -> Jobs:

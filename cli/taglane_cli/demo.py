@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
+from taglane_cli.options import console_port_option, no_console_option
 from taglane_cli.render import cell, show_list
 
 if TYPE_CHECKING:
@@ -49,20 +50,26 @@ _COLORS = {"succeeded": "green", "skipped": "yellow", "queued": "yellow", "runni
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Where the sample application is [default: tests/apps of the repository].",
 )
+@console_port_option
+@no_console_option
 @click.pass_context
-def demo(ctx: click.Context, seconds: float, app_dir: Path | None) -> None:
+def demo(ctx: click.Context, seconds: float, app_dir: Path | None, console_port: int | None, no_console: bool) -> None:
     """Run three tenants' jobs on tagged workers, and check each fire.
 
     Starts a server of its own, unless TAGLANE_URL names one. Exit 0 only if each fire ran exactly once, on a worker of
     its own tenant and tag, and returned what it should.
     """
     from taglane_cli.demo_shop import Shop, find_applications  # noqa: PLC0415 - not for the help
-    from taglane_cli.stack import Stack, ended_by_sigterm  # noqa: PLC0415
+    from taglane_cli.stack import Stack, ended_by_sigterm, has_console  # noqa: PLC0415
 
+    console = has_console() and not no_console
     applications = find_applications(app_dir)
     with ended_by_sigterm(), TemporaryDirectory(prefix="taglane-demo-") as home:
         shop = Shop(applications, Path(home) / "data")
-        with Stack(Path(home), os.environ.get("TAGLANE_URL")) as stack, Demo(stack, shop) as show:
+        with (
+            Stack(Path(home), os.environ.get("TAGLANE_URL")) as stack,
+            Demo(stack, shop, console=console, console_port=console_port) as show,
+        ):
             show.prepare()
             show.watch(seconds)
             show.settle()
@@ -71,10 +78,13 @@ def demo(ctx: click.Context, seconds: float, app_dir: Path | None) -> None:
 
 
 class Demo:
-    """One demo on a stack that is up. Leaving the block stops the workers, and deletes the tenants that it made."""
+    """One demo on a stack that is up, with a console or without one.
 
-    def __init__(self, stack: Stack, shop: Shop) -> None:
-        self._stack, self._shop = stack, shop
+    Leaving the block stops the workers, and deletes the tenants that it made.
+    """
+
+    def __init__(self, stack: Stack, shop: Shop, *, console: bool = False, console_port: int | None = None) -> None:
+        self._stack, self._shop, self._console, self._console_port = stack, shop, console, console_port
         self._urls: dict[str, str] = {}
         self._tags_of: dict[str, tuple[str, ...]] = {}
         self._told: dict[str, str] = {}  # run -> the state that was shown
@@ -108,6 +118,8 @@ class Demo:
         self._shop.seed(TENANTS)
         self._stack.start_scheduler()
         _say("scheduler", "taglane scheduler")
+        if self._console:
+            _say("console", self._stack.start_console(self._console_port))
         names = [self._start_worker(tenant) for tenant in STAFFED]
         for tenant, name in zip(STAFFED, names, strict=True):
             self._stack.wait_until(partial(self._is_staffed, tenant), name)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from taglane_cli.options import console_port_option, no_console_option
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -22,15 +24,18 @@ REFRESH = 0.5  # seconds between two looks at the processes
 
 @click.command()
 @click.option("-t", "--tenant", "tenants", multiple=True, metavar="T", help="Create this tenant; may be repeated.")
-def dev(tenants: tuple[str, ...]) -> None:
-    """Start a server and a scheduler to develop against.
+@console_port_option
+@no_console_option
+def dev(tenants: tuple[str, ...], console_port: int | None, no_console: bool) -> None:
+    """Start a server, a scheduler and a console to develop against.
 
-    Prints the operator's url and each tenant's, and runs until Ctrl-C. The server keeps everything in memory. A
-    scheduler that ends is started again. With TAGLANE_URL set, that server is used instead, and left alone.
+    Prints the operator's url and each tenant's, and a link that enters the console once; runs until Ctrl-C. The server
+    keeps everything in memory. A scheduler that ends is started again. With TAGLANE_URL set, that server is used
+    instead, and left alone. The console takes the extra: pip install 'taglane[console]'.
     """
     from taglane.model.names import check_tenant  # noqa: PLC0415 - not for the help
 
-    from taglane_cli.stack import Stack, ended_by_sigterm  # noqa: PLC0415
+    from taglane_cli.stack import Stack, ended_by_sigterm, has_console  # noqa: PLC0415
 
     for tenant in tenants:
         check_tenant(tenant)
@@ -40,13 +45,17 @@ def dev(tenants: tuple[str, ...]) -> None:
         TemporaryDirectory(prefix="taglane-dev-") as home,
         Stack(Path(home), os.environ.get("TAGLANE_URL")) as stack,
     ):
-        _serve(stack, tenants)
+        stack.start_scheduler()
+        _print_urls(stack, tenants)
+        if not no_console and has_console():
+            click.echo("# the console; this link enters it once, within an hour:")
+            click.echo(f"# {stack.start_console(console_port)}")
+        click.echo("ready; Ctrl-C stops it", err=True)
+        _serve(stack)
     click.echo("stopped", err=True)
 
 
-def _serve(stack: Stack, tenants: Sequence[str]) -> NoReturn:
-    stack.start_scheduler()
-    _print_urls(stack, tenants)
+def _serve(stack: Stack) -> NoReturn:
     while True:
         how = stack.restart_scheduler()
         if how is not None:
@@ -69,4 +78,3 @@ def _print_urls(stack: Stack, tenants: Sequence[str]) -> None:
             click.echo(f"export TAGLANE_URL={quote(made.url)}")
     finally:
         services.close()
-    click.echo("ready; Ctrl-C stops it", err=True)

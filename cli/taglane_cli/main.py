@@ -30,7 +30,7 @@ _CODES: tuple[tuple[type[errors.TaglaneError], int], ...] = (
 
 _COMMANDS = (
     ("demo", "taglane_cli.demo:demo", "Run three tenants' jobs on tagged workers, and check each fire."),
-    ("dev", "taglane_cli.dev:dev", "Start a server and a scheduler to develop against."),
+    ("dev", "taglane_cli.dev:dev", "Start a server, a scheduler and a console to develop against."),
     ("tenant", "taglane_cli.tenants:tenant", "Create, limit, pause, export and delete tenants."),
     ("job", "taglane_cli.jobs:job", "Add jobs, see when they are due, pause and trigger them."),
     ("apply", "taglane_cli.apply:apply", "Make the server's jobs and limits those of a jobs file."),
@@ -46,6 +46,9 @@ _COMMANDS = (
     ("usage", "taglane_cli.usage:usage", "Show what tenants used: runs, fires, workers' seconds, waits."),
     ("worker", "taglane_cli.serve:worker", "Start a worker that takes the runs of its tags."),
     ("scheduler", "taglane_cli.serve:scheduler", "Start a scheduler; any number may run at once."),
+    ("console", "taglane_cli.console:console", "Start the console and the REST API, for all tenants."),
+    ("user", "taglane_cli.users:user", "Say who may log in to the console."),
+    ("key", "taglane_cli.keys:key", "Make, list and revoke keys of the REST API."),
     ("alerts", "taglane_cli.alerts:alerts", "List what is wrong now, and since when."),
     ("alert", "taglane_cli.alert:alert", "Say who is told of what goes wrong, and when."),
     ("audit", "taglane_cli.audit:audit", "Show who did what to which tenant, and what the server refused."),

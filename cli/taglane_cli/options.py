@@ -15,6 +15,13 @@ tenant_option: Callable[..., Any] = click.option(
     "-t", "--tenant", metavar="T", help="Whose; default: the tenant whose credential TAGLANE_URL holds."
 )
 yes_option: Callable[..., Any] = click.option("-y", "--yes", is_flag=True, help="Don't ask.")
+no_console_option: Callable[..., Any] = click.option("--no-console", is_flag=True, help="Start no console.")
+console_port_option: Callable[..., Any] = click.option(
+    "--console-port",
+    type=click.IntRange(0, 65_535),
+    metavar="PORT",
+    help="Where the console listens, 0 for a free one [default: 7077 if it is free].",
+)
 params_option: Callable[..., Any] = click.option(
     "--params", metavar="JSON", help="The task's keyword arguments, a JSON object."
 )

@@ -6,11 +6,13 @@ Each is a child process with a log of its own, is known by its id, and ends with
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Self
 
 from taglane.errors import TaglaneError
@@ -99,6 +101,22 @@ class Stack:
         self._start("scheduler", ["scheduler"], self.url)
         self.wait_until(lambda: "scheduler_ready" in self._log_of("scheduler").read_text(errors="replace"), "scheduler")
 
+    def start_console(self, port: int | None = None) -> str:
+        """Start a console, and wait until it answers; return a link that enters it once.
+
+        Without a *port* it has the usual one, or a free one where somebody has that.
+        """
+        from taglane.settings import load_settings  # noqa: PLC0415
+        from taglane_scheduler.services import build  # noqa: PLC0415
+
+        self._start("console", ["console", *(["--else-free"] if port is None else ["--port", str(port)])], self.url)
+        self.wait_until(lambda: _console_url(self._log_of("console")), "console")
+        services = build(load_settings(url=self.url))
+        try:
+            return _console_url(self._log_of("console")) + services.access.tickets.make("enter")
+        finally:
+            services.close()
+
     def start_worker(self, tag: str, url: str, app: str, *, concurrency: int, environment: Mapping[str, str]) -> str:
         """Start a worker of *tag* with the credential in *url*; return what it is called here, before it is ready."""
         name = f"worker of {tag}"
@@ -177,6 +195,17 @@ class Stack:
         log = self._log_of(name)
         lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
         return "\n".join([line for line in lines if "level=INFO" not in line and "INFO/" not in line][-5:])
+
+
+def has_console() -> bool:
+    """Whether the extra is installed that the console takes."""
+    return all(find_spec(name) for name in ("starlette", "uvicorn", "jinja2", "argon2"))
+
+
+def _console_url(log: Path) -> str:
+    """Return where a console says that it is; empty until it does."""
+    found = re.search(r"console_ready url=(\S+)", log.read_text(errors="replace"))
+    return found[1] if found else ""
 
 
 @contextmanager

@@ -52,14 +52,12 @@ def run_scheduler(
     loop = services.loop
     metrics = Metrics(services.exposition.page, services.settings.metrics_token)
     endpoint = listen(services.settings.health if health is None else health, [loop.pulse], metrics)
-    restore = _handle_signals(stop)
+    restore = handle_signals(stop)
     denials = threading.Thread(target=services.denials.run, args=(over,), name="taglane-denials", daemon=True)
     gathering = threading.Thread(target=services.gathering.run, args=(over,), name="taglane-metrics", daemon=True)
+    beside = [denials, *alerting, *([gathering] if endpoint else [])]
     try:
-        denials.start()
-        if endpoint is not None:
-            gathering.start()
-        for thread in alerting:
+        for thread in beside:
             thread.start()
         log.info("scheduler_starting health=%s", endpoint.address if endpoint else "off")
         services.pool_keeper.start()
@@ -67,7 +65,7 @@ def run_scheduler(
         log.info("scheduler_stopped")
     finally:
         over.set()
-        for thread in (denials, gathering, *alerting):
+        for thread in beside:
             if thread.is_alive():
                 thread.join(JOIN)
         restore()
@@ -78,7 +76,7 @@ def run_scheduler(
         services.close()
 
 
-def _handle_signals(stop: threading.Event) -> Callable[[], None]:
+def handle_signals(stop: threading.Event) -> Callable[[], None]:
     """Let SIGTERM and SIGINT set *stop*; return what undoes it."""
     if threading.current_thread() is not threading.main_thread():
         return lambda: None

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from taglane_scheduler.care.doctor import Doctor
     from taglane_scheduler.care.measures import Measures
     from taglane_scheduler.care.rescue import Rescue
+    from taglane_scheduler.care.shared_board import SharedBoard
     from taglane_scheduler.care.unserved import Unserved
     from taglane_scheduler.care.watchdog import Watchdog
+    from taglane_scheduler.desk.bulk_works import BulkWorks
     from taglane_scheduler.firing.firing import Firing
     from taglane_scheduler.firing.loop import SchedulerLoop
     from taglane_scheduler.metrics.exposition import Exposition
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from taglane_scheduler.tenancy.cutoff import CutOff
     from taglane_scheduler.tenancy.denials import Denials
     from taglane_scheduler.tenancy.tenants import Tenants
+    from taglane_scheduler.web.auth.access import Access
 
 
 class Services:
@@ -61,11 +64,25 @@ class Services:
         return Jobs(self.server, self.settings.payload_limit)
 
     @cached_property
+    def bulk_works(self) -> BulkWorks:
+        """What is being cancelled, or run again, in bulk, by this process."""
+        from taglane_scheduler.desk.bulk_works import BulkWorks
+
+        return BulkWorks()
+
+    @cached_property
     def tenants(self) -> Tenants:
         """The tenants and their credentials."""
         from taglane_scheduler.tenancy.tenants import Tenants
 
-        return Tenants(self.server)
+        return Tenants(self.server, forget=self.access.forget_tenant)
+
+    @cached_property
+    def access(self) -> Access:
+        """Who may come in by HTTP: people, API keys, logins."""
+        from taglane_scheduler.web.auth.access import Access
+
+        return Access(self.server)
 
     @cached_property
     def audit(self) -> Audit:
@@ -113,6 +130,14 @@ class Services:
         from taglane_scheduler.care.alerts import Alerts
 
         return Alerts(self.server)
+
+    @cached_property
+    def board(self) -> SharedBoard:
+        """How all tenants stand, for all who look at once."""
+        from taglane_scheduler.care.board import Board
+        from taglane_scheduler.care.shared_board import SharedBoard
+
+        return SharedBoard(Board(self.stores.standings, self.tenants.names))
 
     @cached_property
     def alerting(self) -> Alerting:

@@ -73,6 +73,7 @@ EXAMPLES = [
     QueueFull("acme", 100, 100, 2.5),
     ParamsOverLimit("acme", 2_000, 1_000),
     TenantDraining("acme"),
+    ExtraMissing("the console", "console"),
     TenantMissing("shop.tasks.report"),
     TagNotOwned("other", "acme"),
     TenantNotFound("acme"),

@@ -113,7 +113,7 @@ class BadLimit(CallerError):
     """A limit of a tenant that can't be one."""
 
     def __init__(self, name: str, value: Any, why: str) -> None:
-        self.name, self.value = name, value
+        self.name, self.value, self.why = name, value, why
         super().__init__(f"limits.{name}: {value!r} can't be: {why}")
 
 
@@ -121,7 +121,7 @@ class BadAlertRule(CallerError):
     """A part of alerting that says nothing; *part* is ``rule``, ``channel`` or ``silence``."""
 
     def __init__(self, part: str, field: str, value: Any, why: str) -> None:
-        self.part, self.field, self.value = part, field, value
+        self.part, self.field, self.value, self.why = part, field, value, why
         super().__init__(f"{part}.{field}: {value!r} can't be: {why}")
 
 

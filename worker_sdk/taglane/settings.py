@@ -69,6 +69,12 @@ class Settings(BaseSettings):
     watch: str = ""
     """What a scheduler lets tenants use that have no such limits of their own: `connections=500 memory=1GiB`."""
 
+    console_hosts: str = ""
+    """Names by which the console is reached beside those of loopback, as in `console.example.com,10.0.0.7:7077`."""
+
+    console_proxy: str = ""
+    """Addresses of proxies whose X-Forwarded-For and -Proto the console believes, as in `10.0.0.5,10.1.0.0/16`."""
+
     smtp: str = ""
     """By which server alerts are mailed: ``smtp://user:password@mail.example.com:587``; none unless set."""
 
@@ -80,6 +86,9 @@ class Settings(BaseSettings):
 
     webhook_allow_tenants: str = ""
     """Likewise those of tenants' own rules: whoever may set up a webhook for a tenant reaches these."""
+
+    redact: str = ""
+    """Words, with commas between: keys of params that have one in them are covered, as passwords and tokens are."""
 
     health: str = ""
     """Where to tell by HTTP how the process is: HOST:PORT, or PORT of the loopback interface; nowhere unless set."""

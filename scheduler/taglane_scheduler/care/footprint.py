@@ -34,18 +34,8 @@ _LONGEST_MEMBER = 1_024
 """Bytes: of an index whose members are longer than ours on average, none is fetched."""
 
 _ALONE: tuple[Callable[[str], str], ...] = (
-    *(
-        keys.leases,
-        keys.workers,
-        keys.waiting,
-        keys.skipped,
-        keys.due,
-        keys.expiring,
-        keys.ended,
-        keys.unwell,
-        keys.dead,
-    ),
-    *(keys.aside, keys.jobs, keys.tags, keys.runs, keys.logs),
+    *(keys.leases, keys.workers, keys.waiting, keys.skipped, keys.due, keys.expiring, keys.ended, keys.unwell),
+    *(keys.dead, keys.aside, keys.jobs, keys.tags, keys.runs, keys.logs),
 )
 
 

@@ -26,7 +26,7 @@ from taglane_scheduler.tenancy.record import Record
 from taglane_scheduler.tenancy.users import Users
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
 
     from taglane.store.server import Server
@@ -68,13 +68,14 @@ class Password:
 
 @dataclass(frozen=True, slots=True)
 class TenantInfo:
-    """A tenant as its record says: *created* in ms, *user* its ACL user."""
+    """A tenant as its record says: *created* in ms, *user* its ACL user, *cut* why it is cut off, if it is."""
 
     tenant: str
     tag: str
     user: str
     created: int
     passwords: tuple[Password, ...]
+    cut: str = ""
 
 
 def url_for(url: str, user: str, password: str) -> str:
@@ -90,10 +91,15 @@ class Tenants:
     """The tenants of one server.
 
     Every method raises Refused when the credential is not the operator's.
+
+    Args:
+        server: with the operator's credential.
+        forget: is told which tenant is being deleted, once nobody can log in as it any more.
     """
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, forget: Callable[[str], object] = lambda _: None) -> None:
         self._server = server
+        self._forget = forget
         self._redis: Any = server.redis  # redis-py can't say whether a reply is str, bytes or awaitable
         self._users = Users(server)
         self.audit = Audit(server)
@@ -167,6 +173,16 @@ class Tenants:
             raise self._not_found(name)
         return _info(name, Record.from_json(text))
 
+    def some(self, names: Sequence[str]) -> Sequence[TenantInfo]:
+        """Return those of these tenants that there are, in one round trip."""
+        if not names:
+            return []
+        with self._renamed("reading tenants"):
+            texts = self._redis.hmget(keys.TENANTS, names)
+        return [
+            _info(name, Record.from_json(text)) for name, text in zip(names, texts, strict=True) if text is not None
+        ]
+
     def require(self, names: Iterable[str]) -> None:
         """Raise TenantNotFound for the first of *names* that is no tenant.
 
@@ -199,6 +215,7 @@ class Tenants:
         with self._renamed(f"deleting tenant {name}"):
             # First a record that opens to no password: a scheduler that applies the users now can't let it in again.
             self._users.write(name, shut, disconnects=True)
+            self._forget(name)
             count = 0
             while found := self._unlink(name):
                 count += found
@@ -300,7 +317,7 @@ class Tenants:
 
 def _info(name: str, record: Record) -> TenantInfo:
     passwords = tuple(Password(digest[:8], record.until.get(digest)) for digest in record.password_hashes)
-    return TenantInfo(name, name, acl.user_of(name), record.created, passwords)
+    return TenantInfo(name, name, acl.user_of(name), record.created, passwords, record.cut)
 
 
 def _new_password() -> tuple[str, str]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hmac
 import logging
 from contextlib import suppress
+from functools import partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -17,13 +19,15 @@ from taglane import errors
 
 from taglane_scheduler.desk.desk import Desk
 from taglane_scheduler.web.console import render
-from taglane_scheduler.web.console.routes import ACTIONS, PAGES
+from taglane_scheduler.web.console.languages import language_of
+from taglane_scheduler.web.console.routes import ACTIONS, FILES, PAGES
 from taglane_scheduler.web.console.stream import Live, events
-from taglane_scheduler.web.console.view import Action, Ask, Done, Page, Tail, View
+from taglane_scheduler.web.console.view import Action, Ask, Done, Download, FilePage, Page, Tail, View
 from taglane_scheduler.web.headers import SecureHeaders
+from taglane_scheduler.web.hosts import KnownHosts
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -58,14 +62,16 @@ def status_of(error: errors.TaglaneError) -> int:
 class Console:
     """The console's side of the application: gets each request to its page or action, as who asks."""
 
-    def __init__(self, services: Services, gate: Gate) -> None:
+    def __init__(self, services: Services, gate: Gate, is_over: Callable[[], bool] = lambda: False) -> None:
         self._services = services
         self._gate = gate
+        self._is_over = is_over
         self._pages = [(Route(page.path, endpoint=_nowhere), page) for page in PAGES]
 
     def routes(self) -> Sequence[BaseRoute]:
         """Return the routes of all pages and actions, and of the stream."""
         return [
+            *(Route(file.path, self._file(file), methods=["GET"]) for file in FILES),
             *(Route(page.path, self._page(page), methods=["GET"]) for page in PAGES),
             *(Route(action.path, self._action(action), methods=["POST"]) for action in ACTIONS),
             Route("/events", self._events, methods=["GET"]),
@@ -87,12 +93,34 @@ class Console:
             visitor = await run_in_threadpool(self._gate.visitor, request)
             if visitor is None:
                 return _to_login(request)
-            form = await _form(request)
+            form = await form_of(request)
             if not visitor.csrf or not hmac.compare_digest(form.pop("csrf", "").encode(), visitor.csrf.encode()):
                 text = "This form is not from a page of this login, or the login has ended: load the page again."
                 return PlainTextResponse(text, 403)
             ask = _ask(request, form)
             return await run_in_threadpool(self._do, visitor, request, action, ask)
+
+        return answer
+
+    def _file(self, file: FilePage) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            visitor = await run_in_threadpool(self._gate.visitor, request)
+            if visitor is None:
+                return _to_login(request)
+            desk, ask = self._desk(visitor, request), _ask(request)
+
+            def seated(do: Callable[[], Any]) -> Any:
+                with desk.sitting():
+                    return do()
+
+            try:
+                found: Download = await run_in_threadpool(seated, lambda: file.get(desk, ask))
+                first = await run_in_threadpool(seated, lambda: found.read(""))
+            except errors.TaglaneError as error:
+                return PlainTextResponse(str(error), status_of(error))
+            headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(found.name, safe='')}"}
+            pieces = _pieces(found, first, lambda do: run_in_threadpool(seated, do))
+            return StreamingResponse(pieces, media_type="text/plain; charset=utf-8", headers=headers)
 
         return answer
 
@@ -155,7 +183,9 @@ class Console:
 
         live = Live(look, add, request.query_params.get("cursor", ""))
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(events(live, run_in_threadpool), media_type="text/event-stream", headers=headers)
+        return StreamingResponse(
+            events(live, run_in_threadpool, self._is_over), media_type="text/event-stream", headers=headers
+        )
 
     def _matched(self, request: Request) -> tuple[Page, Ask] | None:
         """Return the page whose address the stream was asked for, with what it asks."""
@@ -182,21 +212,51 @@ class Console:
         }
 
     def _language(self, request: Request) -> str:
-        return render.language_of(request.cookies.get(LANGUAGE), request.headers.get("accept-language", ""))
+        return language_of(request.cookies.get(LANGUAGE), request.headers.get("accept-language", ""))
 
 
-def build_app(services: Services, gate: Gate, more: Sequence[BaseRoute] = ()) -> ASGIApp:
-    """Return the application; *more* are the routes of logins and of the API, which know the gate themselves."""
-    routes = [*more, *Console(services, gate).routes()]
-    return SecureHeaders(Starlette(routes=routes, exception_handlers={Exception: _broken}))
+def build_app(
+    services: Services,
+    gate: Gate,
+    more: Sequence[BaseRoute] = (),
+    hosts: Iterable[str] | None = None,
+    is_over: Callable[[], bool] = lambda: False,
+) -> ASGIApp:
+    """Return the application.
+
+    Args:
+        services: of the operator's credential.
+        gate: who tells who asks.
+        more: the routes of logins and of the API, which know the gate themselves.
+        hosts: what it is called; any name when None.
+        is_over: whether the process is to end: streams, which are open for ever, end by that.
+    """
+    routes = [*more, *Console(services, gate, is_over).routes()]
+    handlers: Mapping[Any, Any] = {errors.TaglaneError: _not_possible, Exception: _broken}
+    app = Starlette(routes=routes, exception_handlers=handlers)
+    return SecureHeaders(app if hosts is None else KnownHosts(app, hosts))
+
+
+async def _pieces(
+    file: Download, first: tuple[str, str], seated: Callable[[Callable[[], Any]], Awaitable[Any]]
+) -> AsyncIterator[bytes]:
+    text, cursor = first
+    while True:
+        yield text.encode()
+        if not cursor:
+            return
+        try:
+            text, cursor = await seated(partial(file.read, cursor))
+        except errors.TaglaneError as error:
+            text, cursor = f"\n{error}\n", ""
 
 
 def _ask(request: Request, form: Mapping[str, str] | None = None) -> Ask:
-    language = render.language_of(request.cookies.get(LANGUAGE), request.headers.get("accept-language", ""))
+    language = language_of(request.cookies.get(LANGUAGE), request.headers.get("accept-language", ""))
     return Ask(request.url.path, request.path_params, dict(request.query_params), form or {}, language)
 
 
-async def _form(request: Request) -> dict[str, str]:
+async def form_of(request: Request) -> dict[str, str]:
     """Return the fields of a form; files are none, and one that is too large is empty."""
     if int(request.headers.get("content-length") or LONGEST_FORM + 1) > LONGEST_FORM:
         return {}
@@ -222,14 +282,16 @@ def _back(request: Request) -> str:
 
 
 def _to_login(request: Request) -> Response:
-    from urllib.parse import quote  # noqa: PLC0415
-
     at = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return RedirectResponse(f"/login?to={quote(at, safe='')}" if request.method == "GET" else "/login", 303)
 
 
 async def _nowhere(_: Request) -> Response:  # routes that only match
     raise NotImplementedError
+
+
+async def _not_possible(_: Request, error: Exception) -> Response:
+    return PlainTextResponse(str(error), status_of(error) if isinstance(error, errors.TaglaneError) else 500)
 
 
 async def _broken(request: Request, error: Exception) -> Response:

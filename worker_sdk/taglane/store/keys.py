@@ -30,6 +30,11 @@ POOLS = "taglane:pools"  # set: names of shared pools that have had a worker
 POOL_ALL = "taglane:{*}:pool"  # the pattern of every tenant's channel of work for a pool
 WAKE_ALL = "taglane:{*}:wake"  # the pattern of every tenant's wake channel
 
+PEOPLE = "taglane:people"  # hash: name -> who may log in to the console, JSON
+API_KEYS = "taglane:api-keys"  # hash: id -> an API key's record, JSON
+API_KEY_ORDER = "taglane:api-keys:order"  # zset of one score: `tenant|id`, so that a tenant's are one range
+API_KEY_USE = "taglane:api-keys:use"  # hash: id -> when, ms, it was last used, about
+
 STEPS = (0, 3, 6, 9)  # kombu's priority steps: 0 is served first
 
 ALONE_AFTER = 2
@@ -236,7 +241,7 @@ def job_ledger(tenant: str, day: str) -> str:
 
 
 def recent(tenant: str, hour: str) -> str:
-    """Hash: ``07|s``, ``07|f`` -> how many runs succeeded, or did not, in that minute of an hour (YYYYMMDDHH, UTC)."""
+    """Hash: ``07|s`` and ``07|f`` -> how many runs succeeded, or did not, in that minute of an hour (YYYYMMDDHH)."""
     return f"{prefix(tenant)}recent:{hour}"
 
 
@@ -273,3 +278,18 @@ def pool(tenant: str) -> str:
 def wake(tenant: str) -> str:
     """Channel: says to the schedulers that the tenant's earliest instant may have changed."""
     return f"{prefix(tenant)}wake"
+
+
+def session(digest: str) -> str:
+    """String: one login of the console, by the SHA-256 of what its cookie holds; no tenant's, as those below."""
+    return f"taglane:session:{digest}"
+
+
+def ticket(digest: str) -> str:
+    """String: a link that opens the console once, by the SHA-256 of its token."""
+    return f"taglane:ticket:{digest}"
+
+
+def tries(digest: str) -> str:
+    """String: how often a login was tried of late with one name, or from one address, by its SHA-256."""
+    return f"taglane:tries:{digest}"

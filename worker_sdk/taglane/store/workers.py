@@ -57,8 +57,11 @@ class Workers:
 
         `MOST` of one tenant.
         """
+        return self.list_of([tenant] if tenant else self._tenants())
+
+    def list_of(self, tenants: Sequence[str]) -> Sequence[WorkerInfo]:
+        """Return the workers of these tenants, in two round trips: as `list` does."""
         with self._server.renamed("listing workers"):
-            tenants = [tenant] if tenant else self._tenants()
             pipeline = self._redis.pipeline(transaction=False)
             pipeline.time()
             for each in tenants:
@@ -86,7 +89,19 @@ class Workers:
     def _tenants(self) -> Sequence[str]:
         if self._server.tenant:
             return [self._server.tenant]
-        return sorted(name.decode() for name in self._redis.hkeys(keys.TENANTS))
+        with self._server.renamed("listing workers"):
+            return sorted(name.decode() for name in self._redis.hkeys(keys.TENANTS))
+
+    def holding(self, workers: Sequence[WorkerInfo], most: int = 5) -> dict[tuple[str, str], Sequence[str]]:
+        """Return of tenants' own workers, by tenant and id, some runs that each holds: *most*, any of them."""
+        asked = [(each.tenant, each.id) for each in workers if each.tenant]
+        with self._server.renamed("asking what workers hold"):
+            pipeline = self._redis.pipeline(transaction=False)
+            for tenant, worker in asked:
+                pipeline.srandmember(keys.held(tenant, worker), most)
+            found = _execute(pipeline)
+        runs = (sorted(run.decode(errors="replace") for run in each) for each in found)
+        return dict(zip(asked, runs, strict=True))
 
 
 def read_worker(worker: str, tenant: str, fields: dict[str, bytes | None], now: int) -> WorkerInfo:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import time
 from datetime import UTC, datetime
 from functools import cache
@@ -12,6 +13,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from taglane.model.limits import spelled
+from taglane.model.size import about
+
+from taglane_scheduler.web.console import charts
+from taglane_scheduler.web.console.languages import LANGUAGES, translate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,36 +26,12 @@ if TYPE_CHECKING:
 
     from taglane_scheduler.web.console.view import View
 
-LANGUAGES = {"en": "English", "zh": "中文"}
-"""What the console speaks; the texts of templates are the English ones, and the keys of the others' catalogs."""
-
 PACKAGE = "taglane_scheduler.web.console"
 
-
-@cache
-def catalog(language: str) -> Mapping[str, str]:
-    """Return a language's texts by the English ones; English has none."""
-    if language == "en" or language not in LANGUAGES:
-        return {}
-    found: dict[str, str] = json.loads(files(PACKAGE).joinpath("locale", f"{language}.json").read_text("utf-8"))
-    return found
-
-
-def translate(language: str, text: str, /, **values: Any) -> str:
-    """Return a text in a language, with its ``{names}`` filled in; English where the catalog has nothing."""
-    said = catalog(language).get(text, text)
-    return said.format(**values) if values else said
-
-
-def language_of(wanted: str | None, accepted: str) -> str:
-    """Return the language to speak: the one that was chosen, or the first of Accept-Language that we have."""
-    if wanted in LANGUAGES:
-        return wanted
-    for part in accepted.split(","):
-        short = part.partition(";")[0].strip().lower()[:2]
-        if short in LANGUAGES:
-            return short
-    return "en"
+_UNITS = {
+    "en": {"ms": " ms", "s": " s", "min": " min", "h": " h", "d": " d"},
+    "zh": {"ms": " 毫秒", "s": " 秒", "min": " 分钟", "h": " 小时", "d": " 天"},
+}
 
 
 @cache
@@ -59,19 +41,25 @@ def asset(name: str) -> str:
     return f"/static/{name}?v={hashlib.sha256(content).hexdigest()[:12]}"
 
 
-def ago(ms: float | None) -> str:
+def ago(ms: float | None, language: str = "en") -> str:
     """Return a duration in ms, short: `320 ms`, `4.2 s`, `5 min`, `3 h`, `2 d`."""
     if ms is None:
         return "-"
+    units = _UNITS.get(language, _UNITS["en"])
     seconds = max(0.0, ms / 1000)
     if seconds < 1:
-        return f"{round(seconds * 1000)} ms"
+        return f"{round(seconds * 1000)}{units['ms']}"
     if seconds < 60:
-        return f"{seconds:.1f} s"
+        return f"{seconds:.1f}{units['s']}"
     for least, unit, name in ((172_800, 86_400, "d"), (7_200, 3_600, "h"), (0, 60, "min")):
         if seconds >= least:
-            return f"{seconds / unit:.0f} {name}"
+            return f"{seconds / unit:.0f}{units[name]}"
     raise AssertionError
+
+
+def number(value: float | None) -> str:
+    """Return a count with its thousands apart: `12,345`."""
+    return "-" if value is None else f"{value:,}"
 
 
 def iso(ms: int | None) -> str:
@@ -88,9 +76,20 @@ def pretty(value: Any, most: int = 20_000) -> str:
     return text if len(text) <= most else f"{text[:most]}\n… {len(text) - most} more characters"
 
 
+def cut(value: Any, most: int = 120) -> str:
+    """Return a text with an end: what a tenant wrote may be of any size."""
+    text = str(value)
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 @pass_context
 def _say(context: Context, text: str, /, **values: Any) -> str:
     return translate(context.get("language", "en"), text, **values)
+
+
+@pass_context
+def _ago(context: Context, ms: float | None) -> str:
+    return ago(ms, context.get("language", "en"))
 
 
 @pass_context
@@ -113,9 +112,21 @@ def environment() -> Environment:
         "asset": asset,
         "with": _with,
         "languages": LANGUAGES,
-        "now": lambda: time.time() * 1000,
+        "charts": charts,
+        "now": lambda: round(time.time() * 1000),
     }
-    made.filters |= {"ago": ago, "iso": iso, "pretty": pretty, "quote": lambda text: quote(str(text), safe="")}
+    made.tests["startingwith"] = lambda text, start: str(text).startswith(start)
+    made.filters |= {
+        "ago": _ago,
+        "cut": cut,
+        "iso": iso,
+        "number": number,
+        "pretty": pretty,
+        "size": lambda value: "-" if value is None else about(round(value)),
+        "rate": lambda limits: spelled(limits).get("rate", "∞"),
+        "quote": lambda text: quote(str(text), safe=""),
+        "sh": lambda text: shlex.quote(str(text)),
+    }
     return made
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from taglane_scheduler.web.console.languages import translate
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -21,6 +23,10 @@ class Ask:
     form: Mapping[str, str] = field(default_factory=dict)
     language: str = "en"
 
+    def say(self, said: str, /, **values: Any) -> str:
+        """Return a text in the language of who asks, with its ``{names}`` filled in."""
+        return translate(self.language, said, **values)
+
 
 @dataclass(frozen=True, slots=True)
 class Tail:
@@ -31,8 +37,13 @@ class Tail:
     read: Callable[[str], tuple[Mapping[str, Any], str]]
     """From a cursor to the template's data and the next cursor; data that is empty adds nothing."""
     template: str
-    cursor: str = ""
-    """Where the page as it was rendered ends."""
+    begin: Callable[[], str] = str
+    """Tells the cursor at which the page as it is rendered ends: asked for a whole page alone."""
+
+    @property
+    def cursor(self) -> str:
+        """Where the page as it was rendered ends."""
+        return self.begin()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +52,22 @@ class View:
 
     template: str
     title: str
+    """In English; it is shown in the language of who looks."""
     data: Mapping[str, Any] = field(default_factory=dict)
     status: int = 200
     live: bool = True
     tail: Tail | None = None
+    name: str = ""
+    """What the page is about, as it is called everywhere: stands behind the title."""
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A text file, read piece by piece while it is sent: `read` answers what comes after a cursor, and the next one."""
+
+    name: str
+    read: Callable[[str], tuple[str, str]]
+    """From a cursor, first the empty one, to some text and the next cursor; the empty one is the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +85,14 @@ class Page:
 
     path: str
     show: Callable[[Desk, Ask], View]
+
+
+@dataclass(frozen=True, slots=True)
+class FilePage:
+    """A file of the console, at a path like a page's."""
+
+    path: str
+    get: Callable[[Desk, Ask], Download]
 
 
 @dataclass(frozen=True, slots=True)
