@@ -105,7 +105,7 @@ def of_tenant(standing: TenantStanding) -> Iterator[Attention]:
     yield from _of_tags(standing)
     yield from _of_workers(standing)
     yield from _of_jobs(standing)
-    if standing.at_limit:
+    if standing.at_limit and standing.queued:
         text = f"at its limit of {standing.running} runs at once, and {_runs(standing.queued)}{_for(standing.oldest)}"
         yield Attention("at_limit", tenant, "", text, f"taglane tenant show {tenant}", None)
     if standing.dead and standing.last_death is not None and standing.last_death > standing.at - FRESH_MS:

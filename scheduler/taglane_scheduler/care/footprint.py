@@ -66,7 +66,13 @@ def _of_tag(tenant: str, tag: str) -> Sequence[str]:
 
 _FAMILIES = (
     _Family(keys.runs, "ZCARD", "ZRANDMEMBER", SAMPLED_RUNS, lambda tenant, run: [keys.run(tenant, run)]),
-    _Family(keys.jobs, "ZCARD", "ZRANDMEMBER", SAMPLED_NAMES, lambda tenant, job: [keys.job(tenant, job)]),
+    _Family(
+        keys.jobs,
+        "ZCARD",
+        "ZRANDMEMBER",
+        SAMPLED_NAMES,
+        lambda tenant, job: [keys.job(tenant, job), keys.last(tenant, job)],
+    ),
     _Family(keys.waiting, "SCARD", "SRANDMEMBER", SAMPLED_NAMES, lambda tenant, job: [keys.parked(tenant, job)]),
     _Family(keys.tags, "SCARD", "SRANDMEMBER", SAMPLED_NAMES, _of_tag),
 )

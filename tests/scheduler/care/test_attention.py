@@ -108,11 +108,12 @@ def test_what_is_said_of_it(
 
 
 def test_what_is_no_news() -> None:
-    """An old dead letter, a pause of which nothing waits, what a draining tenant does not fire any more."""
+    """An old dead letter, a pause or a limit for which nothing waits, what a draining tenant does not fire any more."""
     assert [] == attention(
         [
             standing("a", dead=1, last_death=NOW - 3_600_001),
             standing("b", state="paused"),
+            standing("d", at_limit=True),
             standing("c", state="draining", overdue=1, first_due=("x", 1)),
         ]
     )
@@ -127,7 +128,9 @@ def test_the_gravest_first_then_the_oldest() -> None:
         Alert("no_worker", "b", "b.gpu", "older", NOW - 90_000, NOW),
     ]
 
-    found = attention([standing(dead=1, last_death=NOW), standing("b", at_limit=True), standing(tags=tags)], alerts)
+    found = attention(
+        [standing(dead=1, last_death=NOW), standing("b", at_limit=True, queued=1), standing(tags=tags)], alerts
+    )
 
     assert [("no_worker", "b"), ("no_worker", "acme"), ("at_limit", "b"), ("dead", "acme"), ("overuse", "b")] == [
         (each.kind, each.tenant) for each in found
