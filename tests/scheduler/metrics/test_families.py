@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from taglane.model.standing import TagStanding, TenantStanding
-from taglane_scheduler.metrics.families import EXPONENTS, families
+from taglane_scheduler.metrics.families import EXPONENTS, MOST_TAGS, families
 from taglane_scheduler.metrics.gathering import OTHER, Figures
 
 
@@ -70,3 +70,20 @@ def test_celery_exporters_names_can_be_left_out() -> None:
         found["celery_active_process_count", "a.x"],
     )
     assert not [name for name, *_ in samples(figures, celery=False) if name.startswith("celery")]
+
+
+def test_tags_that_are_named_are_few_and_are_tags() -> None:
+    """A tenant may enqueue for any number of tags, and write what it likes into its keys."""
+    tags = [TagStanding(f"a.x{number}", number, (number, 0, 0, 0)) for number in range(MOST_TAGS + 2)]
+    tags += [
+        TagStanding("a.served", workers=1),
+        TagStanding('a"\n', 5, (5, 0, 0, 0)),
+        TagStanding("b.x", 5, (5, 0, 0, 0)),
+    ]
+    found = samples({"a": Figures({}, {"a": TenantStanding("a", tags=tuple(tags))})}, celery=False)
+
+    named = {labels[1] for name, *labels in found if name == "taglane_workers"}
+    assert {"a.served", f"a.x{MOST_TAGS + 1}", OTHER} <= named
+    assert MOST_TAGS + 1 == len(named)
+    assert all(tag == OTHER or (tag.startswith("a.") and tag.isprintable()) for tag in named)
+    assert 0 + 1 + 2 + 5 + 5 == found["taglane_queue_runs", "a", OTHER, "0"]
