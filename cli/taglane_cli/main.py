@@ -41,7 +41,7 @@ _COMMANDS = (
     ("queue", "taglane_cli.queues:queue", "See what waits for each tag, and end it."),
     ("top", "taglane_cli.top:top", "Watch all tenants on one screen, what needs attention first."),
     ("dead", "taglane_cli.dead:dead", "List dead letters, run them again, drop them."),
-    ("workers", "taglane_cli.workers:workers", "List the workers and what they serve."),
+    ("workers", "taglane_cli.workers:workers", "List the workers and what they serve, or drain one."),
     ("pools", "taglane_cli.pools:pools", "List the shared pools."),
     ("usage", "taglane_cli.usage:usage", "Show what tenants used: runs, fires, workers' seconds, waits."),
     ("worker", "taglane_cli.serve:worker", "Start a worker that takes the runs of its tags."),

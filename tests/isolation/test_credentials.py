@@ -93,6 +93,7 @@ def live_as_a_worker(tenant: Tenant) -> None:
     tenant.call("hand_back", "", held[5][0], held[5][1])
     tenant.call("hand_back", 60_000, held[6][0], held[6][1])
     assert "asked" == tenant.call("cancel", held[7][0], "why").decode()
+    assert 1 == tenant.call("drain", "w1")
     tenant.call("leave", "w1")
     tenant.fetch("w2", 1)
     for _ in range(3):

@@ -50,6 +50,7 @@ from taglane.errors import (
     TenantMissing,
     TenantNotFound,
     TooManyAlertParts,
+    WorkerNotFound,
 )
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ EXAMPLES = [
     TenantNotFound("acme"),
     JobNotFound("acme", "report"),
     RunNotFound("acme.1"),
+    WorkerNotFound("acme", "apps-1"),
     DeadLetterNotFound("acme.1"),
     NotReplayable("acme.1", "queued", is_ended=False),
     TenantExists("acme"),

@@ -17,6 +17,7 @@ TaglaneError
 │   ├── TenantNotFound
 │   ├── JobNotFound
 │   ├── RunNotFound
+│   ├── WorkerNotFound
 │   ├── DeadLetterNotFound
 │   └── AlertPartNotFound    a rule, a channel or a silence
 ├── OverLimit                a limit of the tenant's is in the way: nothing was written
@@ -185,6 +186,14 @@ class RunNotFound(NotFound):
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
         super().__init__(f"no run {run_id!r} is kept: see  taglane run list")
+
+
+class WorkerNotFound(NotFound):
+    """No worker has that id; one that has ended is none any more."""
+
+    def __init__(self, tenant: str, worker: str) -> None:
+        self.tenant, self.worker = tenant, worker
+        super().__init__(f"tenant {tenant!r} has no worker {worker!r}: see  taglane workers --tenant {tenant}")
 
 
 class DeadLetterNotFound(NotFound):

@@ -190,6 +190,7 @@ def play(server: Server, tenant: str) -> None:
     call("record", "never", "failed", "{}", "shop.task", tenant)
     call("rescue", "w", "2")
     fetch(1, "other")
+    call("drain", "other")
     call("leave", "other")
     call("purge", tenant, "1")
     call("put", "job", "{}", "shop.task", tenant, 0, ENVELOPE, 1000, "skip", 60_000, 1, "{}")

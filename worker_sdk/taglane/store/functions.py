@@ -33,6 +33,7 @@ TENANT_MOVES = [
     "hand_back",
     "hello",
     "leave",
+    "drain",
     "renew",
     "beat",
     "rescue",
