@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from taglane.client import Taglane
+    from taglane.store.bulk import Bulk
     from taglane.store.dead_letters import DeadLetters
     from taglane.store.history import History
     from taglane.store.jobs import Jobs
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from taglane.store.pools import Pools
     from taglane.store.queues import Queues
     from taglane.store.runs import Runs
+    from taglane.store.search import RunSearch
     from taglane.store.usage import Usage
     from taglane.store.workers import Workers
     from taglane_scheduler.services import Services
@@ -52,6 +54,20 @@ class Connection:
     def runs(self) -> Runs:
         """Finds runs, waits for them, cancels them."""
         return self.services.stores.runs
+
+    @cached_property
+    def search(self) -> RunSearch:
+        """Finds the runs that a query takes."""
+        from taglane.store.search import RunSearch  # noqa: PLC0415
+
+        return RunSearch(self.services.server)
+
+    @cached_property
+    def bulk(self) -> Bulk:
+        """Cancels, or runs again, all that a query takes."""
+        from taglane.store.bulk import Bulk  # noqa: PLC0415
+
+        return Bulk(self.runs, self.search)
 
     @property
     def dead_letters(self) -> DeadLetters:

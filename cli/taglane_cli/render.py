@@ -16,6 +16,8 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from rich.table import Table
+
     Row = Mapping[str, Any]
 
 _WIDEST = 60  # characters of a cell in a list; `show` cuts nothing
@@ -49,10 +51,11 @@ def show_list(rows: Sequence[Row], columns: Sequence[str], output: str, *, empty
     elif not rows:
         click.echo(empty, err=True)
     else:
-        cells = [[_shortened(cell(row[column])) for column in columns] for row in rows]
-        headers = [column.replace("_", " ").upper() for column in columns]
+        headers, cells = _spelled(rows, columns)
         if sys.stdout.isatty():
-            _show_table(headers, cells)
+            from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
+
+            Console().print(table(rows, columns))
         else:
             _show_aligned([headers, *cells])
 
@@ -125,15 +128,21 @@ def _show_aligned(lines: Sequence[Sequence[str]]) -> None:
         click.echo("  ".join(f"{text:<{width}}" for text, width in zip(line, widths, strict=True)).rstrip())
 
 
-def _show_table(headers: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
-    from rich.table import Table  # noqa: PLC0415
+def _spelled(rows: Sequence[Row], columns: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+    cells = [[_shortened(cell(row[column])) for column in columns] for row in rows]
+    return [column.replace("_", " ").upper() for column in columns], cells
+
+
+def table(rows: Sequence[Row], columns: Sequence[str]) -> Table:
+    """Return rows as a terminal shows them."""
+    from rich.table import Table  # noqa: PLC0415 - only a terminal needs it
     from rich.text import Text  # noqa: PLC0415
 
-    table = Table(*headers, box=None, pad_edge=False, header_style="bold")
+    headers, cells = _spelled(rows, columns)
+    made = Table(*headers, box=None, pad_edge=False, header_style="bold")
     for line in cells:
-        table.add_row(*(Text(text, style=_STYLES.get(text, "")) for text in line))
-    Console().print(table)
+        made.add_row(*(Text(text, style=_STYLES.get(text, "")) for text in line))
+    return made
 
 
 _STYLES = {"succeeded": "green", "failed": "red", "dead": "red", "running": "cyan", "retrying": "yellow"}

@@ -7,16 +7,32 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from taglane_cli.options import tenant_option
+from taglane_cli.options import tenant_option, yes_option
 from taglane_cli.render import cell, instant, output_option, show_json, show_list, show_one
 from taglane_cli.run_logs import logs
+from taglane_cli.run_search import act_on_all, asked, named, one_of, reached
+from taglane_cli.watch import watch
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taglane.model.query import RunQuery
     from taglane.model.run import RunInfo, Try
 
     from taglane_cli.connection import Connection
 
 _COLUMNS = ["id", "job", "task", "tag", "state", "queued_at", "finished_at", "worker", "attempt", "result", "error"]
+
+_PAGE = 500
+
+_matching = click.option("--matching", metavar="QUERY", help="All that it takes, as of  taglane run list.")
+_most = click.option(
+    "--most",
+    type=click.IntRange(1, 1_000_000),
+    default=10_000,
+    show_default=True,
+    help="With --matching: of them so many.",
+)
 
 
 @click.group()
@@ -28,21 +44,55 @@ run.add_command(logs)
 
 
 @run.command("list")
+@click.argument("terms", metavar="[QUERY]...", nargs=-1)
 @tenant_option
 @click.option("--job", metavar="J", help="Of this job only.")
 @click.option("--state", metavar="S", help="In this state only, like failed.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="The newest so many.")
+@click.option("-w", "--watch", "watched", is_flag=True, help="Look again every second, until Ctrl-C.")
 @output_option
 @click.pass_obj
 def list_(  # noqa: PLR0913 - one for each option
-    connection: Connection, *, tenant: str | None, job: str | None, state: str | None, limit: int, output: str
+    connection: Connection,
+    *,
+    terms: tuple[str, ...],
+    tenant: str | None,
+    job: str | None,
+    state: str | None,
+    limit: int,
+    watched: bool,
+    output: str,
 ) -> None:
-    """List runs, the newest first, of one tenant or of all."""
+    """List runs, the newest first, of one tenant or of all.
+
+    QUERY is made of terms, all of which a run must meet: tenant:acme state:failed,dead job:report* task:shop.*
+    tag:acme.gpu since:1h until:2026-11-22T09:00:00Z id:acme.01m*. A * at the end stands for any rest. state:open,
+    state:ended and state:unwell stand for several. since and until are of when a run was made; where ended runs alone
+    are asked for, of when it ended.
+    """
     if state is not None:
         _check_state(state)
-    owner = connection.tenant(tenant) if tenant else connection.own_tenant
-    rows = [row(info) for info in connection.runs.list(owner, job=job, state=state, limit=limit)]
-    show_list(rows, _COLUMNS, output, empty="no such run")
+    query = asked(" ".join(terms), tenant=tenant, job=job, state=state)
+    tenants = reached(connection, query)
+    if not watched:
+        show_list(found(connection, query, tenants, limit), _COLUMNS, output, empty="no such run")
+        return
+    if output == "json":
+        raise click.UsageError("--watch goes with text: to look again and again as a program, ask again and again")
+    watch(lambda: found(connection, query, tenants, limit), _COLUMNS)
+
+
+def found(connection: Connection, query: RunQuery, tenants: Sequence[str], limit: int) -> list[dict[str, Any]]:
+    """Return the newest runs that a query takes, as lists show them."""
+    rows: list[dict[str, Any]] = []
+    after = ""
+    while len(rows) < limit:
+        page = connection.search.page(query, tenants, after=after, limit=min(_PAGE, limit - len(rows)))
+        rows += [row(info) for info in page.runs]
+        after = page.next
+        if not after:
+            break
+    return rows
 
 
 @run.command()
@@ -70,19 +120,36 @@ def wait(connection: Connection, run_id: str, tenant: str | None, timeout: float
 
 
 @run.command()
-@click.argument("run_id", metavar="ID")
+@click.argument("run_id", metavar="[ID]", required=False)
+@_matching
+@_most
+@yes_option
 @tenant_option
 @click.option("--wait/--no-wait", "wait_", default=True, show_default=True, help="See what its worker does.")
 @click.option("--timeout", type=click.FloatRange(min=0), metavar="S", default=3.0, show_default=True, help="So long.")
 @output_option
 @click.pass_obj
 def cancel(  # noqa: PLR0913 - one for each option
-    connection: Connection, run_id: str, *, tenant: str | None, wait_: bool, timeout: float, output: str
+    connection: Connection,
+    run_id: str | None,
+    *,
+    matching: str | None,
+    most: int,
+    yes: bool,
+    tenant: str | None,
+    wait_: bool,
+    timeout: float,
+    output: str,
 ) -> None:
     """End a run that waits, or ask the worker that executes it to stop it. Prints what came of it.
 
-    A task that its pool can't stop goes on to its end.
+    A task that its pool can't stop goes on to its end. --matching takes a query, as taglane run list does, and cancels
+    all that has not ended yet.
     """
+    if matching is not None:
+        act_on_all(connection, "cancel", one_of(run_id, matching), tenant, most=most, yes=yes, output=output)
+        return
+    run_id = named(run_id)
     answer = connection.runs.cancel(run_id, "by taglane run cancel", tenant)
     if answer == "asked" and wait_:
         _wait_a_little(connection, run_id, timeout, tenant)
@@ -116,15 +183,32 @@ def _outcome(answer: str, info: RunInfo) -> tuple[str, str]:
 
 
 @run.command()
-@click.argument("run_id", metavar="ID")
+@click.argument("run_id", metavar="[ID]", required=False)
+@_matching
+@_most
+@yes_option
 @tenant_option
 @output_option
 @click.pass_obj
-def retry(connection: Connection, run_id: str, tenant: str | None, output: str) -> None:
+def retry(  # noqa: PLR0913 - one for each option
+    connection: Connection,
+    run_id: str | None,
+    *,
+    matching: str | None,
+    most: int,
+    yes: bool,
+    tenant: str | None,
+    output: str,
+) -> None:
     """Run a run again that failed, died, expired or was cancelled. Prints the new run's id.
 
-    It goes beside what goes already of its job, whatever the job's overlap says.
+    It goes beside what goes already of its job, whatever the job's overlap says. --matching takes a query, as taglane
+    run list does, and runs all of it again that did not succeed and was not run again yet.
     """
+    if matching is not None:
+        act_on_all(connection, "retry", one_of(run_id, matching), tenant, most=most, yes=yes, output=output)
+        return
+    run_id = named(run_id)
     made = connection.runs.replay(run_id, tenant)
     if output == "json":
         show_json({"id": made, "of": run_id})

@@ -10,8 +10,8 @@
 -- ARGV  1 index  2 behind which instant, '' for from the newest on  3 and which run of that instant: '' for before all of them,
 --       '<' for behind all  4 since  5 until, ms, '' for no bound  6 how many to find  7 how many to visit  8 states, with commas, '' for any
 --       9 job  10 task  11 tag  12 id: '' for any, the beginning of it and a '*', or the whole
--- Reads runs, ended, unwell, dead, leases, tags, queue, delayed, waiting, parked, skipped, last, job, run; writes
--- nothing. Returns {how many it visited, 1 when there is no more, the instant and the id that it came to, found}, found
+-- Reads runs, ended, unwell, dead, leases, tags, queue, delayed, waiting, parked, skipped, last, job, run;
+-- writes nothing. Returns {how many it visited, 1 when there is no more, the instant and the id that it came to, found}, found
 -- being id, instant, id, instant, ..
 local CHUNK = 100 -- ids that are taken from an index at once
 local MOST_GATHERED = 2000 -- ids that are put in order in one call

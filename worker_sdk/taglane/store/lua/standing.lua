@@ -4,7 +4,8 @@
 --
 -- KEYS  1 the tenant's prefix
 -- ARGV  1 for how long, ms, a worker may be silent that said nothing else of it
--- Reads all indexes, queues, workers, limits; writes nothing. Returns {server's time, state, leases, workers that live, dead letters, jobs,
+-- Reads all indexes, queues, workers, limits; writes nothing. Returns {server's time, state, leases, workers that live,
+-- dead letters, jobs,
 -- 1 at its limit, 1 readable, tags, stalled workers, how many these are, failing jobs, overdue jobs, first due, last death,
 -- minutes}: a tag being {tag, four queues' lengths, delayed, parked, running, ms that its oldest head has waited or -1,
 -- workers, slots}; a failing job {job, streak, when its last run ended}; first due {job, due} or {}; last death in ms or
@@ -25,9 +26,15 @@ local function safely(seen, otherwise, read, ...)
     return answer
 end
 
+-- Whether a tenant's runs may ask for a tag: one of another's is told by nobody but the tenant itself.
+local function may_ask_for(seen, tag)
+    local owner = #tag <= 127 and string.match(tag, '^([a-z0-9_-]+)%.?[a-z0-9_-]*$')
+    return owner == seen.tenant or owner == 'shared'
+end
+
 local function tag_of(seen, tag)
     local of = seen.tags[tag]
-    if not of and seen.count < MOST_TAGS and #tag <= 127 and string.find(tag, '^[a-z0-9_.-]+$') then
+    if not of and seen.count < MOST_TAGS and may_ask_for(seen, tag) then
         of = {queued = {0, 0, 0, 0}, delayed = 0, parked = 0, running = 0, oldest = -1, workers = 0, slots = 0}
         seen.tags[tag] = of
         seen.count = seen.count + 1
@@ -180,7 +187,7 @@ end
 
 local function standing(keys, args)
     local P, t, lease = keys[1], now(), tonumber(args[1])
-    local seen = {tags = {}, count = 0, workers = 0, stalled = 0, silent = {}, spoiled = false}
+    local seen = {tenant = string.match(P, '{(.*)}'), tags = {}, count = 0, workers = 0, stalled = 0, silent = {}, spoiled = false}
     for _, tag in ipairs(safely(seen, {}, redis.call, 'SRANDMEMBER', tags_key(P), MOST_TAGS)) do
         tag_of(seen, tag)
     end
