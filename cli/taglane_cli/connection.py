@@ -55,19 +55,15 @@ class Connection:
         """Finds runs, waits for them, cancels them."""
         return self.services.stores.runs
 
-    @cached_property
+    @property
     def search(self) -> RunSearch:
         """Finds the runs that a query takes."""
-        from taglane.store.search import RunSearch  # noqa: PLC0415
+        return self.services.stores.run_search
 
-        return RunSearch(self.services.server)
-
-    @cached_property
+    @property
     def bulk(self) -> Bulk:
         """Cancels, or runs again, all that a query takes."""
-        from taglane.store.bulk import Bulk  # noqa: PLC0415
-
-        return Bulk(self.runs, self.search)
+        return self.services.stores.bulk
 
     @property
     def dead_letters(self) -> DeadLetters:

@@ -1,4 +1,4 @@
-"""`python -m bench.pages`: what pages read, on a server with a million kept runs: p50 and p95 of each read, in ms.
+"""`python -m bench.pages`: what pages read on a server with a million kept runs, and the pages: p50 and p95, in ms.
 
 PAGES_RUNS (100,000) and PAGES_JOBS (10,000) are of each of PAGES_TENANTS (10); each is read PAGES_ROUNDS (30) times.
 The server is filled by a script of its own: what the moves would write, in a tenth of the time.
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from bench import report
+from bench import pages_http, report
 from bench.tenancy.figures import percentile
 from factories import make_job
 from taglane.model.query import parse_query
@@ -83,6 +83,8 @@ class Size:
 class Reads:
     """What is timed: name -> the ms of each round."""
 
+    what: str = "read"
+    aim: float = AIM_MS
     figures: dict[str, list[float]] = field(default_factory=dict)
 
     def time(self, name: str, read: Callable[[], Any]) -> Any:
@@ -94,10 +96,10 @@ class Reads:
 
     def lines(self) -> Iterator[str]:
         """Return what is printed."""
-        yield f"{'p50':>9} {'p95':>9} {'max':>9} ms  read (aim: p95 below {AIM_MS:g} ms)"
+        yield f"{'p50':>9} {'p95':>9} {'max':>9} ms  {self.what} (aim: p95 below {self.aim:g} ms)"
         for name, values in self.figures.items():
             fifty, most = percentile(values, 50), percentile(values, 95)
-            missed = "  MISSED" if most > AIM_MS else ""
+            missed = "  MISSED" if most > self.aim else ""
             yield f"{fifty:9.2f} {most:9.2f} {max(values):9.2f}     {name}{missed}"
 
 
@@ -167,7 +169,7 @@ def _board(board: Board) -> None:
     board.attention()
 
 
-def main(environ: Mapping[str, str], size: Size | None = None) -> Reads:
+def main(environ: Mapping[str, str], size: Size | None = None) -> tuple[Reads, Reads]:
     """Measure on a server of its own, and print the report."""
     size = size or Size(
         tenants=int(environ.get("PAGES_TENANTS", "10")),
@@ -188,13 +190,20 @@ def main(environ: Mapping[str, str], size: Size | None = None) -> Reads:
         server.redis.config_resetstat()
         for _ in range(size.rounds):
             measure(server, size, reads)
+        pages = Reads("page over HTTP", pages_http.AIM_MS)
+        with pages_http.opened(running.url) as console:
+            for name, path in pages_http.paths(server.redis, size.names):
+                for _ in range(size.rounds):
+                    answer = pages.time(name, partial(console.get, path))
+                    if answer.status_code != 200:
+                        raise AssertionError(f"{path}: {answer.status_code}")
         slowest = server.redis.slowlog_get(1)
         stats = server.redis.info("commandstats")["cmdstat_fcall"]
         print(f"functions: {stats['usec_per_call']:.0f} us a call on the server; slow ones: {len(slowest)}")
         server.close()
-    for line in reads.lines():
+    for line in (*reads.lines(), *pages.lines()):
         print(line)
-    return reads
+    return reads, pages
 
 
 if __name__ == "__main__":

@@ -16,9 +16,11 @@ from taglane.errors import Refused, TaglaneError
 from taglane.model.limits import change_limits, read_limits
 from taglane.model.query import parse_query
 from taglane.store.bulk import Bulk
+from taglane.store.calls import Calls
 from taglane.store.dead_letters import DeadLetters
 from taglane.store.history import History
 from taglane.store.jobs import Jobs
+from taglane.store.last_runs import LastRuns
 from taglane.store.leases import Leases
 from taglane.store.limits import LimitStore
 from taglane.store.logs import Logs
@@ -30,7 +32,7 @@ from taglane.store.search import RunSearch
 from taglane.store.server import Server
 from taglane.store.standings import Standings
 from taglane.store.usage import Usage
-from taglane.store.workers import Workers
+from taglane.store.workers import FIELDS, Workers, read_worker
 from taglane_scheduler.alerting.channels import Channels, make_channel
 from taglane_scheduler.alerting.outbox import Outbox, Taken
 from taglane_scheduler.alerting.rules import Rules, make_rule
@@ -59,6 +61,8 @@ MADE: dict[type, Callable[[Server], Any]] = {
     LimitStore: LimitStore,
     History: History,
     Logs: Logs,
+    Calls: Calls,
+    LastRuns: LastRuns,
     Pools: Pools,
     PoolLeases: lambda server: PoolLeases(server, "small", "w"),
     Leases: lambda server: Leases(server, VICTIM, "w"),
@@ -159,6 +163,7 @@ PARTICULAR: dict[tuple[type, str], dict[str, Any]] = {
     (Jobs, "delete"): {"name": "report"},
     (Jobs, "delete_many"): {"jobs": [(VICTIM, "report")]},
     (PoolLeases, "say"): {"calls": [("finish", [VICTIMS_RUN, 1, "succeeded", 5, "{}", ""])]},
+    (LastRuns, "of"): {"jobs": [(VICTIM, "report")]},
     (Logs, "read"): {"after": ""},
     (Logs, "follow"): {"after": ""},
     (Measures, "put"): {"measures": [Measure(VICTIM, 1, 1.0, 1, 1, 1)]},
@@ -170,6 +175,7 @@ PARTICULAR: dict[tuple[type, str], dict[str, Any]] = {
     (Runs, "replay_each"): {"runs": [(VICTIMS_RUN, f"{VICTIM}.y")]},
     (Jobs, "page"): {"pattern": ""},
     (Jobs, "last_runs"): {"name": "report"},
+    (Workers, "holding"): {"workers": [read_worker("worker-1", VICTIM, dict.fromkeys(FIELDS), 0)]},
     (LimitStore, "change"): {"given": {"running": 99}},
     (LimitStore, "put_many"): {"limits": {VICTIM: GIVEN["limits"], "acme": GIVEN["limits"]}},
 }

@@ -121,7 +121,7 @@ class BadAlertRule(CallerError):
     """A part of alerting that says nothing; *part* is ``rule``, ``channel`` or ``silence``."""
 
     def __init__(self, part: str, field: str, value: Any, why: str) -> None:
-        self.part, self.field, self.value = part, field, value
+        self.part, self.field, self.value, self.why = part, field, value, why
         super().__init__(f"{part}.{field}: {value!r} can't be: {why}")
 
 

@@ -31,6 +31,7 @@ from taglane_scheduler.desk.run_logs import LogDesk
 from taglane_scheduler.desk.runs import RunDesk
 from taglane_scheduler.desk.searches import SearchDesk
 from taglane_scheduler.desk.standing import StandingDesk
+from taglane_scheduler.desk.templates import TemplateDesk
 from taglane_scheduler.desk.tenants import TenantDesk
 from taglane_scheduler.desk.usage import UsageDesk
 from taglane_scheduler.desk.workers import WorkerDesk
@@ -112,6 +113,11 @@ class Desk:
     def records(self) -> RecordDesk:
         """The tenants' records: create, rotate, cut off, delete; what they have used."""
         return RecordDesk(self)
+
+    @cached_property
+    def templates(self) -> TemplateDesk:
+        """Jobs that many tenants have."""
+        return TemplateDesk(self)
 
     @cached_property
     def queues(self) -> QueueDesk:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from taglane_scheduler.desk.desk import Desk
 
-FURTHEST = 4
-"""Pages of jobs that are read through, at most, for one of those that a filter takes."""
+FURTHEST, SIFTED = 4, 200
+"""Pages of jobs, and jobs of each, that are read through, at most, for those of a tag or a task."""
 
 DOTS = 10
 """How many of each job's last runs a list shows."""
@@ -63,7 +63,8 @@ class JobPageDesk:
     def list(self, wanted: JobFilter, *, after: str = "", limit: int = 50) -> JobList:
         """Return the jobs that a filter takes, by tenant and name, *limit* at most, behind those of the page *after*.
 
-        By tag or task it reads through a few pages at most: where few match, a page may end before it is full.
+        By tag or task it reads through a bounded number of jobs: where few match, a page may be nearly empty; where
+        many do, it may have more than *limit*.
         """
         tenants = self._desk.tenants_in_reach(wanted.tenant or None)
         sifts = bool(wanted.tag or wanted.task)
@@ -74,7 +75,7 @@ class JobPageDesk:
                 tenants,
                 pattern=wanted.name,
                 after=after,
-                limit=limit - len(jobs),
+                limit=SIFTED if sifts else limit,
                 paused=wanted.paused,
                 overdue=wanted.overdue,
             )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from taglane.model.names import replayed_run_id
+
 if TYPE_CHECKING:
     from taglane.client import Run
     from taglane.model.run import RunInfo
@@ -39,10 +41,16 @@ class RunDesk:
             self._desk.note("run-cancel", owner, run=run_id)
         return answer
 
-    def retry(self, run_id: str, tenant: str | None = None) -> str:
-        """Run a run again that did not succeed; return the new run's id."""
+    def retry(self, run_id: str, tenant: str | None = None, before: str | None = None) -> str:
+        """Run a run again that did not succeed; return the new run's id.
+
+        *before* is the run that ran it again when the caller last looked, or '': two clicks on one page make one run.
+        """
         owner = self._desk.tenant_of_run(run_id, tenant, "operate", "retrying runs")
-        made = self._runs.replay(run_id, owner)
+        new_id = None
+        if before is not None and (ended := self._runs.get(run_id, owner).finished_at) is not None:
+            new_id = replayed_run_id(owner, f"{run_id} {before}".rstrip(), ended)
+        made = self._runs.replay(run_id, owner, new_id)
         self._desk.note("run-retry", owner, run=run_id, new=made)
         return made
 

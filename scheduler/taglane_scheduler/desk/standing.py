@@ -8,7 +8,7 @@ from taglane_scheduler.care.attention import attention
 from taglane_scheduler.care.board import Totals
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from taglane.model.standing import TenantStanding
 
@@ -56,6 +56,15 @@ class StandingDesk:
             return [self.of(owner)]
         return self._services.board.look(lambda board: board.page(sort="tenant", limit=EVERY)[0])
 
+    def some(self, tenants: Sequence[str]) -> Mapping[str, TenantStanding]:
+        """Return how these tenants stand that were read already; they are read with every look for a while."""
+        self._require_all()
+
+        def pick(board: Board) -> dict[str, TenantStanding]:
+            return {each.tenant: each for each in map(board.get, tenants) if each is not None}
+
+        return self._services.board.look(pick, tenants)
+
     def freshen(self, tenants: Sequence[str]) -> None:
         """Let these tenants be read with every look for a while: somebody has them on a page."""
         if self._desk.principal.tenant is None:
@@ -69,6 +78,7 @@ class StandingDesk:
         found = self.of(owner)
         return Totals(
             tenants=1,
+            read=1,
             queued=found.queued,
             delayed=found.delayed,
             running=found.running,
@@ -81,7 +91,7 @@ class StandingDesk:
         )
 
     def attention(self) -> Sequence[Attention]:
-        """Return what needs attention of the tenants that the principal sees, the gravest first: one more than shown."""
+        """Return what needs attention of the tenants in sight, the gravest first: one more than is shown."""
         owner = self._desk.principal.tenant
         alerts = self._services.alerts.list(owner)
         if owner is None:

@@ -99,10 +99,19 @@ class Audit:
             found = [entry for key in (keys.AUDIT, keys.DENIED) for entry in self._last(key, tenant, since, count)]
         return sorted(found, key=_order)[-count:]
 
-    def page(
-        self, tenant: str | None, *, denied: bool = False, before: str = "", since: int = 0, limit: int = 100
+    def page(  # noqa: PLR0913 - what is asked for
+        self,
+        tenant: str | None,
+        *,
+        denied: bool = False,
+        before: str = "",
+        since: int = 0,
+        limit: int = 100,
+        action: str = "",
     ) -> AuditPage:
         """Return entries of one tenant or of all, the newest first: what was done, or what was *denied*.
+
+        *action* asks for one of what was done.
 
         It looks at `LOOKED` entries at most: for a quiet tenant a page may end before it is full, and the next goes on.
 
@@ -120,7 +129,7 @@ class Audit:
                 for entry_id, values in some:
                     entry = _entry(entry_id, values)
                     last = entry.id
-                    if tenant in (None, entry.tenant):
+                    if tenant in (None, entry.tenant) and action in ("", entry.action):
                         found.append(entry)
                         if len(found) == limit:
                             return AuditPage(found, last)

@@ -173,7 +173,7 @@ class Tenants:
             raise self._not_found(name)
         return _info(name, Record.from_json(text))
 
-    def some(self, names: Sequence[str]) -> list[TenantInfo]:
+    def some(self, names: Sequence[str]) -> Sequence[TenantInfo]:
         """Return those of these tenants that there are, in one round trip."""
         if not names:
             return []

@@ -62,9 +62,10 @@ def status_of(error: errors.TaglaneError) -> int:
 class Console:
     """The console's side of the application: gets each request to its page or action, as who asks."""
 
-    def __init__(self, services: Services, gate: Gate) -> None:
+    def __init__(self, services: Services, gate: Gate, is_over: Callable[[], bool] = lambda: False) -> None:
         self._services = services
         self._gate = gate
+        self._is_over = is_over
         self._pages = [(Route(page.path, endpoint=_nowhere), page) for page in PAGES]
 
     def routes(self) -> Sequence[BaseRoute]:
@@ -182,7 +183,9 @@ class Console:
 
         live = Live(look, add, request.query_params.get("cursor", ""))
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(events(live, run_in_threadpool), media_type="text/event-stream", headers=headers)
+        return StreamingResponse(
+            events(live, run_in_threadpool, self._is_over), media_type="text/event-stream", headers=headers
+        )
 
     def _matched(self, request: Request) -> tuple[Page, Ask] | None:
         """Return the page whose address the stream was asked for, with what it asks."""
@@ -213,7 +216,11 @@ class Console:
 
 
 def build_app(
-    services: Services, gate: Gate, more: Sequence[BaseRoute] = (), hosts: Iterable[str] | None = None
+    services: Services,
+    gate: Gate,
+    more: Sequence[BaseRoute] = (),
+    hosts: Iterable[str] | None = None,
+    is_over: Callable[[], bool] = lambda: False,
 ) -> ASGIApp:
     """Return the application.
 
@@ -222,8 +229,9 @@ def build_app(
         gate: who tells who asks.
         more: the routes of logins and of the API, which know the gate themselves.
         hosts: what it is called; any name when None.
+        is_over: whether the process is to end: streams, which are open for ever, end by that.
     """
-    routes = [*more, *Console(services, gate).routes()]
+    routes = [*more, *Console(services, gate, is_over).routes()]
     handlers: Mapping[Any, Any] = {errors.TaglaneError: _not_possible, Exception: _broken}
     app = Starlette(routes=routes, exception_handlers=handlers)
     return SecureHeaders(app if hosts is None else KnownHosts(app, hosts))

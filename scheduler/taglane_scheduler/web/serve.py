@@ -58,13 +58,13 @@ class Where:
     setup: str = ""
 
 
-def console_app(services: Services, host: str = "127.0.0.1") -> ASGIApp:
+def console_app(services: Services, host: str = "127.0.0.1", is_over: Callable[[], bool] = lambda: False) -> ASGIApp:
     """Return what a console answers with, which is called as the settings say, as *host*, or by loopback's names."""
     gate = Doorkeeper(services.access)
     named = [each.strip() for each in services.settings.console_hosts.split(",") if each.strip()]
     rest = Rest(services, gate)
     more = [*Doors(services, gate).routes(), rest.mount(), rest.scraped()]
-    return build_app(services, gate, more, hosts=[*LOOPBACK, host, *named])
+    return build_app(services, gate, more, hosts=[*LOOPBACK, host, *named], is_over=is_over)
 
 
 def run_console(
@@ -102,7 +102,7 @@ def run_console(
             raise NobodyCanLogIn(host)
         proxies = services.settings.console_proxy
         config = uvicorn.Config(
-            console_app(services, host),
+            console_app(services, host, stop.is_set),
             http="h11",
             ws="none",
             loop="asyncio",

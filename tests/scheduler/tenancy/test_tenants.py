@@ -186,6 +186,15 @@ def test_tenants_are_listed_by_name(tenants: Tenants) -> None:
     assert "taglane-a" == tenants.get("a").user
 
 
+def test_some_tenants_are_read_at_once(tenants: Tenants) -> None:
+    """In the order in which they were asked for, without those that there are not."""
+    for name in ("acme", "globex"):
+        tenants.create(name)
+
+    assert ["globex", "acme"] == [each.tenant for each in tenants.some(["globex", "nobody1", "acme"])]
+    assert [] == [*tenants.some([])]
+
+
 def test_a_deleted_tenant_leaves_nothing(tenants: Tenants, redis: Redis) -> None:
     """User, record and each key are gone, also those that only the operator writes; a namesake's are all there."""
     for name in ("acme", "acme1"):

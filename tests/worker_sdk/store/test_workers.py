@@ -53,6 +53,19 @@ def test_all_tenants_workers_are_listed_by_tenant_and_id(server: Server) -> None
     assert ["w1", "w2", "w3"] == [worker.id for worker in Workers(server).list()]
 
 
+def test_some_runs_that_a_worker_holds(server: Server, redis: Redis) -> None:
+    """Of those of one's own choice, any few; a set that its tenant has spoiled reads as none."""
+    hello(server, "w1")
+    hello(server, "w2", tenant="other")
+    redis.sadd(keys.held("acme", "w1"), "acme.1", "acme.2", "acme.3")
+    redis.set(keys.held("other", "w2"), "mine")
+    workers = Workers(server)
+
+    found = workers.holding(workers.list_of(["acme", "other"]), most=2)
+
+    assert (2, []) == (len(found["acme", "w1"]), [*found["other", "w2"]])
+
+
 def test_a_tag_is_served_by_who_names_it_whole_and_lives(server: Server, redis: Redis) -> None:
     """No part of a tag counts, nor a worker that has been silent for too long."""
     hello(server, "w1", tags="acme.io")

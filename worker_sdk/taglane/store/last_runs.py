@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from taglane.model.run import STATES
 from taglane.store import keys
@@ -37,21 +37,28 @@ class LastRuns:
             pipeline = self._server.redis.pipeline(transaction=False)
             for tenant, name in jobs:
                 pipeline.lrange(keys.last(tenant, name), -count, -1)
-            lists = pipeline.execute(raise_on_error=False)
+            lists = _readable(pipeline.execute(raise_on_error=False))
             wanted = [
                 (job, run_id.decode(errors="replace"))
                 for job, ids in zip(jobs, lists, strict=True)
-                if isinstance(ids, list)
-                for run_id in reversed(ids)
+                for run_id in reversed(ids or [])
                 if len(run_id) <= 200
             ]
             for (tenant, _), run_id in wanted:
                 pipeline.hget(keys.run(tenant, run_id), "state")
-            states = pipeline.execute(raise_on_error=False)
+            states = _readable(pipeline.execute(raise_on_error=False))
         found: dict[tuple[str, str], list[LastRun]] = {job: [] for job in jobs}
         for (job, run_id), state in zip(wanted, states, strict=True):
-            said = state.decode(errors="replace") if isinstance(state, bytes) else ""
+            said = (state or b"").decode(errors="replace")
             said = "running" if said == "replaced" else said
             if said in STATES:
                 found[job].append(LastRun(run_id, said))
         return found
+
+
+def _readable(answers: list[Any]) -> list[Any]:
+    """Return answers with None for what is of another type than ours; raise what else went wrong."""
+    for answer in answers:
+        if isinstance(answer, Exception) and not str(answer).startswith("WRONGTYPE"):
+            raise answer
+    return [None if isinstance(answer, Exception) else answer for answer in answers]

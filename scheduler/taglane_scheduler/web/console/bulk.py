@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, cast
 
 from taglane.errors import NotFound
 from taglane.model.query import parse_query
-from taglane.model.run import ENDED
 from taglane.store.bulk import MOST
 
-from taglane_scheduler.web.console.languages import translate
+from taglane_scheduler.web.console.languages import text
 from taglane_scheduler.web.console.view import Action, Done, Page, View
 
 if TYPE_CHECKING:
@@ -24,6 +23,14 @@ COUNTED = 1_000
 SAMPLE = 10
 
 _DOES = ("cancel", "retry")
+
+_STATES = {
+    "waiting": text("waiting"),
+    "going on": text("going on"),
+    "done": text("done"),
+    "broken off": text("broken off"),
+    "stopped": text("stopped"),
+}
 
 
 def ask_first(desk: Desk, ask: Ask) -> View:
@@ -40,9 +47,8 @@ def ask_first(desk: Desk, ask: Ask) -> View:
         "most": MOST,
         "sample": ids[:SAMPLE],
         "slip": secrets.token_urlsafe(16),
-        "mixed": bool(query.states & ENDED) if what == "cancel" else bool(query.states - ENDED) or not query.states,
     }
-    title = "Cancel all of these?" if what == "cancel" else "Run all of these again?"
+    title = text("Cancel all of these?") if what == "cancel" else text("Run all of these again?")
     return View("bulk_ask.html", title, data, live=False)
 
 
@@ -51,26 +57,26 @@ def start(desk: Desk, ask: Ask) -> Done:
     what = _what(ask.form.get("do", ""))
     query = parse_query(ask.form.get("q", ""))
     work = desk.bulks.start(what, query, ask.form.get("slip", "")[:100])
-    return Done(translate(ask.language, "It goes on, whether you look or not."), f"/runs/bulk/{work.id}")
+    return Done(ask.say("It goes on, whether you look or not."), f"/runs/bulk/{work.id}")
 
 
 def show(desk: Desk, ask: Ask) -> View:
     """Return how far a work is."""
     work = desk.bulks.get(ask.parts["work"])
-    title = "Cancelling runs" if work.what == "cancel" else "Running again"
-    return View("bulk.html", title, {"work": work, "most": MOST})
+    title = text("Cancelling runs") if work.what == "cancel" else text("Running again")
+    return View("bulk.html", title, {"work": work, "state": _STATES[work.state], "most": MOST})
 
 
 def stop(desk: Desk, ask: Ask) -> Done:
     """Break a work off."""
     work = desk.bulks.stop(ask.parts["work"])
-    return Done(translate(ask.language, "It stops after the run that it is at."), f"/runs/bulk/{work.id}")
+    return Done(ask.say("It stops after the run that it is at."), f"/runs/bulk/{work.id}")
 
 
-def _what(text: str) -> What:
-    if text not in _DOES:
-        raise NotFound(f"there is no bulk action {text[:40]!r}: there are {', '.join(_DOES)}")
-    return cast("What", text)
+def _what(given: str) -> What:
+    if given not in _DOES:
+        raise NotFound(f"there is no bulk action {given[:40]!r}: there are {', '.join(_DOES)}")
+    return cast("What", given)
 
 
 PAGES = [Page("/runs/bulk", ask_first), Page("/runs/bulk/{work}", show)]

@@ -34,15 +34,14 @@ def stack(columns: Sequence[tuple[int, int]], *, step: float = 2, gap: float = 0
     What is there at all is seen: a part that is not 0 is at least one unit high.
     """
     highest = max((ok + no for ok, no in columns), default=0)
-    ok_path, no_path = [], []
+    ok_path: list[str] = []
+    no_path: list[str] = []
     for at, (ok, no) in enumerate(columns):
-        left, ground = at * step, float(height)
-        for value, path in ((ok, ok_path), (no, no_path)):
-            if value <= 0 or not highest:
-                continue
-            tall = min(max(1.0, value / highest * height), ground)
-            ground -= tall
-            path.append(f"M{left:g} {ground:.1f}h{step - gap:g}v{tall:.1f}h-{step - gap:g}z")
+        bad = min(max(1.0, no / highest * height), height - (ok > 0)) if no > 0 else 0.0
+        good = min(max(1.0, ok / highest * height), height - bad) if ok > 0 else 0.0
+        for tall, top, path in ((good, height - good, ok_path), (bad, height - good - bad, no_path)):
+            if tall:
+                path.append(f"M{at * step:g} {top:.1f}h{step - gap:g}v{tall:.1f}h-{step - gap:g}z")
     return Stack("".join(ok_path), "".join(no_path), round(len(columns) * step), height)
 
 

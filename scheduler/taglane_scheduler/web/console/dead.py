@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from taglane_scheduler.web.console.languages import translate
 from taglane_scheduler.web.console.untrusted import plain
 from taglane_scheduler.web.console.view import Action, Done, Page, View
 
@@ -55,13 +54,13 @@ def _row(run: RunInfo) -> dict[str, Any]:
 def replay(desk: Desk, ask: Ask) -> Done:
     """Run a dead letter again."""
     made = desk.dead_letters.replay(ask.parts["run_id"], ask.form.get("tenant"))
-    return Done(translate(ask.language, "It runs again: {run}", run=made), f"/runs/{quote(made, safe='')}")
+    return Done(ask.say("It runs again: {run}", run=made), f"/runs/{quote(made, safe='')}")
 
 
 def drop(desk: Desk, ask: Ask) -> Done:
     """Delete a dead letter."""
     desk.dead_letters.drop(ask.parts["run_id"], ask.form.get("tenant"))
-    said = translate(ask.language, "The dead letter is deleted.")
+    said = ask.say("The dead letter is deleted.")
     return Done(said, _list(ask.form.get("tenant"), ask.form.get("job")))
 
 
@@ -79,13 +78,13 @@ def _all(desk: Desk, ask: Ask, *, drops: bool) -> Done:
     tenant, job = ask.form.get("tenant", ""), ask.form.get("job") or None
     back = _list(tenant, job)
     if ask.form.get("typed", "").strip() != (job or tenant):
-        said = translate(ask.language, "Nothing is done: what was typed is not {name}.", name=job or tenant)
+        said = ask.say("Nothing is done: what was typed is not {name}.", name=job or tenant)
         return Done(said, back, bad=True)
     if drops:
         count = desk.dead_letters.drop_all(tenant, job)
-        return Done(translate(ask.language, "{count} dead letters are deleted.", count=count), back)
+        return Done(ask.say("{count} dead letters are deleted.", count=count), back)
     count = desk.dead_letters.replay_all(tenant, job)
-    return Done(translate(ask.language, "{count} dead letters run again.", count=count), back)
+    return Done(ask.say("{count} dead letters run again.", count=count), back)
 
 
 def _list(tenant: str | None, job: str | None) -> str:

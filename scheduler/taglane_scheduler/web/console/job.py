@@ -14,7 +14,7 @@ from taglane.model.schedule import describe, upcoming
 from taglane_scheduler.desk.job_pages import DAYS
 from taglane_scheduler.web.console.bars import HEIGHT, bars
 from taglane_scheduler.web.console.json_text import read_object
-from taglane_scheduler.web.console.languages import translate
+from taglane_scheduler.web.console.languages import text
 from taglane_scheduler.web.console.schedule_words import clock, in_words
 from taglane_scheduler.web.console.untrusted import shown_json
 from taglane_scheduler.web.console.view import Action, Done, Page, View
@@ -41,7 +41,8 @@ def show(desk: Desk, ask: Ask) -> View:
     try:
         stored = desk.jobs.get(tenant, name)
     except JobNotFound as error:
-        return View("job_gone.html", name, {"tenant": tenant, "name": name, "text": str(error)}, status=404)
+        data = {"tenant": tenant, "name": name, "text": str(error)}
+        return View("job_gone.html", "Job", data, status=404, name=name)
     return _view(desk, ask, stored)
 
 
@@ -49,7 +50,7 @@ def _view(desk: Desk, ask: Ask, stored: StoredJob, form: dict[str, Any] | None =
     job = stored.job
     now = _now()
     hash_id = f"{job.tenant}/{job.name}"
-    params, covered = desk.job_pages.params(job.tenant, job.name)
+    params, covered = desk.calls.cover(job.params)
     runs = desk.job_pages.last_runs(job.tenant, job.name)
     shown = shown_json(params)
     data = {
@@ -68,7 +69,8 @@ def _view(desk: Desk, ask: Ask, stored: StoredJob, form: dict[str, Any] | None =
         "days": DAYS,
         "form": form or {"params": shown_json(params, 200_000), "wrong": ""},
     }
-    return View("job.html", f"{job.tenant} / {job.name}", data, live=form is None, status=422 if form else 200)
+    status = 422 if form else 200
+    return View("job.html", "Job", data, live=form is None, status=status, name=f"{job.tenant} / {job.name}")
 
 
 def coming(stored: StoredJob, now: int) -> Sequence[int]:
@@ -83,20 +85,26 @@ def coming(stored: StoredJob, now: int) -> Sequence[int]:
 def _facts(stored: StoredJob) -> list[tuple[str, str]]:
     """Return what a job's definition says beside task, schedule and tag, where it says anything."""
     job, schedule = stored.job, stored.job.schedule
-    durations = {"Expires": job.expires, "Timeout": job.timeout, "Soft timeout": job.soft_timeout}
+    durations = {
+        text("Expires"): job.expires,
+        text("Timeout"): job.timeout,
+        text("Soft timeout"): job.soft_timeout,
+    }
     retry = job.retry.spelled() if job.retry else None
     told = {
-        "Time zone": schedule.tz,
-        "From": None if schedule.start is None else format_instant(schedule.start),
-        "Until": None if schedule.end is None else format_instant(schedule.end),
-        "Overlap": job.overlap,
-        "Misfire": job.misfire,
-        "Without a worker": job.no_worker,
-        "Priority": str(job.priority),
-        "Retry": ", ".join(f"{name} {value}" for name, value in retry.items()) if isinstance(retry, dict) else retry,
+        text("Time zone"): schedule.tz,
+        text("From"): None if schedule.start is None else format_instant(schedule.start),
+        text("Until"): None if schedule.end is None else format_instant(schedule.end),
+        text("Overlap"): job.overlap,
+        text("Misfire"): job.misfire,
+        text("Without a worker"): job.no_worker,
+        text("Priority"): str(job.priority),
+        text("Retry"): ", ".join(f"{name} {value}" for name, value in retry.items())
+        if isinstance(retry, dict)
+        else retry,
         **{name: None if value is None else format_duration(value) for name, value in durations.items()},
-        "Revision": str(stored.revision),
-        "Created": format_instant(stored.created),
+        text("Revision"): str(stored.revision),
+        text("Created"): format_instant(stored.created),
     }
     return [(name, str(value)) for name, value in told.items() if value]
 
@@ -114,33 +122,33 @@ def resume(desk: Desk, ask: Ask) -> Done:
 def _switched(desk: Desk, ask: Ask, *, paused: bool) -> Done:
     tenant, name = ask.parts["tenant"], ask.parts["name"]
     (desk.jobs.pause if paused else desk.jobs.resume)(tenant, name)
-    said = "Job {name} is paused." if paused else "Job {name} goes on."
+    said = text("Job {name} is paused.") if paused else text("Job {name} goes on.")
     back = ask.form.get("back", "")
     to = back if back == "/jobs" or back.startswith("/jobs?") else path_of(tenant, name)
-    return Done(translate(ask.language, said, name=name), to)
+    return Done(ask.say(said, name=name), to)
 
 
 def trigger(desk: Desk, ask: Ask) -> Done | View:
     """Run a job now, as it is or with the params of the form."""
     tenant, name = ask.parts["tenant"], ask.parts["name"]
     given = None
-    if (text := ask.form.get("params")) is not None:
-        given, wrong = read_object(text)
+    if (typed := ask.form.get("params")) is not None:
+        given, wrong = read_object(typed)
         if given is None:
-            return _view(desk, ask, desk.jobs.get(tenant, name), {"params": text, "wrong": wrong})
+            return _view(desk, ask, desk.jobs.get(tenant, name), {"params": typed, "wrong": wrong})
         given = desk.job_pages.restored(tenant, name, given)
     made = desk.jobs.trigger(tenant, name, given)
-    return Done(translate(ask.language, "Job {name} runs: {run}", name=name, run=made), f"/runs/{quote(made)}")
+    return Done(ask.say("Job {name} runs: {run}", name=name, run=made), f"/runs/{quote(made)}")
 
 
 def delete(desk: Desk, ask: Ask) -> Done:
     """Delete a job whose name was typed."""
     tenant, name = ask.parts["tenant"], ask.parts["name"]
     if ask.form.get("typed", "").strip() != name:
-        said = translate(ask.language, "Not deleted: what was typed is not {name}.", name=name)
+        said = ask.say("Not deleted: what was typed is not {name}.", name=name)
         return Done(said, path_of(tenant, name), bad=True)
     desk.jobs.delete(tenant, name)
-    return Done(translate(ask.language, "Job {name} is deleted; its runs stay.", name=name), f"/jobs?tenant={tenant}")
+    return Done(ask.say("Job {name} is deleted; its runs stay.", name=name), f"/jobs?tenant={tenant}")
 
 
 def _now() -> int:

@@ -14,7 +14,7 @@ from taglane.model.schedule import After, At, Cron, Every, upcoming
 
 from taglane_scheduler.web.console.job import COMING, path_of
 from taglane_scheduler.web.console.json_text import read_object
-from taglane_scheduler.web.console.languages import translate
+from taglane_scheduler.web.console.languages import text
 from taglane_scheduler.web.console.schedule_words import clock, in_words
 from taglane_scheduler.web.console.untrusted import shown_json
 from taglane_scheduler.web.console.view import Action, Done, Page, View
@@ -41,6 +41,14 @@ EMPTY = {
     "no_worker": "wait",
     "priority": "0",
 }
+
+_KINDS = (
+    ("cron", text("cron: when the clock says")),
+    ("every", text("every: at a fixed rate")),
+    ("after", text("after: so long after the last run's end")),
+    ("at", text("at: once")),
+    ("manual", text("manual: when somebody runs it")),
+)
 
 _SAMPLE = "shop.tasks.report"
 
@@ -69,7 +77,7 @@ def read(form: Mapping[str, str], params: Any = None) -> Draft:
     kind = typed["kind"] if typed["kind"] in KINDS else "manual"
     given[kind] = kind == "manual" or typed["value"]
     if kind != "manual" and not typed["value"]:
-        wrong["value"] = "say when"
+        wrong["value"] = text("Say when.")
     tenant, name, task = typed["tenant"], typed["name"], typed["task"]
     for where, trial in (
         ("tenant", lambda: make_job(tenant, "a", task=_SAMPLE, manual=True)),
@@ -102,12 +110,12 @@ def _tried(wrong: dict[str, str], where: str, trial: Any) -> None:
     try:
         trial()
     except CallerError as error:
-        text = str(error)
-        if where == "value" and text.startswith("tz"):
+        told = str(error)
+        if where == "value" and told.startswith("tz"):
             return  # said beside the zone itself
-        if where == "misfire" and "takes overlap" in text:
+        if where == "misfire" and "takes overlap" in told:
             return  # said of both together
-        wrong.setdefault(where, text[:500])
+        wrong.setdefault(where, told[:500])
 
 
 def _field_of(error: CallerError) -> str:
@@ -116,7 +124,9 @@ def _field_of(error: CallerError) -> str:
         return "params"
     if isinstance(error, TagNotOwned) or (isinstance(error, BadName) and error.kind == "tag"):
         return "tag"
-    first = str(error).partition(":")[0].split()[0].partition(".")[0]
+    words = str(error).replace(":", " ").split()
+    first = words[1] if words[0] in KINDS else words[0]
+    first = first.partition(".")[0]
     return first if first in EMPTY or first == "retry" else "value"
 
 
@@ -211,16 +221,18 @@ def _put(desk: Desk, ask: Ask, form: Mapping[str, str], *, edits: bool) -> Done 
         return _view(desk, ask, draft, edits=edits)
     try:
         if not edits and desk.job_pages.has(draft.job.tenant, draft.job.name):
-            draft.wrong["name"] = translate(ask.language, "There is a job of that name already.")
+            draft.wrong["name"] = ask.say("There is a job of that name already.")
             return _view(desk, ask, draft, edits=edits)
         put = desk.jobs.put(draft.job)
     except TaglaneError as error:
         draft.wrong[_field_of(error) if isinstance(error, CallerError) else "form"] = str(error)
         return _view(desk, ask, draft, edits=edits)
-    said = {"created": "Job {name} is added.", "updated": "Job {name} is changed."}.get(
-        put.change, "Job {name} is as it was."
-    )
-    told = translate(ask.language, said, name=draft.job.name)
+    said = {
+        "created": text("Job {name} is added."),
+        "updated": text("Job {name} is changed."),
+        "unchanged": text("Job {name} is as it was."),
+    }[put.change]
+    told = ask.say(said, name=draft.job.name)
     return Done(told, path_of(draft.job.tenant, draft.job.name))
 
 
@@ -239,12 +251,12 @@ def _view(desk: Desk, ask: Ask, draft: Draft, *, edits: bool) -> View:
         "wrong": draft.wrong,
         "preview": preview,
         "edits": edits,
-        "kinds": KINDS,
+        "kinds": _KINDS,
         "overlaps": get_args(Overlap),
         "misfires": get_args(Misfire),
         "own": desk.principal.tenant,
     }
-    title = "Change a job" if edits else "Add a job"
+    title = text("Change a job") if edits else text("Add a job")
     return View("job_form.html", title, data, live=False, status=422 if draft.wrong else 200)
 
 

@@ -114,6 +114,7 @@ def environment() -> Environment:
         "charts": charts,
         "now": lambda: round(time.time() * 1000),
     }
+    made.tests["startingwith"] = lambda text, start: str(text).startswith(start)
     made.filters |= {
         "ago": _ago,
         "cut": cut,

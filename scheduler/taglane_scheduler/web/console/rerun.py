@@ -8,8 +8,7 @@ from urllib.parse import quote
 from taglane.errors import BadParams
 
 from taglane_scheduler.web.console.json_text import read_object
-from taglane_scheduler.web.console.languages import translate
-from taglane_scheduler.web.console.untrusted import shown_json
+from taglane_scheduler.web.console.untrusted import plain, shown_json
 from taglane_scheduler.web.console.view import Action, Done, Page, View
 
 if TYPE_CHECKING:
@@ -27,26 +26,29 @@ def show(desk: Desk, ask: Ask) -> View:
 def again(desk: Desk, ask: Ask) -> Done | View:
     """Make a run of the same task and tag with the params of the form."""
     run_id, tenant = ask.parts["run_id"], ask.query.get("tenant")
-    text = ask.form.get("params", "")
-    params, wrong = read_object(text)
+    typed = ask.form.get("params", "")
+    params, wrong = read_object(typed)
     if params is None:
-        return _view(desk, ask, text, wrong)
+        return _view(desk, ask, typed, wrong)
     try:
         made = desk.calls.again(run_id, params, tenant)
     except BadParams as error:
-        return _view(desk, ask, text, str(error))
+        return _view(desk, ask, typed, str(error))
     to = f"/runs/{quote(made, safe='')}" + (f"?tenant={quote(tenant)}" if tenant else "")
-    return Done(translate(ask.language, "A new run of the same task: this one."), to)
+    return Done(ask.say("A new run of the same task: this one."), to)
 
 
-def _view(desk: Desk, ask: Ask, text: str, wrong: str = "") -> View:
+def _view(desk: Desk, ask: Ask, typed: str, wrong: str = "") -> View:
     run_id, tenant = ask.parts["run_id"], ask.query.get("tenant")
     found = desk.calls.get(run_id, tenant)
+    run = desk.runs.get(run_id, tenant)
     data = {
-        "run": desk.runs.get(run_id, tenant),
+        "run": run,
+        "task": plain(run.task, 250),
+        "tag": plain(run.tag, 130),
         "kept": found.call.params is not None,
         "covered": found.covered,
-        "text": text,
+        "typed": typed,
         "wrong": wrong,
         "args": shown_json(found.call.args) if found.call.args else "",
         "own": f"?tenant={quote(tenant)}" if tenant else "",

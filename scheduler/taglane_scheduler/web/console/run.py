@@ -7,8 +7,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from taglane_scheduler.desk.calls import CoveredCall
 from taglane_scheduler.web.console.bars import took, waited
-from taglane_scheduler.web.console.render import iso, translate
+from taglane_scheduler.web.console.languages import text
+from taglane_scheduler.web.console.render import iso
 from taglane_scheduler.web.console.timeline import WIDTH, timeline
 from taglane_scheduler.web.console.untrusted import plain, shown_json
 from taglane_scheduler.web.console.view import Action, Done, Download, FilePage, Page, Tail, View
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 SHOWN = 500
 """Lines of a log's end that the page begins with."""
+
+_HOW = {"died": text("died"), "retry": text("retry")}
+"""How an attempt went that did not end its run."""
 
 PIECE = 1_000
 PIECES = 200
@@ -72,21 +77,18 @@ def show(desk: Desk, ask: Ask) -> View:
     """Return one run."""
     run_id, tenant = ask.parts["run_id"], ask.query.get("tenant")
     found = desk.calls.get(run_id, tenant)  # refuses a record that is too large to be read
-    run = desk.runs.get(run_id, tenant)
-    return _view(desk, run, tenant, found.call.args, found.call.params, found)
+    return _view(desk, desk.runs.get(run_id, tenant), tenant, found)
 
 
 def reveal(desk: Desk, ask: Ask) -> View:
     """Return the run with what its params cover, once; the audit log tells."""
     run_id, tenant = ask.parts["run_id"], ask.query.get("tenant")
-    covered = desk.calls.get(run_id, tenant)
-    call = desk.calls.uncovered(run_id, tenant)
-    return _view(desk, desk.runs.get(run_id, tenant), tenant, call.args, call.params, covered, uncovered=True)
+    found = CoveredCall(desk.calls.uncovered(run_id, tenant), 0)
+    return _view(desk, desk.runs.get(run_id, tenant), tenant, found, uncovered=True)
 
 
-def _view(
-    desk: Desk, run: RunInfo, tenant: str | None, args: Any, params: Any, found: Any, *, uncovered: bool = False
-) -> View:
+def _view(desk: Desk, run: RunInfo, tenant: str | None, found: CoveredCall, *, uncovered: bool = False) -> View:
+    args, params = found.call.args, found.call.params
     now = time.time_ns() // 1_000_000
     log = ShownLog(desk, run.id, tenant)
 
@@ -113,7 +115,7 @@ def _view(
         "why_stop": plain(run.asked_to_stop or "", 200),
         "args": shown_json(args) if args else "",
         "params": None if params is None else shown_json(params),
-        "covered": 0 if uncovered else found.covered,
+        "covered": found.covered,
         "uncovered": uncovered,
         "result": shown_json(result) if run.state == "succeeded" else None,
         "result_covered": covered,
@@ -122,7 +124,7 @@ def _view(
         "log": log,
     }
     tail = Tail("log", more, "log_lines.html", log.cursor)
-    return View("run.html", "Run", data, live=not uncovered, tail=None if uncovered else tail)
+    return View("run.html", "Run", data, live=not uncovered, tail=None if uncovered else tail, name=run.id)
 
 
 def _attempt(each: Try, now: int) -> dict[str, Any]:
@@ -133,7 +135,7 @@ def _attempt(each: Try, now: int) -> dict[str, Any]:
         "started": each.started_at,
         "ended": each.ended_at,
         "ms": None if each.started_at is None else max(0, end - each.started_at),
-        "how": plain(each.how, 20),
+        "how": plain(_HOW.get(each.how, each.how), 20),
         "error": plain(each.error or "", 2_000),
         "traceback": plain(each.traceback or "", 40_000),
     }
@@ -149,8 +151,8 @@ def log_text(desk: Desk, ask: Ask) -> Download:
         nonlocal left
         left -= 1
         page = desk.logs.read(run_id, tenant, after=cursor, count=PIECE)
-        text = "".join(_as_text(line) for line in page.lines)
-        return text, page.last if page.lines and left > 0 else ""
+        piece = "".join(_as_text(line) for line in page.lines)
+        return piece, page.last if page.lines and left > 0 else ""
 
     return Download(f"{run_id}.log.txt", read)
 
@@ -164,18 +166,18 @@ def cancel(desk: Desk, ask: Ask) -> Done:
     """Cancel a run."""
     run_id, tenant = ask.parts["run_id"], ask.query.get("tenant")
     said = {
-        "cancelled": "The run is cancelled.",
-        "asked": "Its worker is asked to stop it.",
-        "ended": "It had ended already.",
+        "cancelled": text("The run is cancelled."),
+        "asked": text("Its worker is asked to stop it."),
+        "ended": text("It had ended already."),
     }[desk.runs.cancel(run_id, tenant)]
-    return Done(translate(ask.language, said), _at(run_id, tenant))
+    return Done(ask.say(said), _at(run_id, tenant))
 
 
 def retry(desk: Desk, ask: Ask) -> Done:
     """Run a run again, and go to the new one."""
     run_id, tenant = ask.parts["run_id"], ask.query.get("tenant")
-    made = desk.runs.retry(run_id, tenant)
-    return Done(translate(ask.language, "It runs again, as this run."), _at(made, tenant))
+    made = desk.runs.retry(run_id, tenant, before=ask.form.get("before"))
+    return Done(ask.say("It runs again, as this run."), _at(made, tenant))
 
 
 def _at(run_id: str, tenant: str | None) -> str:

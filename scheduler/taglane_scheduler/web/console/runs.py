@@ -10,11 +10,12 @@ from taglane.model.query import FIELDS, GROUPS, parse_query
 from taglane.model.run import STATES
 
 from taglane_scheduler.web.console.bars import took, waited
+from taglane_scheduler.web.console.languages import text
 from taglane_scheduler.web.console.untrusted import plain
 from taglane_scheduler.web.console.view import Page, View
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from taglane.model.query import RunQuery
     from taglane.model.run import RunInfo
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
     from taglane_scheduler.web.console.view import Ask
 
 QUICK = (
-    ("All", ""),
-    ("Open", "state:open"),
-    ("Running", "state:running"),
-    ("Ended unwell", "state:unwell"),
-    ("Unwell, last hour", "state:unwell since:1h"),
-    ("Succeeded", "state:succeeded"),
-    ("Scheduled", "state:scheduled,retrying"),
+    (text("All"), ""),
+    (text("Open"), "state:open"),
+    (text("Running"), "state:running"),
+    (text("Ended unwell"), "state:unwell"),
+    (text("Unwell, last hour"), "state:unwell since:1h"),
+    (text("Succeeded"), "state:succeeded"),
+    (text("Scheduled"), "state:scheduled,retrying"),
 )
 
 EXAMPLES = (
@@ -42,10 +43,10 @@ EXAMPLES = (
 
 def show(desk: Desk, ask: Ask) -> View:
     """Return a page of the runs that a query takes; a query that can't be read is shown with the place marked."""
-    text = ask.query.get("q", "").strip()
-    data: dict[str, Any] = {"q": text, "quick": _quick(text), "examples": EXAMPLES, "wrong": None, "canonical": ""}
+    asked = ask.query.get("q", "").strip()
+    data: dict[str, Any] = {"q": asked, "quick": _quick(asked), "examples": EXAMPLES, "wrong": None, "canonical": ""}
     try:
-        query = parse_query(text)
+        query = parse_query(asked)
     except BadQuery as error:
         wrong = {
             "why": error.why,
@@ -72,7 +73,7 @@ def cli_of(query: RunQuery) -> str:
     return f"taglane run list '{query}'" if str(query) else "taglane run list"
 
 
-def _rows(runs: list[RunInfo]) -> Iterator[dict[str, Any]]:
+def _rows(runs: Sequence[RunInfo]) -> Iterator[dict[str, Any]]:
     now = time.time_ns() // 1_000_000
     for run in runs:
         yield {
@@ -88,13 +89,13 @@ def _rows(runs: list[RunInfo]) -> Iterator[dict[str, Any]]:
         }
 
 
-def _quick(text: str) -> list[tuple[str, str, bool]]:
+def _quick(asked: str) -> list[tuple[str, str, bool]]:
     """Return the quick filters: name, query, and whether it is the one that is shown; what names no state is kept."""
-    kept = [term for term in text.split() if not term.startswith(("state:", "since:", "until:"))]
+    kept = [term for term in asked.split() if not term.startswith(("state:", "since:", "until:"))]
     made = []
     for name, query in QUICK:
         whole = " ".join([*kept, query]).strip()
-        made.append((name, whole, sorted(whole.split()) == sorted(text.split())))
+        made.append((name, whole, sorted(whole.split()) == sorted(asked.split())))
     return made
 
 

@@ -12,7 +12,7 @@ from taglane.model.duration import format_duration
 from taglane.model.schedule import After, At, Cron, Every
 from taglane.model.zone import find_zone
 
-from taglane_scheduler.web.console.render import translate
+from taglane_scheduler.web.console.languages import translate
 
 if TYPE_CHECKING:
     from taglane.model.schedule import Schedule

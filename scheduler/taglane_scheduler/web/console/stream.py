@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 EVERY_S = 1.0
 """Between two looks at what a page shows."""
 
+LOOK_S = 0.1
+"""Between two looks at whether the process is to end."""
+
 QUIET_S = 15.0
 """After so long without an event a comment is sent, so that nobody on the way closes the stream."""
 
@@ -66,11 +69,13 @@ class Live:
         return found
 
 
-async def events(live: Live, in_thread: Callable[[Callable[[], Any]], Awaitable[Any]]) -> AsyncIterator[bytes]:
-    """Yield the stream's bytes until the page is over; the client's going away ends it, too."""
+async def events(
+    live: Live, in_thread: Callable[[Callable[[], Any]], Awaitable[Any]], is_over: Callable[[], bool] = lambda: False
+) -> AsyncIterator[bytes]:
+    """Yield the stream's bytes until the page or the process is over; the client's going away ends it, too."""
     yield b"retry: 2000\n\n"
     quiet = 0.0
-    while True:
+    while not is_over():
         news = await in_thread(live.news)
         for name, data in news:
             yield f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
@@ -80,4 +85,7 @@ async def events(live: Live, in_thread: Callable[[Callable[[], Any]], Awaitable[
         if quiet >= QUIET_S:
             quiet = 0.0
             yield b": still here\n\n"
-        await asyncio.sleep(EVERY_S)
+        for _ in range(round(EVERY_S / LOOK_S)):
+            if is_over():
+                return
+            await asyncio.sleep(LOOK_S)

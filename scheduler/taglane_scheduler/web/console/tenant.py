@@ -99,13 +99,12 @@ def delete(desk: Desk, ask: Ask) -> Done | View:
 def rotate(desk: Desk, ask: Ask) -> View:
     """Give a tenant a new password, and show its url."""
     try:
-        overlap = parse_duration(ask.form.get("overlap", "").strip() or "1d")
+        typed = ask.form.get("overlap", "").strip() or "1d"
+        overlap = parse_duration(typed)
     except ValueError as error:
         return _view(desk, ask, wrong={"rotate": str(error)})
     made = desk.records.rotate(ask.parts["tenant"], overlap)
-    return url_view(
-        made, ask.say("The tenant has a new password; the old one opens for {overlap} ms more.", overlap=overlap)
-    )
+    return url_view(made, ask.say("The tenant has a new password; the old one opens for {time} more.", time=typed))
 
 
 def cut(desk: Desk, ask: Ask) -> Done:

@@ -21,11 +21,10 @@ def show(desk: Desk, ask: Ask) -> View:
     """Return the tenants by name, a page of them, with their limits and how they stand."""
     records, more = desk.records.page(ask.query.get("name", ""), ask.query.get("after", ""), LIMIT)
     names = [each.tenant for each in records]
-    desk.standing.freshen(names)
     data = {
         "records": records,
         "limits": desk.records.limits_of(names),
-        "standings": {each.tenant: each for each in desk.standing.all()},
+        "standings": desk.standing.some(names),
         "next": names[-1] if more else "",
     }
     return View("tenants.html", "Tenants", data)

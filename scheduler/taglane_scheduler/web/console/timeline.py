@@ -55,8 +55,10 @@ def _told(run: RunInfo, end: int) -> list[tuple[str, int, int, str, str]]:
     attempts = [each for each in run.attempts if each.started_at is not None]
     first = next((each.started_at for each in attempts if each.started_at), end)
     queued = run.queued_at if run.queued_at is not None and run.queued_at <= first else None
-    if run.due is not None and run.due + LATE_MS <= (queued or first):
-        found.append(("scheduled", run.due, queued or first, "other", ""))
+    if run.due is not None and queued is None and run.due < first:  # queued again since: when first, nobody noted
+        queued = run.due
+    elif run.due is not None and queued is not None and run.due + LATE_MS <= queued:
+        found.append(("scheduled", run.due, queued, "other", ""))
     if queued is not None:
         found.append(("queued", queued, first, "wait", ""))
     for place, each in enumerate(attempts):

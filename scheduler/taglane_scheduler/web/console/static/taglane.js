@@ -43,28 +43,62 @@ sayClock();
 setInterval(() => { sayAll(); sayClock(); }, 1000);
 
 // --- live -----------------------------------------------------------------------------------------------------------
-// Browsers allow six connections to a server: a tab that is not looked at has none.
-let stream = null, paused = false, cursor = document.body.dataset.cursor;
+// A browser opens six connections to a server, over all its tabs: one that is not looked at has none, and of those that
+// are, so many have a stream. The others ask for their page now and then, until a stream is free.
+const STREAMS = 4, AGAIN_MS = 2000;
+let stream = null, release = null, timer = 0, opening = false, paused = false, cursor = document.body.dataset.cursor;
 const banner = $("#gone");
 function gone(text) {
   banner.hidden = false;
   $("span", banner).textContent = text || "";
 }
-function open() {
-  if (stream || paused || document.hidden || document.body.dataset.live !== "yes") return;
+function show(html) {
+  banner.hidden = true;
+  if (!html) return;
+  Idiomorph.morph($("#live"), html, {morphStyle: "innerHTML", ignoreActiveValue: true, callbacks: {
+    // what the reader has opened stays open; a form that is being filled in is left alone
+    beforeAttributeUpdated: (name, node) => !(name === "open" && node.tagName === "DETAILS"),
+    beforeNodeMorphed: (old) => !(old.matches?.("form[data-keep]")),
+  }});
+  sayAll();
+}
+const wanted = () => !paused && !document.hidden && document.body.dataset.live === "yes";
+
+// One of the streams that all tabs have together: returns what gives it back, or nothing when all are taken.
+async function slot() {
+  if (!navigator.locks) return () => {}; // it is there on https and localhost alone
+  for (let number = 0; number < STREAMS; number++) {
+    const taken = await new Promise((answer) => {
+      navigator.locks.request(`taglane-stream-${number}`, {ifAvailable: true}, (lock) => {
+        if (!lock) { answer(null); return undefined; }
+        return new Promise((end) => answer(end));
+      });
+    });
+    if (taken) return taken;
+  }
+  return null;
+}
+async function open() {
+  if (stream || opening || !wanted()) return;
+  clearTimeout(timer);
+  opening = true;
+  release = await slot();
+  opening = false;
+  if (!wanted()) { close(); return; }
+  if (release) listen(); else timer = setTimeout(ask, AGAIN_MS);
+}
+async function ask() {
+  try {
+    const answer = await fetch(location.href);
+    if (!answer.ok || answer.redirected) throw new Error(answer.statusText);
+    show(new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("live")?.innerHTML);
+  } catch { gone(""); }
+  open();
+}
+function listen() {
   const at = location.pathname + location.search;
   stream = new EventSource(`/events?at=${encodeURIComponent(at)}&cursor=${encodeURIComponent(cursor)}`);
-  stream.addEventListener("live", (event) => {
-    banner.hidden = true;
-    const {html} = JSON.parse(event.data);
-    if (!html) return;
-    Idiomorph.morph($("#live"), html, {morphStyle: "innerHTML", ignoreActiveValue: true, callbacks: {
-      // what the reader has opened stays open; a form that is being filled in is left alone
-      beforeAttributeUpdated: (name, node) => !(name === "open" && node.tagName === "DETAILS"),
-      beforeNodeMorphed: (old) => !(old.matches?.("form[data-keep]")),
-    }});
-    sayAll();
-  });
+  stream.addEventListener("live", (event) => show(JSON.parse(event.data).html));
   stream.addEventListener("tail", (event) => {
     const {target, html, cursor: next} = JSON.parse(event.data), element = document.getElementById(target);
     if (next) cursor = next;
@@ -75,14 +109,14 @@ function open() {
   });
   stream.addEventListener("gone", (event) => gone(JSON.parse(event.data).text));
   stream.addEventListener("over", (event) => { close(); gone(JSON.parse(event.data).text); });
-  stream.addEventListener("error", () => {
-    gone("");
-    if (stream?.readyState === EventSource.CLOSED) { close(); setTimeout(open, 3000); }
-  });
+  // not the browser's own way to come back: it would ask from the cursor that it began with, and repeat lines
+  stream.addEventListener("error", () => { close(); gone(""); timer = setTimeout(open, AGAIN_MS); });
 }
 function close() {
+  clearTimeout(timer);
   stream?.close();
-  stream = null;
+  release?.();
+  stream = release = null;
 }
 document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
 addEventListener("pagehide", close);
@@ -143,3 +177,6 @@ document.addEventListener("click", (event) => {
   const menu = $(".menu[open]");
   if (menu && !menu.contains(event.target)) menu.open = false;
 });
+
+// --- logs begin at their end --------------------------------------------------------------------------------------------
+document.querySelectorAll(".log").forEach((element) => { element.scrollTop = element.scrollHeight; });

@@ -1,6 +1,6 @@
 """Fills a server with ten tenants as they are in life: busy, paused, failing, unserved, at a limit, stalled, spoiled.
 
-`python tests/browser/seed.py URL` does it for a console that somebody wants to look at.
+`python tests/seed.py URL` does it for a console that somebody wants to look at.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from taglane.errors import NotFound
 from taglane.model.envelope import of_call
 from taglane.model.job import make_job
 from taglane.model.names import new_run_id
 from taglane.settings import load_settings
 from taglane.store import keys
 from taglane.store.leases import Leases
+from taglane_scheduler.alerting.channels import make_channel
+from taglane_scheduler.alerting.rules import make_rule
 from taglane_scheduler.services import build
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class Seed:
 
     def now(self) -> int:
         """The server's time, ms."""
-        seconds, micros = self.services.server.redis.time()  # type: ignore[misc]
+        seconds, micros = self.services.server.redis.time()
         return int(seconds) * 1000 + int(micros) // 1000
 
 
@@ -136,6 +137,12 @@ def seed(url: str) -> None:
     """Fill the server at *url*."""
     services = build(load_settings(url=url))
     services.prepare()
+    fill(services)
+    services.close()
+
+
+def fill(services: Services) -> None:
+    """Fill a server that has the library."""
 
     def tenant(name: str) -> Seed:
         services.tenants.create(name)
@@ -176,12 +183,18 @@ def seed(url: str) -> None:
     services.server.redis.set(keys.tags("zorg"), "mine")
     services.server.redis.set(keys.runs("zorg"), "mine")
     assert spoiled
-    try:
-        services.stores.limits.put_state("tyrell", "draining")
-    except NotFound:
-        raise
+    services.stores.limits.put_state("tyrell", "draining")
     services.alerts.raise_alert("memory", "", "server", "the server holds 900MiB more than is explained")
-    services.close()
+    tells(services)
+
+
+def tells(services: Services) -> None:
+    """Let there be a channel, rules and a silence."""
+    alerting = services.alerting
+    alerting.channels.put(make_channel(name="ops", kind="webhook", url="https://hooks.example.com/taglane?key=1"))
+    alerting.rules.put(make_rule(name="failing", on="failed", job="*", threshold=3, window="10m", channels=["ops"]))
+    alerting.rules.put(make_rule(name="unserved", on="no_worker", after="1m", channels=["ops"]))
+    alerting.silences.put(7_200_000, tenant="wonka", why="moving to new machines", by="ann")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,34 @@
+"""One board for all who look."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from taglane.model.standing import TenantStanding
+from taglane_scheduler.care.board import Board
+from taglane_scheduler.care.shared_board import FRESH_S, SharedBoard
+
+
+class Reader:
+    """Counts what it is asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+
+    def read(self, tenants: list[str]) -> list[TenantStanding]:
+        self.asked.append([*tenants])
+        return [TenantStanding(name, queued=len(self.asked)) for name in tenants]
+
+
+def test_many_who_look_at_once_cost_one_reading() -> None:
+    """Until a second is over; then the next one who looks reads, and first what was looked at of late."""
+    reader, now = Reader(), [0.0]
+    board = SharedBoard(Board(reader, lambda: ["acme", "globex"]), lambda: now[0])  # type: ignore[arg-type]
+
+    with ThreadPoolExecutor(8) as pool:
+        seen = set(pool.map(lambda _: board.look(lambda board: board.totals().queued, ["globex"]), range(32)))
+    assert ({2}, 1) == (seen, len(reader.asked))
+
+    now[0] += FRESH_S
+    assert 4 == board.look(lambda board: board.totals().queued)
+    assert "globex" == reader.asked[-1][0]

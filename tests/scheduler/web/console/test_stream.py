@@ -1,0 +1,93 @@
+"""The stream of a tab, while its server comes and goes."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from eventually import eventually
+from taglane.errors import RoleNeeded
+from taglane.settings import load_settings
+from taglane_scheduler.desk.desk import Desk
+from taglane_scheduler.desk.principal import Principal
+from taglane_scheduler.embedded import EmbeddedServer
+from taglane_scheduler.services import build
+from taglane_scheduler.web.console import overview
+from taglane_scheduler.web.console.stream import Live, events
+from taglane_scheduler.web.console.view import Ask, Tail
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from taglane_scheduler.embedded import ServerBinary
+
+
+def no_tail(_: Tail, cursor: str) -> tuple[str, str]:
+    return "", cursor
+
+
+def test_a_page_is_told_when_it_changes_and_not_else() -> None:
+    """The same block twice is one event."""
+    shown = ["a"]
+    live = Live(lambda: (shown[0], None), no_tail)
+
+    assert [("live", {"html": "a"})] == live.news()
+    assert [] == live.news()
+    shown[0] = "b"
+    assert [("live", {"html": "b"})] == live.news()
+
+
+def test_a_tail_is_told_from_where_it_was_left() -> None:
+    """A tab that comes back brings its cursor along."""
+    tail = Tail("log", lambda _: ({}, ""), "x.html", lambda: "0")
+    live = Live(lambda: ("", tail), lambda _, cursor: (f"after {cursor}", str(int(cursor) + 1)), cursor="7")
+
+    assert ("tail", {"target": "log", "html": "after 7", "cursor": "8"}) == live.news()[-1]
+    assert "after 8" == live.news()[-1][1]["html"]
+
+
+def test_the_server_goes_and_comes_back(binary: ServerBinary, tmp_path: Path) -> None:
+    """It is said once that it is gone; when it is there again, the page comes by itself, and whole."""
+    server = EmbeddedServer(binary=binary, directory=tmp_path)
+    server.start()
+    services = build(load_settings(url=server.url))
+    services.prepare()
+    services.tenants.create("acme")
+    desk = Desk(services, Principal("ann", "acme", "read"))
+
+    def look() -> tuple[str, None]:
+        view = overview.show(desk, Ask("/"))
+        return view.data["standing"].tenant, None
+
+    live = Live(look, no_tail)
+    try:
+        assert [("live", {"html": "acme"})] == live.news()
+        server.kill()
+        assert ["gone"] == [name for name, _ in live.news()]
+        assert [] == live.news()
+        server.restart()
+        assert [("live", {"html": "acme"})] == eventually(lambda: live.news() or None)
+    finally:
+        services.close()
+        server.stop()
+
+
+def test_a_login_that_has_ended_ends_the_stream() -> None:
+    """And so does a page that this login may see no more: the tab loads it anew, and is told there."""
+    turn = count()
+
+    def look() -> tuple[str, None]:
+        if next(turn):
+            raise RoleNeeded("reading runs", "read", "none")
+        return "a", None
+
+    async def all_of_it() -> list[bytes]:
+        return [each async for each in events(Live(look, no_tail), in_thread)]
+
+    async def in_thread(ask: Callable[[], Any]) -> Any:
+        return ask()
+
+    told = b"".join(asyncio.run(all_of_it()))
+    assert [b"live", b"over"] == [line.split()[1] for line in told.splitlines() if line.startswith(b"event:")]

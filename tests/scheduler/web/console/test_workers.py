@@ -1,0 +1,36 @@
+"""The page of the workers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from taglane.store import keys
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.testclient import TestClient
+    from taglane_scheduler.services import Services
+
+
+def test_workers_what_they_hold_and_who_is_silent(filled: Services, console: Callable[..., TestClient]) -> None:
+    """Of all tenants for the operator, with the pools; what a worker says of itself is escaped."""
+    filled.server.redis.hset(keys.worker("acme", "worker-1"), mapping={"info": '{"host": "<i>apps</i>"}', "seen": "1"})
+    (run,) = filled.stores.workers.holding(filled.stores.workers.list("acme"))["acme", "worker-1"]
+
+    text = console().get("/workers").text
+
+    assert f"/runs/{run}" in text
+    assert "&lt;i&gt;apps&lt;/i&gt;" in text
+    assert 'class="state stalled"' in text
+    assert "No worker is silent" in console().get("/workers?stalled=1&tenant=globex").text
+
+
+def test_a_tenant_sees_its_own_workers_alone(filled: Services, console: Callable[..., TestClient]) -> None:
+    """And no pool."""
+    filled.server.redis.sadd(keys.POOLS, "small")
+
+    assert "shared.small" in console().get("/workers").text
+    mine = console("globex", "admin").get("/workers").text
+    assert "worker-1" not in mine
+    assert "shared.small" not in mine
