@@ -80,6 +80,11 @@ def live_as_a_worker(tenant: Tenant) -> None:
     tenant.call("renew", "w1", 1, 1, held[0][0], held[0][1], 5, "1", held[1][0], held[1][1])
     tenant.call("beat", "w1")
     tenant.call("progress", held[0][0], held[0][1], '{"s":"PROGRESS"}')
+    assert 1 == tenant.call("log", held[0][0], held[0][1], 1, 1, 1, 1, 9_999, *["5\tINFO\tlog\tshop\ttext"] * 3)
+    assert 1 == tenant.call("log_lost", held[0][0], held[0][1], 2)
+    assert (
+        2 == len(tenant.call("log_page", held[0][0], "", 10)[3]) == len(tenant.call("log_page", held[0][0], "$", 10)[3])
+    )
     tenant.call("finish", held[0][0], held[0][1], "succeeded", 5, '{"r":1}', "")
     tenant.call("finish", held[1][0], held[1][1], "failed", 5, '{"e":"x"}', "")
     tenant.call("finish", held[2][0], held[2][1], "replaced", "", "", "")

@@ -170,7 +170,7 @@ def play(server: Server, tenant: str) -> None:
     call("renew", "w", 1, 1, "r0", held["r0"], 5, "1", "r0", held["r0"])
     call("beat", "w")
     call("progress", "r0", held["r0"], '{"s":"HALF"}')
-    call("log", "r0", held["r0"], 1, 1, 0, 1, 1000, *(5, "INFO", "shop", "log", "text") * 2)
+    call("log", "r0", held["r0"], 1, 1, 0, 1, 1000, *["5\tINFO\tlog\tshop\ttext"] * 2)
     call("log_lost", "r0", held["r0"], 1)
     call("log_page", "r0", "", 10)
     call("log_page", "r0", "$", 10)
