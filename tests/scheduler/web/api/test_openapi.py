@@ -20,7 +20,9 @@ def test_it_is_as_the_table_is() -> None:
 
     assert {(route.method, route.path) for route in ROUTES} == told
     assert len(ROUTES) == len(told) == len(set(names))
-    assert set(re.findall(r'"#/components/schemas/([^"]+)"', document().decode())) <= set(found["components"]["schemas"])
+    assert set(re.findall(r'"#/components/schemas/([^"]+)"', document().decode())) <= set(
+        found["components"]["schemas"]
+    )
     assert found == described(ROUTES)
 
 
