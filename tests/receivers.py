@@ -23,6 +23,8 @@ class Receiver:
     """Path, headers in lower case, and body of each request."""
     answers: list[tuple[int, dict[str, str]]] = field(default_factory=list)
     """What it answers next; when there is none, 204."""
+    body: bytes = b""
+    """What follows the head of an answer."""
     hold: threading.Event = field(default_factory=threading.Event)
     """What an answer waits for; set unless a test clears it."""
 
@@ -49,6 +51,7 @@ def receiver() -> Iterator[Receiver]:
             for name, value in headers.items():
                 self.send_header(name, value)
             self.end_headers()
+            self.wfile.write(state.body)
 
         def log_message(self, *_: Any) -> None:
             """Say nothing."""

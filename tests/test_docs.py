@@ -42,6 +42,7 @@ URL = r"redis://(taglane-\w+)?:[^\s@]+@127\.0\.0\.1:\d+/0"
 LOGGING = {"debug", "info", "warning", "error", "exception", "log", "_say_once"}
 
 VARIES = (
+    (r"http://127\.0\.0\.1:\d+/enter\?token=[\w-]{43}", "http://CONSOLE/enter"),
     (URL, r"redis://\1@SERVER"),
     (r"\b([a-z_]+)\.[0-9a-hjkmnp-tv-z]{26}\b", r"\1.ID"),
     (r"\b\d{4}-\d\d-\d\dT[\d:.]+Z", "INSTANT"),

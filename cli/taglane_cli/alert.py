@@ -35,7 +35,7 @@ def rule() -> None:
 
 @rule.command("add")
 @click.argument("name")
-@click.option("--on", required=True, metavar="KIND", help="What it is about; see below.")
+@click.option("--on", required=True, metavar="KIND", help="What it is about; see above.")
 @click.option("-c", "--channel", "channels", multiple=True, required=True, metavar="C", help="Whom to tell; repeat it.")
 @click.option("-t", "--tenant", metavar="T", help="About this tenant [default: about each].")
 @click.option("--job", metavar="J", help="A job, report* or *, each counted for itself [default: all runs together].")
@@ -65,6 +65,7 @@ def add_rule(connection: Connection, /, name: str, output: str, **given: Any) ->
     over_limit     the tenant is at its limit, and runs wait, for longer than --after
     no_worker      runs wait for a tag that no living worker serves
     connections, bandwidth, memory, tenant_cut     what the watchdog finds
+    alert_channel  a channel takes no messages; tell another one
     """  # noqa: D301 - click knows a block that it must not wrap by this very character
     from taglane_scheduler.alerting.rules import make_rule  # noqa: PLC0415 - not for the help
 

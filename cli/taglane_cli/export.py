@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -12,6 +12,7 @@ import click
 
 from taglane_cli.options import tenant_option
 from taglane_cli.render import jsonable, output_option, show_list, show_one
+from taglane_cli.run_logs import fields_of
 from taglane_cli.runs import whole
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from taglane_cli.connection import Connection
 
-JOBS, RUNS, LEDGER = "jobs.yaml", "runs.jsonl", "ledger.json"
+JOBS, RUNS, LEDGER, LOGS = "jobs.yaml", "runs.jsonl", "ledger.json", "logs.jsonl"
 _COLUMNS = ("tenant", "folder", "jobs", "runs", "days")
 
 
@@ -41,11 +42,12 @@ def export_jobs(connection: Connection, tenant: str | None) -> None:
 @click.argument("name", required=False)
 @click.option("--all", "all_", is_flag=True, help="Of every tenant, each into a folder of its name.")
 @click.option("-d", "--dir", "folder", required=True, metavar="DIR", help="Where to; made when it is missing.")
+@click.option("--logs", is_flag=True, help="What its runs have logged, too.")
 @click.option("--force", is_flag=True, help="Write over files that are there.")
 @output_option
 @click.pass_obj
 def export_tenant(  # noqa: PLR0913 - one for each option
-    connection: Connection, *, name: str | None, all_: bool, folder: str, force: bool, output: str
+    connection: Connection, *, name: str | None, all_: bool, folder: str, logs: bool, force: bool, output: str
 ) -> None:
     """Write what is kept of a tenant into a folder.
 
@@ -53,6 +55,7 @@ def export_tenant(  # noqa: PLR0913 - one for each option
     jobs.yaml    its jobs and limits, for  taglane apply -f
     runs.jsonl   its kept runs, the oldest first, one a line as  taglane run show -o json  has it
     ledger.json  what was counted of it, by the day
+    logs.jsonl   with --logs: what its kept runs have logged, one line each as  taglane run logs -o json  has it
     """  # noqa: D301 - click's mark for lines to be left alone
     if (name is None) != all_:
         raise click.UsageError("Give a tenant's NAME, or --all.")
@@ -60,15 +63,16 @@ def export_tenant(  # noqa: PLR0913 - one for each option
     tenants = connection.tenants_in_reach(None) if name is None else [connection.tenant(name)]
     folders = {tenant: target / tenant if all_ else target for tenant in tenants}
     if not force:
-        _check_free([each / file for each in folders.values() for file in (JOBS, RUNS, LEDGER)])
-    rows = [_export(connection, tenant, each) for tenant, each in folders.items()]
+        files = (JOBS, RUNS, LEDGER, *([LOGS] if logs else []))
+        _check_free([each / file for each in folders.values() for file in files])
+    rows = [_export(connection, tenant, each, logs=logs) for tenant, each in folders.items()]
     if all_:
         show_list(rows, list(_COLUMNS), output, empty="no tenant yet:  taglane tenant create NAME")
     else:
         show_one(rows[0], output)
 
 
-def _export(connection: Connection, tenant: str, folder: Path) -> dict[str, Any]:
+def _export(connection: Connection, tenant: str, folder: Path, *, logs: bool) -> dict[str, Any]:
     """Write the files of one tenant; return what is in them."""
     text, jobs = _jobs_file(connection, [tenant])
     runs = 0
@@ -83,8 +87,22 @@ def _export(connection: Connection, tenant: str, folder: Path) -> dict[str, Any]
         with _replacing(folder / LEDGER) as file:
             ledger = connection.history.ledger(tenant)
             file.write(json.dumps(ledger, indent=2) + "\n")
+        if logs:
+            with _replacing(folder / LOGS) as file:
+                for line in _logged(connection, tenant):
+                    file.write(json.dumps(line) + "\n")
     connection.note("export", tenant, jobs=len(jobs), runs=runs, to=str(folder))
     return dict(zip(_COLUMNS, (tenant, str(folder), len(jobs), runs, len(ledger)), strict=True))
+
+
+def _logged(connection: Connection, tenant: str) -> Iterator[dict[str, str | int]]:
+    """Yield the lines of every kept run; one that is trimmed meanwhile has none."""
+    from taglane.errors import RunNotFound  # noqa: PLC0415 - not for the help
+
+    for info in connection.history.runs(tenant):
+        with suppress(RunNotFound):
+            for line in connection.logs.all(info.id, tenant):
+                yield {"run": info.id, **fields_of(line)}
 
 
 def _jobs_file(connection: Connection, tenants: Sequence[str]) -> tuple[str, Sequence[StoredJob]]:

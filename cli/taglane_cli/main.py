@@ -39,6 +39,7 @@ _COMMANDS = (
     ("enqueue", "taglane_cli.enqueue:enqueue", "Run a task once, now or later."),
     ("run", "taglane_cli.runs:run", "List runs, wait for them, cancel them, run them again."),
     ("queue", "taglane_cli.queues:queue", "See what waits for each tag, and end it."),
+    ("top", "taglane_cli.top:top", "Watch all tenants on one screen, what needs attention first."),
     ("dead", "taglane_cli.dead:dead", "List dead letters, run them again, drop them."),
     ("workers", "taglane_cli.workers:workers", "List the workers and what they serve, or drain one."),
     ("pools", "taglane_cli.pools:pools", "List the shared pools."),

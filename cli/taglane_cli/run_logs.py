@@ -50,7 +50,7 @@ def logs(  # noqa: PLR0913 - one for each option
         if line.at < oldest:
             continue
         if output == "json":
-            click.echo(json.dumps(_fields(line)))
+            click.echo(json.dumps(fields_of(line)))
             continue
         if line.attempt != attempt:
             attempt = line.attempt
@@ -78,7 +78,8 @@ def _told(line: LogLine) -> str:
     return "\n".join([told, *(f"    {cell(each)}" for each in more)])
 
 
-def _fields(line: LogLine) -> dict[str, str | int]:
+def fields_of(line: LogLine) -> dict[str, str | int]:
+    """Return a line as JSON has it."""
     return {
         "id": line.id,
         "at": iso(line.at),

@@ -67,8 +67,8 @@ def list_(  # noqa: PLR0913 - one for each option
 
     QUERY is made of terms, all of which a run must meet: tenant:acme state:failed,dead job:report* task:shop.*
     tag:acme.gpu since:1h until:2026-11-22T09:00:00Z id:acme.01m*. A * at the end stands for any rest. state:open,
-    state:ended and state:unwell stand for several. since and until are of when a run was made; where only ended runs are
-    asked for, of when it ended.
+    state:ended and state:unwell stand for several. since and until are of when a run was made; where ended runs alone
+    are asked for, of when it ended.
     """
     if state is not None:
         _check_state(state)

@@ -40,21 +40,22 @@ def run_scheduler(
     Raises:
         ServerUnavailable: the server was gone for longer than the settings' patience.
         Refused: the credential is not the operator's.
-        BadSetting: its health can't be told at that address.
+        BadSetting: its health can't be told at that address; or a setting of alerts says nothing.
         ExtraMissing: TAGLANE_OTEL asks for traces, and OpenTelemetry is not installed.
     """
     if services.server.tenant is not None:
         raise OperatorNeeded("a scheduler", services.server.tenant)
     stop = threading.Event() if stopping is None else stopping
     tracing.want("taglane-scheduler", otel=services.settings.otel)
+    over = threading.Event()
+    alerting = services.alerting.threads(services.alerts, over)
     loop = services.loop
     metrics = Metrics(services.exposition.page, services.settings.metrics_token)
     endpoint = listen(services.settings.health if health is None else health, [loop.pulse], metrics)
     restore = handle_signals(stop)
-    over = threading.Event()
     denials = threading.Thread(target=services.denials.run, args=(over,), name="taglane-denials", daemon=True)
     gathering = threading.Thread(target=services.gathering.run, args=(over,), name="taglane-metrics", daemon=True)
-    beside = [denials, *services.alerting.threads(services.alerts, over), *([gathering] if endpoint else [])]
+    beside = [denials, *alerting, *([gathering] if endpoint else [])]
     try:
         for thread in beside:
             thread.start()

@@ -64,7 +64,9 @@ def test_the_history_is_written_as_run_show_has_it(
     worker = HandWorker(server).hello()
     taglane.ok("apply", "-f", "-", stdin=FILE)
     runs = [taglane.ok("job", "trigger", "ask", "-t", "acme").out.strip()]
-    worker.finish(worker.fetch())
+    ((run_id, token),) = worker.fetch()
+    server.call("log", "acme", run_id, token, 1, 1, 0, 10, 9_999, "0\tINFO\tlog\tshop\tline")
+    worker.finish([(run_id, token)])
     runs += [enqueue(server) for _ in range(2)]
     redis.zadd(keys.runs("acme"), {run_id: number for number, run_id in enumerate(runs)})
     shown = [taglane.ok("run", "show", run_id, "-o", "json").json for run_id in runs]
@@ -72,6 +74,10 @@ def test_the_history_is_written_as_run_show_has_it(
     acme.ok("tenant", "export", "acme", "-d", str(tmp_path))
 
     written = files(tmp_path)
+    assert "logs.jsonl" not in written
+    acme.ok("tenant", "export", "acme", "-d", str(tmp_path), "--force", "--logs")
+    (line,) = map(json.loads, files(tmp_path)["logs.jsonl"].splitlines())
+    assert {"run": run_id, **json.loads(acme.ok("run", "logs", run_id, "-o", "json").out)} == line
     assert shown == [json.loads(line) for line in written["runs.jsonl"].splitlines()]
     assert ["succeeded", "queued", "queued"] == [run["state"] for run in shown]
     ((day, counts),) = json.loads(written["ledger.json"]).items()

@@ -20,11 +20,11 @@ def run(acme: Cli, url: str) -> str:
     run_id = acme.ok("enqueue", "a.b").out.strip()
     worker = HandWorker(server).hello()
     ((_, token),) = worker.fetch()
-    old: list[str | int] = [3_600_000, "INFO", "shop", "log", "old\nsecond"]
-    server.call("log", "acme", run_id, token, 1, 1, 7, 100, 10_000, *old, 0, "", "", "stderr", "\x1b[31mred")
+    lines = ["3600000\tINFO\tlog\tshop\told\nsecond", "0\t\tstderr\t\t\x1b[31mred"]
+    server.call("log", "acme", run_id, token, 1, 1, 7, 100, 10_000, *lines)
     server.call("hand_back", "acme", "", run_id, token)
     ((_, token),) = worker.fetch()
-    server.call("log", "acme", run_id, token, 2, 1, 0, 100, 10_000, 0, "WARNING", "shop", "log", "last")
+    server.call("log", "acme", run_id, token, 2, 1, 0, 100, 10_000, "0\tWARNING\tlog\tshop\tlast")
     worker.finish([(run_id, token)])
     server.close()
     return run_id

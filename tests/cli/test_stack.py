@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import os
 import signal
+import urllib.error
+import urllib.request
 from typing import TYPE_CHECKING, cast
 
 import pytest
 from eventually import eventually
 from taglane.store import keys
-from taglane_cli.stack import CommandFailed, NotReady, ProcessEnded, Stack, ended_by_sigterm, how_it_ended
+from taglane_cli.stack import CommandFailed, NotReady, ProcessEnded, Stack, ended_by_sigterm, has_console, how_it_ended
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,3 +74,17 @@ def test_a_command_that_fails_is_told_with_what_it_said(tmp_path: Path, url: str
 def test_sigterm_ends_the_block_as_ctrl_c_does() -> None:
     with pytest.raises(KeyboardInterrupt), ended_by_sigterm():
         signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_console_is_entered_by_the_link_that_it_is_started_with(tmp_path: Path, url: str) -> None:
+    """Once, as who administers all; without a port asked for it has any that is free."""
+    with Stack(tmp_path, url) as stack:
+        stack.start_scheduler()
+        link = stack.start_console()
+
+        with urllib.request.urlopen(link) as page:
+            assert 200 == page.status
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(link)
+
+    assert has_console()

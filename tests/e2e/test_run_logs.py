@@ -142,3 +142,21 @@ def test_of_many_lines_the_last_are_kept(place: Place) -> None:
 
     assert [line.text for line in lines] == [f"line {number}" for number in range(1_900, 2_000)]
     assert place.logs.read(run).dropped == 1_900
+
+
+def test_a_full_server_costs_lines_and_no_run(place: Place, running: EmbeddedServer) -> None:
+    """What is logged then is dropped and counted, and the run succeeds all the same."""
+    gate = place.folder / "full"
+    run = place.run("wait", gate=str(gate))
+    assert next(place.logs.follow(run, timeout=20)).text == "before"
+    operator = Server(running.url)
+    operator.redis.config_set("maxmemory", 1)
+    try:
+        gate.touch()
+        eventually(lambda: place.lane.run(run).state == "succeeded")
+        eventually(lambda: place.logs.read(run).dropped == 1)
+    finally:
+        operator.redis.config_set("maxmemory", 0)
+        operator.close()
+
+    assert [line.text for line in place.logs.read(run).lines] == ["before"]

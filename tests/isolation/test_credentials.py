@@ -80,6 +80,11 @@ def live_as_a_worker(tenant: Tenant) -> None:
     tenant.call("renew", "w1", 1, 1, held[0][0], held[0][1], 5, "1", held[1][0], held[1][1])
     tenant.call("beat", "w1")
     tenant.call("progress", held[0][0], held[0][1], '{"s":"PROGRESS"}')
+    assert 1 == tenant.call("log", held[0][0], held[0][1], 1, 1, 1, 1, 9_999, *["5\tINFO\tlog\tshop\ttext"] * 3)
+    assert 1 == tenant.call("log_lost", held[0][0], held[0][1], 2)
+    assert (
+        2 == len(tenant.call("log_page", held[0][0], "", 10)[3]) == len(tenant.call("log_page", held[0][0], "$", 10)[3])
+    )
     tenant.call("finish", held[0][0], held[0][1], "succeeded", 5, '{"r":1}', "")
     tenant.call("finish", held[1][0], held[1][1], "failed", 5, '{"e":"x"}', "")
     tenant.call("finish", held[2][0], held[2][1], "replaced", "", "", "")
@@ -122,6 +127,11 @@ def live_as_a_client(tenant: Tenant) -> None:
     tenant.call("pause", "report", "1", "")
     tenant.call("pause", "report", "", "5")
     tenant.call("trigger", "report", "acme.triggered", "")
+    for index in ("runs", "ended", "unwell", "dead", "open", "last", "skipped"):
+        for tie in ("", "<", "acme.part"):
+            made = int(tenant.server.redis.zscore(keys.runs("acme"), "acme.part") or 0)
+            tenant.call("search", index, made, tie, "1", made, 5, 100, "queued,scheduled", "report", "*", "", "a*")
+    tenant.call("standing", 30_000)
     ((run, token),) = [held for held in tenant.fetch("w3", 2, 50) if held[0] == "acme.triggered"]
     tenant.call("finish", run, token, "succeeded", 5, "{}", "")
     tenant.call("remove", "report")

@@ -14,6 +14,8 @@ from redis.exceptions import RedisError
 from taglane.client import Taglane
 from taglane.errors import Refused, TaglaneError
 from taglane.model.limits import change_limits, read_limits
+from taglane.model.query import parse_query
+from taglane.store.bulk import Bulk
 from taglane.store.calls import Calls
 from taglane.store.dead_letters import DeadLetters
 from taglane.store.history import History
@@ -26,9 +28,15 @@ from taglane.store.pool_leases import PoolLeases
 from taglane.store.pools import Pools
 from taglane.store.queues import Queues
 from taglane.store.runs import NewRun, Runs
+from taglane.store.search import RunSearch
 from taglane.store.server import Server
+from taglane.store.standings import Standings
 from taglane.store.usage import Usage
 from taglane.store.workers import FIELDS, Workers, read_worker
+from taglane_scheduler.alerting.channels import Channels, make_channel
+from taglane_scheduler.alerting.outbox import Outbox, Taken
+from taglane_scheduler.alerting.rules import Rules, make_rule
+from taglane_scheduler.alerting.silences import Silences
 from taglane_scheduler.care.alerts import Alerts
 from taglane_scheduler.care.measures import Measure, Measures
 from taglane_scheduler.care.rescue import Rescue
@@ -68,8 +76,15 @@ MADE: dict[type, Callable[[Server], Any]] = {
     Peers: Peers,
     Usage: Usage,
     Alerts: Alerts,
+    Rules: Rules,
+    Channels: Channels,
+    Silences: Silences,
+    Outbox: Outbox,
     Measures: Measures,
     CutOff: lambda server: CutOff(server, Alerts(server)),
+    Standings: lambda server: Standings(server, 1_000),
+    RunSearch: RunSearch,
+    Bulk: lambda server: Bulk(Runs(server), RunSearch(server)),
 }
 """Whatever speaks to a server, made with the attacker's credential."""
 
@@ -102,6 +117,15 @@ GIVEN: dict[str, Any] = {
     "ends": {"taglane:audit": "0", "taglane:denied": "0"},
     "seconds": 0.01,
     "wait_ms": 1,
+    "rule": make_rule(name="nights", owner=VICTIM, on="failed", channels=["ops"]),
+    "channel_of": make_channel(name="ops", owner=VICTIM, kind="webhook", url="https://example.com/hook"),
+    "owner": VICTIM,
+    "duration": 60_000,
+    "taken": Taken(f"{VICTIM}/ops", "i", b"{}", 1, 1),
+    "before": b"",
+    "messages": [(f"{VICTIM}/ops", {"id": "i"})],
+    "now": 1,
+    "most": 10,
     "count": 10,
     "action": "delete",
     "worker": "w",
@@ -109,6 +133,9 @@ GIVEN: dict[str, Any] = {
     "pool": "small",
     "life": "x",
     "state": "paused",
+    "ids": [VICTIMS_RUN],
+    "query": parse_query(""),
+    "after": "",
     "since": date(2026, 1, 1),
     "until": date(2026, 1, 2),
 }
@@ -124,6 +151,9 @@ LOCAL = {
 """What asks no server, ends a connection, or answers a tenant on purpose with nothing."""
 
 PARTICULAR: dict[tuple[type, str], dict[str, Any]] = {
+    (Channels, "put"): {"channel": GIVEN["channel_of"]},
+    (Outbox, "change"): {"after": None},
+    (Silences, "put"): {"rule": "nights"},
     (Taglane, "put_job"): {"name": "report", "manual": True},
     (Taglane, "enqueue_many"): {"params": [{}]},
     (Jobs, "get"): {"name": "report"},
@@ -141,6 +171,10 @@ PARTICULAR: dict[tuple[type, str], dict[str, Any]] = {
     (Pools, "wake"): {"tenants": {VICTIM: GIVEN["limits"]}},
     (Runs, "make"): {"runs": [NewRun(f"{VICTIM}.x", "shop.task", VICTIM, "{}")]},
     (Runs, "replay_many"): {"runs": [(VICTIMS_RUN, f"{VICTIM}.y")]},
+    (Runs, "many"): {"runs": [(VICTIM, VICTIMS_RUN)]},
+    (Runs, "replay_each"): {"runs": [(VICTIMS_RUN, f"{VICTIM}.y")]},
+    (Jobs, "page"): {"pattern": ""},
+    (Jobs, "last_runs"): {"name": "report"},
     (Workers, "drain"): {"worker": "worker-1"},
     (Workers, "holding"): {"workers": [read_worker("worker-1", VICTIM, dict.fromkeys(FIELDS), 0)]},
     (LimitStore, "change"): {"given": {"running": 99}},

@@ -54,6 +54,7 @@ TARGETS = (
         keys.DENIED,
         keys.DENIALS,
         keys.ALERTS,
+        keys.ALERT_CHANNELS,
         keys.WATCH,
         keys.limits(VICTIM),
     ),
@@ -115,7 +116,7 @@ class World:
         for name in (ATTACKER, VICTIM):
             limits.put(name, change_limits(read_limits({}), {"running": 5}))
         self.redis.hset(keys.limits(VICTIM), "note", CANARY)
-        for table in (keys.SCHEDULERS, keys.ALERTS, keys.WATCH):
+        for table in (keys.SCHEDULERS, keys.ALERTS, keys.ALERT_CHANNELS, keys.ALERT_MESSAGES, keys.WATCH):
             self.redis.hset(table, CANARY, 1)
         self.redis.set("another-application", CANARY)
         self.redis.sadd(keys.POOLS, "small", "acme", CANARY)

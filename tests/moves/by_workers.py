@@ -7,7 +7,7 @@ from typing import Any
 from taglane.store import keys
 
 from moves.lives import Lives
-from moves.things import ALONE_AFTER, Run, Worker
+from moves.things import ALONE_AFTER, Log, Run, Worker
 
 Entry = tuple[str, int, int, str, str, int, str]
 """A run as a fetch gives it: id, token, attempts, tag, job, rescues, how the run ended that it follows."""
@@ -113,6 +113,42 @@ class ByWorkers(Lives):
             return 1
         was, run.replacing = run.replacing, True
         return int(not was)
+
+    def log(self, run_id: str, token: int, _: int, first: int, dropped: int, most: int, __: int, *lines: str) -> int:
+        log = self.logged(run_id, token)
+        if log is None:
+            return 0
+        log.lines += [line.split("\t")[-1] for line in lines[max(0, log.heard + 1 - first) :]]
+        log.heard = max(log.heard, first + len(lines) - 1)
+        over = len(log.lines) - most
+        if over > 0:
+            log.lines, log.lost = log.lines[over:], log.lost + over
+        return self.log_lost(run_id, token, dropped)
+
+    def log_lost(self, run_id: str, token: int, dropped: int) -> int:
+        log = self.logged(run_id, token)
+        if log is None:
+            return 0
+        log.lost += max(0, dropped - log.dropped)
+        log.dropped = max(log.dropped, dropped)
+        return 1
+
+    def logged(self, run_id: str, token: int) -> Log | None:
+        """The log of a run, when this token may write it: that of its last lease, also when it has ended."""
+        run = self.runs.get(run_id)
+        if run is None or run.token != token:
+            return None
+        log = self.logs[run_id]
+        if log.token != token:
+            log.token, log.heard, log.dropped = token, 0, 0
+        return log
+
+    def log_page(self, run_id: str, _: str, __: int) -> Any:
+        run = self.runs.get(run_id)
+        if run is None:
+            return "", "0", []
+        log = self.logs.get(run_id, Log())
+        return run.state, str(log.lost), log.lines
 
     def finish(self, *args: Any) -> list[int]:
         answer = []

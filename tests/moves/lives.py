@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from taglane.model.run import ENDED
 
-from moves.things import ALONE_AFTER, LATER, MAX_DEATHS, MOST_TRIES, PAST, Chord, Job, Run, Worker
+from moves.things import ALONE_AFTER, LATER, MAX_DEATHS, MOST_TRIES, PAST, Chord, Job, Log, Run, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -20,6 +20,7 @@ class Lives:
     def __init__(self, tenant: str) -> None:
         self.tenant = tenant
         self.runs: dict[str, Run] = {}
+        self.logs: dict[str, Log] = defaultdict(Log)
         self.gone: set[str] = set()
         """Ids of runs that were forgotten, or lost: entries of these may be left somewhere, and mean nothing."""
         self.queues: dict[tuple[str, int], list[str]] = defaultdict(list)
@@ -185,6 +186,7 @@ class Lives:
     def forget(self, run: Run) -> None:
         self.unplace(run)
         del self.runs[run.id]
+        self.logs.pop(run.id, None)
         self.gone.add(run.id)
         self.aged.discard(run.id)
 

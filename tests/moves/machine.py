@@ -122,6 +122,8 @@ class Machine(RuleBasedStateMachine):
                 return [answer[1] if answer[1] in {-1, 100} else 1, runs]
             case "renew" if answer:
                 return [answer[0], sorted(run for run in answer[1] if run not in self.model.gone)]
+            case "log_page":
+                return [*answer[:2], [line.rpartition("\t")[2] for line in answer[3][1::2]]]
             case "look":
                 jobs = [(name, int(due), int(revision), tuple(more[3:])) for name, due, revision, *more in answer[4]]
                 return [*answer[1:4], jobs]
@@ -178,6 +180,8 @@ class Machine(RuleBasedStateMachine):
                 assert not own & found
         runs = {name.removeprefix(keys.run(tenant, "")) for name in found if name.startswith(keys.run(tenant, ""))}
         assert set(model.runs) == runs
+        logs = {name.removeprefix(keys.log(tenant, "")) for name in found if name.startswith(keys.log(tenant, ""))}
+        assert logs == {run for run, log in model.logs.items() if log.lines}
         chords = {name for name in found if ":chord:" in name}
         assert {keys.chord(tenant, group) for group in model.chords} == chords
         assert all(self.redis.pttl(name) > 0 for name in chords)
@@ -240,7 +244,7 @@ class Machine(RuleBasedStateMachine):
 
     def lose(self, run: Run) -> None:
         """Let a run not be there any more, as after a restored backup; what names it may still do so."""
-        self.redis.delete(keys.run(self.tenant, run.id))
+        self.redis.delete(keys.run(self.tenant, run.id), keys.log(self.tenant, run.id))
         self.model.forget(run)
 
     def age(self, run: Run) -> None:

@@ -69,6 +69,17 @@ class Run:
 
 
 @dataclass
+class Log:
+    """What a run has logged, of which attempt; its lines are numbered anew in each."""
+
+    token: int = 0
+    heard: int = 0
+    dropped: int = 0
+    lost: int = 0
+    lines: list[str] = field(default_factory=list)
+
+
+@dataclass
 class Job:
     created: int
     tag: str

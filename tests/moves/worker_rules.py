@@ -88,6 +88,18 @@ class WorkerRules(Machine):
             self.make("progress", run.id, run.token, '{"s":"HALF"}')
 
     @somebody_works
+    @rule(pick=picks, late=seldom, first=st.integers(1, 4), size=st.integers(0, 3), dropped=st.integers(0, 2))
+    def log(self, pick: int, late: bool, first: int, size: int, dropped: int) -> None:
+        """Lines of a run that somebody holds, or held long ago: new ones, or some that were said before."""
+        run = self.leased(pick)
+        lease = choose(pick, self.granted) if late else (run.id, run.token) if run else None
+        if lease:
+            lines = [f"5\tINFO\tlog\tshop\t{number}" for number in range(first, first + size)]
+            self.make("log", *lease, 1, first, dropped, 3, 10_000, *lines)
+            self.make("log_lost", *lease, dropped + 1)
+            self.make("log_page", lease[0], "", 10)
+
+    @somebody_works
     @rule(pick=picks, state=outcomes, ran=flags, more=flags)
     def finish(self, pick: int, state: str, ran: bool, more: bool) -> None:
         """The outcomes of one run or two, said twice: the reply to the first was lost."""

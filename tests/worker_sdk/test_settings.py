@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import logging
+
 import pytest
 from pydantic import ValidationError
 from taglane.errors import BadSetting
@@ -59,6 +61,8 @@ def test_what_is_given_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch
         ("TAGLANE_BATCH", "0", "greater than or equal to 1"),
         ("TAGLANE_BATCH", "1001", "less than or equal to 1000"),
         ("TAGLANE_BATCH", "many", "valid integer"),
+        ("TAGLANE_LOG_LINES", "100001", "less than or equal to 100000"),
+        ("TAGLANE_LOG_LEVEL", "loud", "a level of logging, like CRITICAL"),
     ],
 )
 def test_bad_values_are_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, why: str) -> None:
@@ -85,3 +89,13 @@ def test_what_bounds_the_end_of_a_worker_and_of_a_run(monkeypatch: pytest.Monkey
     monkeypatch.setenv("TAGLANE_GRACE", "0s")
     monkeypatch.setenv("TAGLANE_RESULT_LIMIT", "2048")
     assert (0, 2_048) == (load_settings().grace, load_settings().result_limit)
+
+
+def test_a_level_is_a_name_or_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `logging` has them, in either case."""
+    found = []
+    for text in ("INFO", "warning", "15"):
+        monkeypatch.setenv("TAGLANE_LOG_LEVEL", text)
+        found.append(load_settings().log_level)
+
+    assert [logging.INFO, logging.WARNING, 15] == found

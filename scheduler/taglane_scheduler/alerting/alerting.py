@@ -28,6 +28,12 @@ if TYPE_CHECKING:
         def list(self, tenant: str | None = None) -> Sequence[Alert]:
             """Return what stands."""
 
+        def raise_alert(self, kind: str, tenant: str, subject: str, text: str) -> bool:
+            """Let an alert stand."""
+
+        def end(self, kind: str, tenant: str, subject: str) -> bool:
+            """Let it stand no more."""
+
 
 class Alerting:
     """The parts of alerting, each built when it is first asked for.
@@ -71,14 +77,12 @@ class Alerting:
 
     @cached_property
     def courier(self) -> Courier:
-        """What sends messages.
+        """What tries a channel, for commands and pages.
 
         Raises:
             BadSetting: a setting that says where to, or by what, says nothing.
         """
-        from taglane_scheduler.alerting.courier import Courier
-
-        return Courier(self._server, self.outbox, self.channels, self._senders())
+        return self._courier(None)
 
     def watcher(self, alerts: Alerts) -> Watcher:
         """Return what evaluates the rules; *alerts* are what schedulers have found by themselves."""
@@ -103,8 +107,14 @@ class Alerting:
         Raises:
             BadSetting: see `courier`.
         """
-        parts = (("taglane-watcher", self.watcher(alerts).run), ("taglane-courier", self.courier.run))
+        courier = self._courier(alerts)
+        parts = (("taglane-watcher", self.watcher(alerts).run), ("taglane-courier", courier.run))
         return [threading.Thread(target=run, args=(over,), name=name, daemon=True) for name, run in parts]
+
+    def _courier(self, alerts: Alerts | None) -> Courier:
+        from taglane_scheduler.alerting.courier import Courier
+
+        return Courier(self._server, self.outbox, self.channels, self._senders(), alerts)
 
     def _senders(self) -> dict[str, Sender]:
         from taglane_scheduler.alerting.by_apprise import ByApprise

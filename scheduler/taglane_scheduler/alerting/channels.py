@@ -153,6 +153,10 @@ class Channels:
         """
         return self._records.get(owner, name)
 
+    def has(self, name: str, owner: str = "") -> bool:
+        """Whether there is one of that name, which perhaps can't be read: a newer Taglane may have written it."""
+        return self._records.has(owner, name)
+
     def put(self, channel: Channel) -> bool:
         """Write a channel, in the place of one of that name; return whether it is new.
 

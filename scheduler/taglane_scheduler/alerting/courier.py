@@ -38,6 +38,12 @@ TRIES = 15
 TRIES_REFUSED = 3
 """And when the receiver said no."""
 
+KIND = "alert_channel"
+"""The alert that stands while a channel does not take its messages: another channel may tell of it."""
+
+TROUBLED = 3
+"""So many tries in vain are worth an alert."""
+
 _FIRST_MS, _LONGEST_MS = 5_000, 900_000
 
 
@@ -46,6 +52,16 @@ class Sender(Protocol):
 
     def send(self, channel: Channel, message_id: str, body: bytes) -> Outcome:
         """Send one message; whatever goes wrong is the outcome."""
+
+
+class Alerts(Protocol):
+    """Where schedulers keep what they find wrong by themselves."""
+
+    def raise_alert(self, kind: str, tenant: str, subject: str, text: str) -> bool:
+        """Let an alert stand."""
+
+    def end(self, kind: str, tenant: str, subject: str) -> bool:
+        """Let it stand no more."""
 
 
 def pause(tries: int) -> int:
@@ -61,13 +77,22 @@ class Courier:
         outbox: where messages wait.
         channels: where they go.
         senders: by the kind of a channel.
+        alerts: where it is said that a channel takes nothing; without, it is logged alone.
     """
 
-    def __init__(self, server: Server, outbox: Outbox, channels: Channels, senders: Mapping[str, Sender]) -> None:
+    def __init__(
+        self,
+        server: Server,
+        outbox: Outbox,
+        channels: Channels,
+        senders: Mapping[str, Sender],
+        alerts: Alerts | None = None,
+    ) -> None:
         self._server = server
         self._outbox = outbox
         self._channels = channels
         self._senders = senders
+        self._alerts = alerts
         self._busy: set[str] = set()
         self._lock = threading.Lock()
 
@@ -100,7 +125,7 @@ class Courier:
             AlertPartNotFound: there is no such channel.
         """
         channel, now = self._channels.get(name, owner), self._now()
-        message = trial(channel.id, f"test-{now}", now)
+        message = trial(channel.name, f"test-{now}", now)
         return self._senders[channel.kind].send(channel, message["id"], packed(message))
 
     def _begin(self, channel: str) -> bool:
@@ -136,14 +161,25 @@ class Courier:
         try:
             channel = self._channels.get(name, owner)
         except AlertPartNotFound as error:
-            self._outbox.settle(taken, "given_up", str(error), now=self._now())
+            now = self._now()
+            if self._channels.has(name, owner):
+                told = "this scheduler can't read the channel: a newer Taglane wrote it"
+                self._outbox.settle(taken, "waiting", told, now=now, again=now + pause(taken.tries))
+                return False
+            self._outbox.settle(taken, "given_up", str(error), now=now)
             return True
         outcome = self._senders[channel.kind].send(channel, taken.id, taken.body)
         now = self._now()
         if outcome.ok:
             log.info("message_delivered channel=%s id=%s tries=%d", taken.channel, taken.id, taken.tries)
             self._outbox.settle(taken, "delivered", outcome.answer, now=now)
+            if self._alerts:
+                self._alerts.end(KIND, owner, name)
             return True
+        if self._alerts and taken.tries >= TROUBLED:
+            option = f" --owner {owner}" if owner else ""
+            text = f"alert channel {name} takes no messages: {outcome.answer[:200]}"
+            self._alerts.raise_alert(KIND, owner, name, f"{text}:  taglane alert channel test {name}{option}")
         if taken.tries >= (TRIES_REFUSED if outcome.final else TRIES):
             log.warning("message_given_up channel=%s id=%s answer=%s", taken.channel, taken.id, outcome.answer)
             self._outbox.settle(taken, "given_up", outcome.answer, now=now)

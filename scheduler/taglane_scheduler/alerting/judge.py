@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from taglane.errors import BadName
 from taglane.model.duration import format_duration
-from taglane.model.names import check_job
+from taglane.model.names import check_job, check_run_id, check_tag
 from taglane.model.standing import TenantStanding
 
 from taglane_scheduler.alerting.incidents import Finding
 from taglane_scheduler.alerting.rules import STANDING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Protocol
 
     from taglane.model.standing import TagStanding
@@ -143,7 +143,7 @@ def _counted(rule: AlertRule, reading: Reading, runs: Iterable[BadRun], how: str
         if count >= rule.count:
             last = max(by[job], key=lambda run: run.ended)
             whose = f" of job {job}" if job else ""
-            text = f"{_plural(count, 'run')}{whose} {how} within {format_duration(rule.within)}, last {last.id}"
+            text = f"{_plural(count, 'run')}{whose} {how} within {format_duration(rule.within)}{_last(last.id)}"
             since = min(run.ended for run in by[job])
             query = f"tenant:{reading.tenant}{f' job:{job}' if job else ''} state:{states}"
             yield Finding(rule.id, rule.on, reading.tenant, job, text, count, f"taglane run list '{query}'", since)
@@ -190,7 +190,7 @@ def _over_limit(rule: AlertRule, reading: Reading) -> Iterator[Finding]:
 
 
 def _tags(rule: AlertRule, reading: Reading) -> Iterator[TagStanding]:
-    return (tag for tag in reading.standing.tags if rule.tag in ("", tag.tag))
+    return (tag for tag in reading.standing.tags if rule.tag in ("", tag.tag) and _is_name(check_tag, tag.tag))
 
 
 def _of_tag(rule: AlertRule, reading: Reading, tag: TagStanding, text: str, since: int | None) -> Finding:
@@ -244,11 +244,19 @@ class Growth:
 
 
 def _is_job(name: str) -> bool:
+    return _is_name(check_job, name)
+
+
+def _is_name(check: Callable[[str], str], name: str) -> bool:
     try:
-        check_job(name)
+        check(name)
     except BadName:
         return False
     return True
+
+
+def _last(run: str) -> str:
+    return f", last {run}" if _is_name(check_run_id, run) else ""
 
 
 def _plural(count: int, what: str) -> str:

@@ -32,37 +32,40 @@ class Outcome:
     final: bool = False
 
 
-def messages_of(incident: Incident, state: Said, channels: Sequence[str], now: int) -> list[dict[str, Any]]:
-    """Return the messages that say how an incident stands, one for each channel, by its owner's and its name.
+def messages_of(incident: Incident, state: Said, channels: Sequence[str], now: int) -> list[tuple[str, dict[str, Any]]]:
+    """Return the messages that say how an incident stands: for each channel, of this name, its id and what it gets.
 
     The id of a message is the same whoever makes it, so that a receiver can drop a repeat.
     """
     owner, _, rule = incident.rule.partition("/")
     return [
-        {
-            "version": VERSION,
-            "id": f"{incident.id}.{state}.{name}",
-            "state": state,
-            "text": _headline(incident, state),
-            "kind": incident.kind,
-            "tenant": incident.tenant,
-            "subject": incident.subject,
-            "count": incident.count,
-            "rule": rule,
-            "incident": incident.id,
-            "since": format_instant(incident.since),
-            "at": format_instant(now),
-            "ended": format_instant(incident.ended) if state == "over" else None,
-            "command": incident.command,
-            "channel": id_of(owner, name),
-        }
+        (
+            id_of(owner, name),
+            {
+                "version": VERSION,
+                "id": f"{incident.id}.{state}.{name}",
+                "state": state,
+                "text": _headline(incident, state),
+                "kind": incident.kind,
+                "tenant": incident.tenant,
+                "subject": incident.subject,
+                "count": incident.count,
+                "rule": rule,
+                "incident": incident.id,
+                "since": format_instant(incident.since),
+                "at": format_instant(now),
+                "ended": format_instant(incident.ended) if state == "over" else None,
+                "command": incident.command,
+                "channel": name,
+            },
+        )
         for name in channels
     ]
 
 
-def trial(channel: str, message_id: str, now: int) -> dict[str, Any]:
+def trial(name: str, message_id: str, now: int) -> dict[str, Any]:
     """Return a message that says that a channel works."""
-    text = f"test: this is what an alert to {channel.partition('/')[2]} looks like; nothing is wrong"
+    text = f"test: this is what an alert to {name} looks like; nothing is wrong"
     return {
         "version": VERSION,
         "id": message_id,
@@ -78,7 +81,7 @@ def trial(channel: str, message_id: str, now: int) -> dict[str, Any]:
         "at": format_instant(now),
         "ended": None,
         "command": "taglane alert rule list",
-        "channel": channel,
+        "channel": name,
     }
 
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from taglane.store.server import Server
 
-MOST_INCIDENTS = 5_000
-"""That stand at once; of more, those that come are not told before others are over."""
+MOST_INCIDENTS, MOST_OF_TENANT = 10_000, 100
+"""That stand at once, in all and of one tenant; of more, those that come are not told before others are over."""
 
 MOST_QUEUED = 1_000
 """Messages that wait for one channel; of more, the oldest are dropped."""
@@ -129,14 +129,20 @@ class Outbox:
         return {field: (found, value) for field, (found, value) in read.items() if found is not None}
 
     def change(
-        self, key: str, before: bytes, after: Incident | None, messages: Sequence[Mapping[str, Any]], *, now: int
+        self,
+        key: str,
+        before: bytes,
+        after: Incident | None,
+        messages: Sequence[tuple[str, Mapping[str, Any]]],
+        *,
+        now: int,
     ) -> bool:
         """Write a record, and the messages that come of it; False if it is not as it was: another was faster.
 
-        A message is the object that its receiver gets; ``channel`` says where it goes, and ``id`` is its own.
+        A message is the id of its channel, and the object that its receiver gets, of which ``id`` is the message's own.
         """
-        queues = [keys.alert_queue(each["channel"]) for each in messages]
-        packed = [word for each in messages for word in (each["channel"], each["id"], json.dumps(each))]
+        queues = [keys.alert_queue(channel) for channel, _ in messages]
+        packed = [word for channel, each in messages for word in (channel, each["id"], json.dumps(each))]
         names = [keys.ALERT_INCIDENTS, keys.ALERT_OUTBOX, keys.ALERT_MESSAGES, *queues]
         kept = "" if after is None else after.kept()
         with self._server.renamed("writing an incident", operator=True):

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
             """Return how these tenants stand, in their order."""
 
 
-MOST_RUNS = 200
+MOST_RUNS = 500
 """Runs of one tenant that are looked at, or as many as a rule's threshold: what is found is then as many at least."""
 
 MOST_JOBS = 100
@@ -73,7 +73,9 @@ class Readings:
             else:
                 found[tenant][what] = answer
         sound = [tenant for tenant in rules if tenant not in spoiled]
-        self._remember((tenant, run) for tenant in sound for run, _ in found[tenant].get("unwell", ()))
+        self._remember(
+            (tenant, run) for tenant in sound for what in ("unwell", "dead") for run, _ in found[tenant].get(what, ())
+        )
         return {
             tenant: Reading(
                 tenant,

@@ -47,13 +47,24 @@ class Records(Generic[R]):
         self._key = key
         self._model = model
         self._part = part
+        self._unreadable: set[bytes] = set()
 
     def all(self) -> dict[str, R]:
         """Return all that can be read, by id."""
+        return self.read()[0]
+
+    def read(self) -> tuple[dict[str, R], set[str]]:
+        """Return all that can be read, by id, and the ids of what can't: a newer Taglane may have written it."""
         with self._server.renamed(f"reading the alert {self._part}s", operator=True):
             kept: Mapping[bytes, bytes] = self._redis.hgetall(self._key)
         found = {field.decode(errors="replace"): self._read(field, value) for field, value in kept.items()}
-        return {field: record for field, record in sorted(found.items()) if record is not None}
+        read = {field: record for field, record in sorted(found.items()) if record is not None}
+        return read, found.keys() - read.keys()
+
+    def has(self, owner: str, name: str) -> bool:
+        """Whether there is one of that name, which perhaps can't be read."""
+        with self._server.renamed(f"looking for an alert {self._part}", operator=True):
+            return bool(self._redis.hexists(self._key, id_of(owner, name)))
 
     def get(self, owner: str, name: str) -> R:
         """Return one.
@@ -97,7 +108,9 @@ class Records(Generic[R]):
         try:
             return self._model.model_validate_json(value)
         except (ValidationError, ValueError):
-            log.warning("alert_record_unreadable part=%s id=%s", self._part, field.decode(errors="replace")[:200])
+            if field not in self._unreadable:
+                self._unreadable.add(field)
+                log.warning("alert_record_unreadable part=%s id=%s", self._part, field.decode(errors="replace")[:200])
             return None
 
 
@@ -120,6 +133,7 @@ def checked(part: str, model: type[R], given: Mapping[str, Any], *, hidden: Coll
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field, why = ".".join(str(place) for place in first["loc"]), first["msg"].removeprefix("Value error, ")
+        why = why.replace("Input should", "it should")
         if not field:
             field, _, why = why.partition(": ")
         if first["type"] == "extra_forbidden":

@@ -30,7 +30,7 @@ COUNTED = ("failed", "dead_letter", "missed")
 BACKLOG = ("queue_older", "queue_longer", "over_limit")
 """Kinds that look at what waits."""
 
-STANDING = ("no_worker", "connections", "bandwidth", "memory", "tenant_cut")
+STANDING = ("no_worker", "connections", "bandwidth", "memory", "tenant_cut", "alert_channel")
 """Kinds of the alerts that schedulers raise by themselves: a rule says who is told."""
 
 KINDS = {
@@ -46,6 +46,7 @@ KINDS = {
     "bandwidth": "a tenant uses more bandwidth than its limit",
     "memory": "a tenant takes more memory than its limit, or the server holds more than is explained",
     "tenant_cut": "a tenant was cut off for what it used",
+    "alert_channel": "a channel takes no messages: let another tell of it",
 }
 """What a rule may be about."""
 
@@ -167,6 +168,8 @@ class AlertRule(BaseModel):
     def _whole(self) -> Self:
         if self.owner and self.tenant != self.owner:
             raise ValueError(f"tenant: a rule of tenant {self.owner!r} is about {self.owner!r}, not {self.tenant!r}")
+        if self.owner and self.silence < MINUTE:
+            raise ValueError("silence: of a tenant's own rule it is at least 1m")
         unused = [name for name in ("threshold", "window", "after", "job", "tag", "in_a_row") if getattr(self, name)]
         unused = [name for name in unused if name not in _USES[self.on]]
         if unused:
@@ -256,6 +259,10 @@ class Rules:
     def list(self, owner: str | None = None) -> list[AlertRule]:
         """Return the rules of one owner, or of all, by owner and name."""
         return [rule for rule in self._records.all().values() if owner in (None, rule.owner)]
+
+    def read(self) -> tuple[dict[str, AlertRule], set[str]]:
+        """Return all rules, by id, and the ids of those that can't be read: a newer Taglane may have written them."""
+        return self._records.read()
 
     def get(self, name: str, owner: str = "") -> AlertRule:
         """Return one.

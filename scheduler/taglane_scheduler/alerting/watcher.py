@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from taglane.store import keys
 from taglane_scheduler.alerting.incidents import decide
 from taglane_scheduler.alerting.judge import READ, find, find_missed, find_standing
 from taglane_scheduler.alerting.message import messages_of
-from taglane_scheduler.alerting.outbox import MOST_INCIDENTS
+from taglane_scheduler.alerting.outbox import MOST_INCIDENTS, MOST_OF_TENANT
 
 if TYPE_CHECKING:
     import threading
@@ -47,6 +47,9 @@ log = logging.getLogger(__name__)
 EVERY_S = 5.0
 """Between two rounds, at least."""
 
+FIRST_S = 0.5
+"""Before the first."""
+
 COST = 20
 """A round that took long is not begun again before so many times that: five percent of a core, at most."""
 
@@ -55,14 +58,42 @@ BATCH = 100  # tenants that are read in one round trip
 
 @dataclass(slots=True)
 class Found:
-    """What one round has found. *undecided* are the pairs of a rule and a tenant of which nothing is known."""
+    """What one round has found. Nothing is known of *undecided*, a rule and a tenant, nor of *unreadable* rules."""
 
     findings: dict[str, Finding] = field(default_factory=dict)
     undecided: set[tuple[str, str]] = field(default_factory=set)
+    unreadable: set[str] = field(default_factory=set)
+
+    def knows_nothing(self, rule: str, tenant: str) -> bool:
+        """Whether what a rule found in a tenant before may be so still."""
+        return rule in self.unreadable or (rule, tenant) in self.undecided
 
     def add(self, findings: Iterable[Finding]) -> None:
         """Take in what was found."""
         self.findings |= {each.key: each for each in findings}
+
+
+class Room:
+    """How many incidents there may be, in all and of each tenant: what one lets happen takes no other's place."""
+
+    def __init__(self, tenants: Iterable[str]) -> None:
+        self._of = Counter(tenants)
+        self._open = self._of.total()
+        self.refused = 0
+
+    def take(self, tenant: str) -> bool:
+        """Take a place; False when there is none."""
+        if self._open >= MOST_INCIDENTS or self._of[tenant] >= MOST_OF_TENANT:
+            self.refused += 1
+            return False
+        self._open += 1
+        self._of[tenant] += 1
+        return True
+
+    def give(self, tenant: str) -> None:
+        """Give one back."""
+        self._open -= 1
+        self._of[tenant] -= 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +132,7 @@ class Watcher:
 
     def run(self, over: threading.Event) -> None:
         """Go round until *over* is set."""
-        wait = EVERY_S
+        wait = FIRST_S
         while not over.wait(wait):
             began = time.monotonic()
             try:
@@ -118,13 +149,14 @@ class Watcher:
         Raises:
             ServerUnavailable: no answer; what was written before holds.
         """
-        rules = {rule.id: rule for rule in self._rules.list() if rule.enabled}
+        listed, unreadable = self._rules.read()
+        rules = {key: rule for key, rule in listed.items() if rule.enabled}
         standing = self._outbox.incidents()
         if not rules and not standing:
             return Round()
         now = self._now()
         tenants = self._tenants()
-        found, read = Found(), 0
+        found, read = Found(unreadable=unreadable), 0
         self._find_missed(rules.values(), tenants, now, found)
         concerned = list(_concerned(rules.values(), tenants).items())
         for start in range(0, len(concerned), BATCH):
@@ -170,17 +202,17 @@ class Watcher:
     ) -> int:
         """Let incidents begin, go on and end; return how many messages were written."""
         self._first_seen = {key: self._first_seen.get(key, now) for key in found.findings}
-        written, open_ = 0, len(standing)
+        written, room = 0, Room(incident.tenant for incident, _ in standing.values())
         for key in dict.fromkeys([*standing, *found.findings]):
             before, kept = standing.get(key, (None, b""))
             finding = found.findings.get(key)
             named: Any = before or finding
             rule = rules.get(named.rule)
-            if finding is None and rule is not None and (named.rule, named.tenant) in found.undecided:
+            if finding is None and found.knows_nothing(named.rule, named.tenant):
                 continue
             if (before is None or before.state == "over") and self._is_too_soon(finding, rule, now):
                 finding = None
-            if before is None and (finding is None or self._has_no_room(open_)):
+            if before is None and (finding is None or not room.take(named.tenant)):
                 continue
             owner, _, name = named.rule.partition("/")
             silent = any(silence.covers(owner, name, named.tenant, now) for silence in silences)
@@ -189,9 +221,13 @@ class Watcher:
                 continue
             messages = messages_of(step.after, step.say, step.after.channels, now) if step.after and step.say else []
             if self._outbox.change(key, kept, step.after, messages, now=now):
-                open_ += before is None
+                if step.after is None:
+                    room.give(named.tenant)
                 written += len(messages)
                 _log(step.after, step.say)
+        if room.refused and not self._is_full:
+            log.warning("incidents_full refused=%d", room.refused)
+        self._is_full = bool(room.refused)
         return written
 
     def _is_too_soon(self, finding: Finding | None, rule: AlertRule | None, now: int) -> bool:
@@ -199,13 +235,6 @@ class Watcher:
         if finding is None or rule is None or finding.since is not None:
             return False
         return now - self._first_seen[finding.key] < rule.lasting
-
-    def _has_no_room(self, open_: int) -> bool:
-        full = open_ >= MOST_INCIDENTS
-        if full and not self._is_full:
-            log.warning("incidents_full most=%d", MOST_INCIDENTS)
-        self._is_full = full
-        return full
 
     def _tenants(self) -> list[str]:
         with self._server.renamed("reading the tenants", operator=True):

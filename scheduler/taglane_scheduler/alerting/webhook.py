@@ -93,7 +93,8 @@ def _post(connection: socket.socket, host: str, target: str, body: bytes, header
         text = answer.read(READ).decode(errors="replace").strip()
     finally:
         asking.close()
-    said = " ".join(f"HTTP {answer.status} {answer.reason} {text}".split())[:READ]
+    told = " ".join(f"HTTP {answer.status} {answer.reason} {text}".split())[:READ]
+    said = "".join(char if char.isprintable() else "?" for char in told)  # it is shown on terminals
     if 200 <= answer.status < 300:
         return Outcome(True, said)
     if 300 <= answer.status < 400:

@@ -92,20 +92,22 @@ def of_tenant(standing: TenantStanding) -> Iterator[Attention]:
     """Yield what needs attention of one tenant."""
     tenant = standing.tenant
     if not standing.readable:
-        yield Attention("unreadable", tenant, "", "keys of this tenant can't be read", "taglane doctor", None)
+        yield Attention(
+            "unreadable", tenant, "", "some of its keys hold something else than ours", "taglane doctor", None
+        )
     if standing.state == "paused":
         waiting = standing.queued
         if waiting:
-            text = f"paused, and {_runs(waiting)} for it{_for(standing.oldest)}"
+            text = f"paused, and {_runs(waiting)}{_for(standing.oldest)}"
             since = None if standing.oldest is None else standing.at - standing.oldest
             yield Attention("paused", tenant, "", text, f"taglane tenant resume {tenant}", since)
         return
     yield from _of_tags(standing)
     yield from _of_workers(standing)
     yield from _of_jobs(standing)
-    if standing.at_limit:
+    if standing.at_limit and standing.queued:
         text = f"at its limit of {standing.running} runs at once, and {_runs(standing.queued)}{_for(standing.oldest)}"
-        yield Attention("at_limit", tenant, "", text, f"taglane tenant limit {tenant}", None)
+        yield Attention("at_limit", tenant, "", text, f"taglane tenant show {tenant}", None)
     if standing.dead and standing.last_death is not None and standing.last_death > standing.at - FRESH_MS:
         letters = "1 dead letter" if standing.dead == 1 else f"{standing.dead} dead letters"
         text = f"{letters}, the last {_age(standing.at - standing.last_death)} ago"

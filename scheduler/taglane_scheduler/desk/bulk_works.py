@@ -10,7 +10,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from taglane.errors import TaglaneError
+from taglane.errors import Conflict, TaglaneError
 from taglane.store.bulk import BulkProgress
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ KEPT = 200
 
 AT_ONCE = 4
 """How many go on at a time; more wait for their turn."""
+
+MOST_OPEN = 20
+"""How many works of one owner are not over at a time."""
 
 What = Literal["cancel", "retry"]
 
@@ -70,11 +73,16 @@ class BulkWorks:
 
         The one that the same *slip* has begun already, or that its owner has going on of the same, is returned instead:
         a second click does nothing twice.
+
+        Raises:
+            Conflict: its owner has `MOST_OPEN` that are not over.
         """
         with self._lock:
             found = self._works.get(self._slips.get((owner, slip), "")) or self._going_on(what, query, owner)
             if found is not None:
                 return found
+            if sum(each.owner == owner and not each.is_over for each in self._works.values()) >= MOST_OPEN:
+                raise Conflict(f"{MOST_OPEN} bulk actions of yours go on: wait until one is done, or stop one")
             work = BulkWork(secrets.token_urlsafe(12), what, query, owner)
             self._works[work.id] = work
             self._slips[owner, slip] = work.id

@@ -35,6 +35,7 @@ class BulkDesk:
         desk = self._desk
         desk.principal.require("operate", _ING[what])
         tenants = desk.searches.tenants(query)
+        whose = tenants[0] if len(tenants) == 1 else ""
         bulk = desk.services.stores.bulk
 
         def do() -> Iterator[BulkProgress]:
@@ -49,9 +50,7 @@ class BulkDesk:
                     for progress in steps:
                         yield progress
                 finally:
-                    desk.note(
-                        f"bulk-{what}", desk.principal.tenant or query.tenant, query=str(query), **_told(progress)
-                    )
+                    desk.note(f"bulk-{what}", whose, query=str(query), **_told(progress))
 
         return self._works.start(what, str(query), self._owner, slip, do)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from taglane_scheduler.desk.desk import Desk
 
-FURTHEST, SIFTED = 4, 200
+FURTHEST, SIFTED = 3, 200
 """Pages of jobs, and jobs of each, that are read through, at most, for those of a tag or a task."""
 
 DOTS = 10

@@ -53,7 +53,15 @@ class Desk:
 
     def rule(self, **fields: Any) -> AlertRule:
         """Let there be a rule, about workers that are missing unless it is said."""
-        rule = make_rule(**{"name": "first", "on": "no_worker", "channels": ["ops"], "silence": 0, **fields})
+        rule = make_rule(
+            **{
+                "name": "first",
+                "on": "no_worker",
+                "channels": ["ops"],
+                "silence": 60_000 if fields.get("owner") else 0,
+                **fields,
+            }
+        )
         self.alerting.rules.put(rule)
         return rule
 
@@ -67,16 +75,16 @@ class Desk:
 
 
 @pytest.fixture
-def server(url: str) -> Iterator[Server]:
+def store(url: str) -> Iterator[Server]:
     server = make_server(url)
     yield server
     server.close()
 
 
 @pytest.fixture
-def desk(server: Server, redis: Redis, url: str) -> Desk:
+def desk(store: Server, redis: Redis, url: str) -> Desk:
     settings = Settings(url=url, webhook_allow="127.0.0.0/8")
-    return Desk(server, redis, Alerting(settings, server), Alerts(server))
+    return Desk(store, redis, Alerting(settings, store), Alerts(store))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from taglane_scheduler.alerting.message import packed, trial
 if TYPE_CHECKING:
     from receivers import Receiver
 
-BODY = packed(trial("/chat", "t", 0))
+BODY = packed(trial("chat", "t", 0))
 
 
 def to(url: str) -> Channel:

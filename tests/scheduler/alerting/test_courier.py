@@ -11,13 +11,15 @@ from eventually import eventually
 from receivers import receiver
 from taglane.errors import AlertPartNotFound
 from taglane.store import keys
-from taglane_scheduler.alerting.courier import TRIES, TRIES_REFUSED, pause
+from taglane_scheduler.alerting.courier import TRIES, TRIES_REFUSED, Courier, pause
+from taglane_scheduler.alerting.reach import Reach, read_networks
+from taglane_scheduler.alerting.webhook import Webhook
 
 if TYPE_CHECKING:
     from receivers import Receiver
     from scheduler.alerting.conftest import Desk
 
-TENANTS_SETTING = "127.0.0.0/8"
+LOOPBACK = read_networks("A", "127.0.0.0/8")
 
 
 def let_happen(desk: Desk, *subjects: str) -> None:
@@ -81,6 +83,28 @@ def test_a_message_is_given_up_at_last(desk: Desk, hook: Receiver, code: int, tr
     assert ("given_up", tries) == (first.outcome, first.tries)
     assert f"HTTP {code}" in first.answer
     assert "delivered" == last.outcome
+
+
+def test_a_channel_in_trouble_is_an_alert(desk: Desk, hook: Receiver) -> None:
+    """From the third try in vain on, until it takes one: another channel may tell of it."""
+    desk.tenant()
+    desk.channel(hook.url)
+    desk.rule()
+    let_happen(desk, "a")
+    courier = Courier(
+        desk.server, desk.alerting.outbox, desk.alerting.channels, {"webhook": Webhook(Reach(LOOPBACK))}, desk.alerts
+    )
+    hook.answers += [(500, {})] * 3
+    for count in (0, 0, 1, 0):
+        courier.drain()
+        time_passes(desk)
+        found = [alert for alert in desk.alerts.list() if alert.kind == "alert_channel"]
+        assert count == len(found)
+        if found:
+            text = (
+                "alert channel ops takes no messages: HTTP 500 Internal Server Error:  taglane alert channel test ops"
+            )
+            assert ("", "ops", text) == (found[0].tenant, found[0].subject, found[0].text)
 
 
 def test_a_slow_receiver_holds_up_itself_alone(desk: Desk, hook: Receiver) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import given
@@ -122,10 +123,10 @@ def test_whatever_happens_messages_alternate(looks: list[tuple[bool, bool, int]]
         play.look(wrong, silent=silent, later=later)
 
     begun = [at for at, say, _ in play.told if say == "firing"]
-    assert all(later - at >= SILENCE for at, later in zip(begun, begun[1:], strict=False))
+    assert all(later - at >= SILENCE for at, later in pairwise(begun))
     if recovered:
         assert play.said == ["firing", "over"] * (len(play.said) // 2) + ["firing"] * (len(play.said) % 2)
-    for (_, before, told), (_, say, ended) in zip(play.told, play.told[1:], strict=False):
+    for (_, before, told), (_, say, ended) in pairwise(play.told):
         if say == "over":
             assert ("firing", told) == (before, ended)
     play.look(True)

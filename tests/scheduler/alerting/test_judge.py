@@ -102,6 +102,9 @@ def test_a_name_that_can_be_none_is_passed_over(name: str) -> None:
     assert [] == found(rule("failed", job="*"), unwell=[bad(1, name)])
     assert [] == found(rule("failed", job="*", in_a_row=True), failing=[(name, 9)])
     assert [] == found(rule("late", job="*"), due=[(name, 1)])
+    assert [] == found(rule("queue_longer", threshold=1), standing=TenantStanding("acme", tags=(TagStanding(name, 9),)))
+    (finding,) = find(rule("failed"), Reading("acme", NOW, unwell=[BadRun(f"{name} \n", "", "failed", NOW)]))
+    assert "1 run failed within 10m" == finding.text
 
 
 def test_one_rule_finds_so_many_at_most() -> None:

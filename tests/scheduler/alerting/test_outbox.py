@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 INCIDENT = Incident("1f", "/r", "late", "acme", "report", "late", 1, "", since=1, seen=1, state="firing")
 
 
-def message(number: int = 1, channel: str = "/ops") -> dict[str, Any]:
-    return {"id": f"{number}.firing.ops", "channel": channel, "text": f"text {number}"}
+def message(number: int = 1, channel: str = "/ops") -> tuple[str, dict[str, Any]]:
+    return channel, {"id": f"{number}.firing.ops", "text": f"text {number}"}
 
 
 def put(outbox: Outbox, number: int, channel: str = "/ops") -> None:
@@ -32,18 +32,18 @@ def put(outbox: Outbox, number: int, channel: str = "/ops") -> None:
 
 
 @pytest.fixture
-def outbox(server: Server) -> Outbox:
-    return Outbox(server)
+def outbox(store: Server) -> Outbox:
+    return Outbox(store)
 
 
-def test_of_many_who_saw_the_same_one_writes(server: Server, outbox: Outbox, redis: Redis) -> None:
+def test_of_many_who_saw_the_same_one_writes(store: Server, outbox: Outbox, redis: Redis) -> None:
     """With its messages; who was slower writes neither. Likewise a change, and the end."""
 
     def race(before: bytes, after: Incident | None) -> int:
         with ThreadPoolExecutor(8) as pool:
             return sum(
                 pool.map(
-                    lambda number: Outbox(server).change(INCIDENT.key, before, after, [message(number)], now=1_000),
+                    lambda number: Outbox(store).change(INCIDENT.key, before, after, [message(number)], now=1_000),
                     range(8),
                 )
             )
@@ -167,9 +167,9 @@ def test_what_is_no_incident_is_passed_over(outbox: Outbox, redis: Redis) -> Non
     assert [INCIDENT.key] == list(outbox.incidents())
 
 
-def test_tenants_reach_none(server: Server) -> None:
+def test_tenants_reach_none(store: Server) -> None:
     """Incidents and messages are the operator's keys."""
-    tenant = Server(Tenants(server).create("acme").url)
+    tenant = Server(Tenants(store).create("acme").url)
     own = Outbox(tenant)
     for ask in (own.incidents, own.deliveries, lambda: own.take("/ops", 1), lambda: put(own, 1)):
         with pytest.raises(OperatorNeeded):

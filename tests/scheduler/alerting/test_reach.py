@@ -62,7 +62,7 @@ def test_the_operator_allows_networks_to_itself_and_to_tenants_apart() -> None:
         with pytest.raises(NotReachable, match="TAGLANE_WEBHOOK_ALLOW_TENANTS"):
             reach.check(ipaddress.ip_address(text), owner="acme", scheme="https")
     reach.check(ipaddress.ip_address("10.1.0.1"), owner="acme", scheme="http")
-    with pytest.raises(NotReachable, match="TAGLANE_WEBHOOK_ALLOW$"):
+    with pytest.raises(NotReachable, match=r"TAGLANE_WEBHOOK_ALLOW$"):
         reach.check(ipaddress.ip_address("192.168.0.1"), owner="", scheme="http")
 
 
@@ -98,9 +98,11 @@ def test_a_name_is_asked_for_once(monkeypatch: pytest.MonkeyPatch, port: int) ->
     """What it says a moment later is not heard: the connection goes to the address that was checked."""
     asked = name_server(monkeypatch, ["127.0.0.2"], ["169.254.169.254"])
     reach = Reach(read_networks("A", "127.0.0.2/32"))
-    with closing(socket.create_server(("127.0.0.2", port))):
-        with closing(reach.connect("hook.test", port, owner="", scheme="http", timeout=1)) as connection:
-            assert ("127.0.0.2", port) == connection.getpeername()
+    with (
+        closing(socket.create_server(("127.0.0.2", port))),
+        closing(reach.connect("hook.test", port, owner="", scheme="http", timeout=1)) as connection,
+    ):
+        assert ("127.0.0.2", port) == connection.getpeername()
     assert ["hook.test"] == asked
 
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def readings(server: Server) -> Readings:
-    return Readings(server, Standings(server, 15_000))
+def readings(store: Server) -> Readings:
+    return Readings(store, Standings(store, 15_000))
 
 
 def rule(on: str, **fields: Any) -> AlertRule:
@@ -35,45 +35,46 @@ def found(readings: Readings, redis: Redis, made: AlertRule, tenant: str = "acme
     return [(each.subject, each.count) for each in find(made, read[tenant])] if tenant in read else None
 
 
-def fail(server: Server, worker: HandWorker, job: str | None = None, state: str = "failed") -> None:
+def fail(store: Server, worker: HandWorker, job: str | None = None, state: str = "failed") -> None:
     """Let a run end so."""
     if job:
-        Jobs(server, 1_000).trigger("acme", job)
+        Jobs(store, 1_000).trigger("acme", job)
     else:
-        enqueue(server)
+        enqueue(store)
     worker.finish(worker.fetch(1), state)
 
 
-def test_runs_that_failed_are_counted(server: Server, redis: Redis, readings: Readings) -> None:
+def test_runs_that_failed_are_counted(store: Server, redis: Redis, readings: Readings) -> None:
     """As they really end: of jobs and of none, in all and in a row; one that succeeds ends a row, and no window."""
-    worker = HandWorker(server).hello()
-    Jobs(server, 1_000).put(make_job("report"))
+    worker = HandWorker(store).hello()
+    Jobs(store, 1_000).put(make_job("report"))
     for _ in range(3):
-        fail(server, worker, "report")
-    fail(server, worker)
+        fail(store, worker, "report")
+    fail(store, worker)
     row = rule("failed", in_a_row=True, job="*")
 
     assert [("", 4)] == found(readings, redis, rule("failed", threshold=4))
     assert [("report", 3)] == found(readings, redis, rule("failed", job="rep*"))
     assert [("report", 3)] == found(readings, redis, row)
     assert [] == found(readings, redis, rule("dead_letter"))
-    fail(server, worker, "report", "succeeded")
+    fail(store, worker, "report", "succeeded")
     assert [] == found(readings, redis, row)
     assert [("report", 3)] == found(readings, redis, rule("failed", job="report"))
 
 
-def test_dead_letters_late_jobs_and_backlogs_are_found(server: Server, redis: Redis, readings: Readings) -> None:
+def test_dead_letters_late_jobs_and_backlogs_are_found(store: Server, redis: Redis, readings: Readings) -> None:
     """By the indexes that the runs themselves keep."""
     redis.hset(keys.TENANTS, "acme", "{}")
     job = make_job("report", cron="0 0 1 1 *")
-    Jobs(server, 1_000).put(job)
+    Jobs(store, 1_000).put(job)
     set_due(redis, job, server_time(redis) - 300_000)
-    worker = HandWorker(server).hello()
-    fail(server, worker, state="dead")
-    run = enqueue(server)
+    worker = HandWorker(store).hello()
+    fail(store, worker, "report", state="dead")
+    run = enqueue(store)
     redis.hset(keys.run("acme", run), "queued_at", server_time(redis) - 600_000)
 
     assert [("", 1)] == found(readings, redis, rule("dead_letter"))
+    assert [("report", 1)] == found(readings, redis, rule("dead_letter", job="*"))
     assert [("report", 1)] == found(readings, redis, rule("late"))
     assert [] == found(readings, redis, rule("late", after="1h"))
     assert [("acme", 1)] == found(readings, redis, rule("queue_older"))
@@ -85,12 +86,12 @@ def test_dead_letters_late_jobs_and_backlogs_are_found(server: Server, redis: Re
     [("failed", keys.unwell), ("dead_letter", keys.dead), ("late", keys.due), ("failed", keys.failing)],
 )
 def test_a_tenant_that_spoils_its_keys_is_left_out(
-    server: Server, redis: Redis, readings: Readings, on: str, key_of: Any
+    store: Server, redis: Redis, readings: Readings, on: str, key_of: Any
 ) -> None:
     """It is neither wrong nor well; others are read all the same."""
     redis.set(key_of("acme"), "spoiled")
-    worker = HandWorker(server, tenant="globex").hello()
-    enqueue(server, "globex")
+    worker = HandWorker(store, tenant="globex").hello()
+    enqueue(store, "globex")
     worker.finish(worker.fetch(1), "failed")
     row = {"in_a_row": True, "job": "*"} if key_of is keys.failing else {}
     rules = [rule(on, **row), rule("failed")]
@@ -101,7 +102,7 @@ def test_a_tenant_that_spoils_its_keys_is_left_out(
     assert 1 == len(find(rules[1], read["globex"]))
 
 
-def test_what_a_tenant_made_of_a_run_is_no_news(server: Server, redis: Redis, readings: Readings) -> None:
+def test_what_a_tenant_made_of_a_run_is_no_news(redis: Redis, readings: Readings) -> None:
     """A run that is no hash, a job that is no name, a score that is no time."""
     redis.zadd(keys.unwell("acme"), {"acme.x": server_time(redis), "acme.y": server_time(redis), "z": float("inf")})
     redis.set(keys.run("acme", "acme.x"), "spoiled")
@@ -129,10 +130,10 @@ def test_missed_instants_count_from_when_they_are_watched(redis: Redis, readings
     assert {"acme"} == readings.count_missed(counters, day + 9_000, 3_600_000)
 
 
-def test_it_takes_the_operators_credential(server: Server, redis: Redis) -> None:
+def test_it_takes_the_operators_credential(store: Server, redis: Redis) -> None:
     """A tenant reads no other's state so; the error says what it takes."""
-    Tenants(server).create("globex")
-    tenant = Server(Tenants(server).create("acme").url)
+    Tenants(store).create("globex")
+    tenant = Server(Tenants(store).create("acme").url)
     own = Readings(tenant, Standings(tenant, 15_000))
     with pytest.raises((OperatorNeeded, Refused)):
         own.read({"globex": [rule("failed")]}, server_time(redis))

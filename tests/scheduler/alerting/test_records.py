@@ -21,9 +21,9 @@ def rule(name: str, owner: str = "") -> AlertRule:
     return make_rule(name=name, owner=owner, on="late", channels=["ops"])
 
 
-def test_owners_don_t_see_each_others(server: Server) -> None:
+def test_owners_don_t_see_each_others(store: Server) -> None:
     """The same name is another record of another owner, and is matched whole."""
-    rules = Records(server, keys.ALERT_RULES, AlertRule, "rule")
+    rules = Records(store, keys.ALERT_RULES, AlertRule, "rule")
 
     assert rules.put("", "nights", rule("nights"))
     assert rules.put("acme", "nights", rule("nights", "acme"))
@@ -40,10 +40,10 @@ def test_owners_don_t_see_each_others(server: Server) -> None:
     assert ["/nights"] == list(rules.all())
 
 
-def test_a_tenant_has_so_many_at_most(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tenant_has_so_many_at_most(store: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """The others' don't count, and one that is there may be changed."""
     monkeypatch.setattr(module, "MOST_OF_TENANT", 2)
-    rules = Records(server, keys.ALERT_RULES, AlertRule, "rule")
+    rules = Records(store, keys.ALERT_RULES, AlertRule, "rule")
     for owner in ("acme", "acme1"):
         for name in ("a", "b"):
             rules.put(owner, name, rule(name, owner))
@@ -53,9 +53,9 @@ def test_a_tenant_has_so_many_at_most(server: Server, monkeypatch: pytest.Monkey
     assert not rules.put("acme", "a", rule("a", "acme"))
 
 
-def test_what_can_t_be_read_hides_nothing(server: Server, redis: Redis) -> None:
+def test_what_can_t_be_read_hides_nothing(store: Server, redis: Redis) -> None:
     """Garbage, and what a newer one wrote, is passed over."""
-    rules = Records(server, keys.ALERT_RULES, AlertRule, "rule")
+    rules = Records(store, keys.ALERT_RULES, AlertRule, "rule")
     rules.put("", "a", rule("a"))
     redis.hset(
         keys.ALERT_RULES, mapping={"x": "{", "y": "[]", "/new": '{"name": "new", "on": "comet", "channels": ["a"]}'}
@@ -66,9 +66,9 @@ def test_what_can_t_be_read_hides_nothing(server: Server, redis: Redis) -> None:
         rules.get("", "new")
 
 
-def test_tenants_reach_none(server: Server) -> None:
+def test_tenants_reach_none(store: Server) -> None:
     """They are the operator's keys, secrets among them."""
-    tenant = Server(Tenants(server).create("acme").url)
+    tenant = Server(Tenants(store).create("acme").url)
     rules = Records(tenant, keys.ALERT_CHANNELS, AlertRule, "channel")
     for ask in (rules.all, lambda: rules.get("acme", "a"), lambda: rules.put("acme", "a", rule("a", "acme"))):
         with pytest.raises(OperatorNeeded):

@@ -51,6 +51,7 @@ def test_each_kind_needs_nothing_but_a_channel(kind: str) -> None:
         ({"in_a_row": True, "job": "*", "window": "5m"}, "in_a_row", "no window"),
         ({"in_a_row": True, "job": "*", "threshold": 2}, "threshold", "3 to 100"),
         ({"on": "missed", "job": "*"}, "job", "of one job"),
+        ({"owner": "acme", "silence": 1_000}, "silence", "at least 1m"),
         ({"silence": -1}, "silence", "greater than or equal to 0"),
         ({"channels": []}, "channels", "at least 1"),
         ({"channels": ["A"]}, "channels", "job 'A' must be"),

@@ -129,9 +129,12 @@ def test_a_receiver_has_so_much_time_in_all(dripping: int) -> None:
 
 
 def test_a_huge_answer_is_not_read(hook: Receiver) -> None:
-    """A kilobyte of it is shown, on one line."""
+    """A kilobyte of it is shown, on one line, and none that could steer a terminal."""
     hook.answers.append((500, {"X-Much": "y" * 60_000}))
-    assert len(Webhook(REACH).send(to(hook.url), "i", b"{}").answer) <= 1_024
+    hook.body = b"\x1b[2J no\r\n" + b"y" * 60_000
+    answer = Webhook(REACH).send(to(hook.url), "i", b"{}").answer
+    assert answer.startswith("HTTP 500 Internal Server Error ?[2J no yyy")
+    assert len(answer) <= 1_024
 
 
 @pytest.fixture

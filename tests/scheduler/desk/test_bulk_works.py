@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+import pytest
 from eventually import eventually
-from taglane.errors import ServerFull
+from taglane.errors import Conflict, ServerFull
 from taglane.store.bulk import BulkProgress
-from taglane_scheduler.desk.bulk_works import KEPT, BulkWorks
+from taglane_scheduler.desk.bulk_works import KEPT, MOST_OPEN, BulkWorks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,3 +71,21 @@ def test_what_is_long_over_is_forgotten() -> None:
 
     assert works.get(made[0].id, ANN) is None
     assert made[-1] is works.get(made[-1].id, ANN)
+
+
+def test_one_owner_has_so_many_at_a_time() -> None:
+    """The next is refused; another's is not; when they are over, there is room."""
+    works, go = BulkWorks(), threading.Event()
+
+    def waits() -> Iterator[BulkProgress]:
+        go.wait(10)
+        yield BulkProgress()
+
+    made = [works.start("cancel", str(number), ANN, str(number), waits) for number in range(MOST_OPEN)]
+    with pytest.raises(Conflict, match="wait until one is done"):
+        works.start("cancel", "one more", ANN, "one more", waits)
+    made.append(works.start("cancel", "one more", BEN, "one more", waits))
+    go.set()
+    eventually(lambda: all(work.is_over for work in made))
+
+    assert works.start("cancel", "one more", ANN, "one more", waits)

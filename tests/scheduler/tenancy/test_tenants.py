@@ -204,6 +204,7 @@ def test_a_deleted_tenant_leaves_nothing(tenants: Tenants, redis: Redis) -> None
         redis.sadd(keys.POOLS, "small")
         redis.zadd(keys.pool_active("small"), {name: 1})
         redis.hset(keys.pool_terms("small"), name, "2 0 -")
+        redis.hset(keys.ALERT_CHANNELS, f"{name}/ops", "{}")
 
     assert 1_201 == tenants.delete("acme")
 
@@ -215,6 +216,7 @@ def test_a_deleted_tenant_leaves_nothing(tenants: Tenants, redis: Redis) -> None
         redis.hkeys(keys.pool_terms("small")),
     )
     assert 1_201 == len(redis.keys("*{acme1}*"))
+    assert [b"acme1/ops"] == redis.hkeys(keys.ALERT_CHANNELS)
     with pytest.raises(TenantNotFound):
         tenants.delete("acme")
 

@@ -18,6 +18,7 @@ from taglane.model.names import (
     fired_run_id,
     new_run_id,
     owner_of,
+    replayed_run_id,
     tag_for,
     tag_of_queue,
     tenant_of_run,
@@ -252,3 +253,13 @@ def test_what_can_be_no_task(task: Any) -> None:
     with pytest.raises(BadName, match=r"must be a dotted name like shop\.tasks\.report") as caught:
         check_task(task)
     assert repr(task) in str(caught.value)
+
+
+def test_whoever_replays_a_run_as_one_of_many_gives_it_the_same_name() -> None:
+    """Another one for another run, or another end of it; and it carries its tenant."""
+    made = replayed_run_id("acme", "acme.1", 1_000)
+
+    assert made == replayed_run_id("acme", "acme.1", 1_000)
+    others = (replayed_run_id("acme", "acme.2", 1_000), replayed_run_id("acme", "acme.1", 1_001))
+    assert 3 == len({made, *others})
+    assert "acme" == tenant_of_run(check_run_id(made))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from taglane.runtime.carry import Outcome
+    from taglane.runtime.run_log import Line
     from taglane.store.server import Server
 
 Told = list[tuple[str, str, str, str]]
@@ -72,7 +73,12 @@ def say() -> None:
 
 def told(body: Callable[[], object]) -> Told:
     """Stream, level, logger and text of each line that a run is heard to say."""
-    return [(line[3], line[1], line[2], line[4]) for said in executed(body).log for line in said.lines]
+    return [(*_head(line), line[3]) for said in executed(body).log for line in said.lines]
+
+
+def _head(line: Line) -> tuple[str, str, str]:
+    level, stream, logger = line[2].split("\t")
+    return stream, level, logger
 
 
 @pytest.mark.usefixtures("capture")
@@ -89,10 +95,10 @@ def test_what_a_run_says_is_its_own() -> None:
 
     (said,) = outcome.log
     assert said.attempt == 2
-    assert [line[1:] for line in said.lines] == [
-        ("INFO", "shop", "log", "logged 1"),
-        ("", "", "stdout", "printed"),
-        ("", "", "stderr", "erred"),
+    assert [line[2:] for line in said.lines] == [
+        ("INFO\tlog\tshop", "logged 1"),
+        ("\tstdout\t", "printed"),
+        ("\tstderr\t", "erred"),
     ]
     assert executed(lambda: None).log == ()
 
@@ -119,7 +125,7 @@ def test_what_is_no_runs_goes_nowhere(capsys: pytest.CaptureFixture[str]) -> Non
     ended.set()
     threads[0].join()
 
-    assert [line[4] for said in outcome.log for line in said.lines] == ["in it"]
+    assert [line[3] for said in outcome.log for line in said.lines] == ["in it"]
     assert capsys.readouterr().out == "before\nin it\nafter its run\n"
 
 
@@ -194,7 +200,7 @@ def test_what_cant_be_said_hurts_no_task(monkeypatch: pytest.MonkeyPatch) -> Non
         log.info("fine")
 
     (said,) = executed(talk).log
-    assert [line[4] for line in said.lines] == [
+    assert [line[3] for line in said.lines] == [
         "%s (its arguments can't be shown: RuntimeError)",
         "%d (its arguments can't be shown: TypeError)",
         "fine",

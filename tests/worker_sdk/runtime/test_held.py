@@ -50,7 +50,7 @@ def test_stuck_is_what_the_pool_was_given_and_did_not_begin() -> None:
 
 def test_what_was_noted_wins_but_for_what_was_logged() -> None:
     """The parent's word of an end, and the lines that its child has brought; without either it has failed."""
-    held, log = make_held(), [Said(1, 1, 0, Bounds(1, 1), [])]
+    held, log = make_held(), [Said(1, 1, 0, Bounds(1, 1), [], 0)]
 
     assert held.last_word(None) == Outcome("failed")
     assert held.last_word(Outcome("succeeded", log=log)) == Outcome("succeeded", log=log)

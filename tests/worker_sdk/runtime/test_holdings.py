@@ -9,6 +9,7 @@ from taglane.runtime.carry import Outcome
 from taglane.runtime.holdings import Holdings
 from taglane.runtime.outbox import HAND_BACK_MS, Call
 from taglane.runtime.pace import FRESH, STALE
+from taglane.runtime.run_log import Bounds, Said
 
 LEASE = 15.0
 SUCCEEDED = Outcome("succeeded", '{"r":7}')
@@ -464,8 +465,11 @@ def test_what_is_lost_ends_unheard(held: Holdings, caplog: pytest.LogCaptureFixt
 
     assert held.take() is None
     for run in ("acme.1", "acme.2"):
-        held.settle(run, SUCCEEDED)
-    assert [("finish", ["acme.2", 1, "succeeded", 0, '{"r":7}', ""])] == said(held)
+        held.settle(run, SUCCEEDED._replace(log=[Said(1, 1, 0, Bounds(8, 9), [], 0)]))
+    assert [
+        ("log", ["acme.2", 1, 1, 1, 0, 8, 9]),
+        ("finish", ["acme.2", 1, "succeeded", 0, '{"r":7}', ""]),
+    ] == said(held)
     assert held.is_idle()
     assert ["lease_lost run=acme.1", "lease_lost run=acme.3"] == caplog.messages
 

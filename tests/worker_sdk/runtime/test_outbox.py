@@ -79,8 +79,8 @@ def test_many_go_back_in_one_move_in_their_order() -> None:
 def test_what_was_logged_is_said_before_the_end() -> None:
     """So that who is told of an end finds all lines there; of much, some at a time, and the ends behind all of it."""
     outbox = Outbox()
-    line = (time.monotonic(), "INFO", "shop", "log", "x" * 8_000)
-    log = [Said(2, 1 + 100 * part, 0, Bounds(5, 6), [line] * 100) for part in range(3)]
+    line = (time.monotonic(), 8_000, "INFO\tlog\tshop", "x" * 8_000)
+    log = [Said(2, 1 + 100 * part, 0, Bounds(5, 6), [line] * 100, 800_000) for part in range(3)]
     outbox.end(make_held(), Outcome("retry", again=("+5", "{}", "a.b", "acme", 0), log=log), 0.0)
     outbox.end(make_held("acme.2"), Outcome("succeeded"), 0.0)
 

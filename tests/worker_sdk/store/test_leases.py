@@ -15,6 +15,7 @@ from taglane.errors import LibraryMissing, ServerUnavailable
 from taglane.model.names import new_run_id
 from taglane.store import functions, keys
 from taglane.store.leases import Leases
+from taglane.store.logs import Logs
 from taglane.store.server import Server
 from taglane_scheduler.tenancy.tenants import Tenants
 
@@ -280,3 +281,30 @@ def test_functions_reload_does_not_forget_workers(acme: Server, redis: Redis) ->
     assert [run_id] == fetch_ids(leases)
     leases.say([("finish", [run_id, 1, "succeeded", 5, "", ""])], ignore)
     assert "succeeded" == run_field(redis, run_id, "state")
+
+
+def test_a_log_that_is_refused_keeps_no_end_from_being_said(
+    store: Server, acme: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By a full server, which is told how many lines that were; or since the tenant has spoiled it. It is said once."""
+    leases = make_leases(acme)
+    runs = [enqueue(acme) for _ in range(3)]
+    answer = leases.fetch(10, ["acme"], idle=True)
+    assert answer is not None
+    tokens = {delivery.run: delivery.token for delivery in answer.deliveries}
+    line = "0\tINFO\tlog\tshop\ttext"
+    calls: list[tuple[str, list[Any]]] = [("log", [run, tokens[run], 1, 1, 3, 10, 9_999, line, line]) for run in runs]
+    calls += [("finish", [value for run in runs for value in (run, tokens[run], "succeeded", 5, "", "")])]
+    store.redis.set(keys.log("acme", runs[2]), "x")
+
+    leases.say(calls[2:3], ignore)
+    store.redis.config_set("maxmemory", 1)
+    try:
+        leases.say(calls[:1], ignore)
+        leases.say(calls[1:], ignore)
+    finally:
+        store.redis.config_set("maxmemory", 0)
+
+    assert ["succeeded"] * 3 == [run_field(store.redis, run, "state") for run in runs]
+    assert [(5, []), (5, [])] == [(page.dropped, page.lines) for page in map(Logs(acme).read, runs[:2])]
+    assert 2 >= caplog.text.count("run_logs_lost")

@@ -1282,6 +1282,52 @@ def test_the_history_is_trimmed_by_age(acme: Acme) -> None:
     assert 0 == acme.redis.exists(keys.run(TENANT, "acme.1"), keys.ended(TENANT), keys.runs(TENANT))
 
 
+def test_what_was_unwell_is_trimmed_with_the_history(acme: Acme) -> None:
+    """By age; dead letters that were replayed, too."""
+    for run, state in (("acme.1", "failed"), ("acme.2", "failed"), ("acme.3", "dead"), ("acme.4", "succeeded")):
+        acme.finish(run, acme.take(run), state)
+    acme.call("replay", "acme.3", "acme.5", "")
+    assert {b"acme.1", b"acme.2", b"acme.3"} == set(acme.redis.zrange(keys.unwell(TENANT), 0, -1))
+    acme.redis.zadd(keys.ended(TENANT), {"acme.1": 1, "acme.3": 1})
+
+    acme.call("look", 1)
+
+    assert [b"acme.2"] == acme.redis.zrange(keys.unwell(TENANT), 0, -1)
+
+
+def test_the_last_hundred_runs_of_a_job_are_found_by_its_name(acme: Acme) -> None:
+    """And go with it: a run of a job that is gone leaves no list behind."""
+    acme.put()
+    for number in range(103):
+        acme.call("trigger", "report", f"acme.{number}", "")
+    last = keys.last(TENANT, "report")
+    assert [f"acme.{number}".encode() for number in range(3, 103)] == acme.redis.lrange(last, 0, -1)
+    acme.call("cancel", "acme.102", "why")
+
+    acme.call("remove", "report")
+    acme.call("replay", "acme.102", "acme.again", "")
+
+    assert 0 == acme.redis.exists(last)
+
+
+def test_a_spoiled_list_of_last_runs_stops_no_job(acme: Acme) -> None:
+    acme.put()
+    acme.redis.set(keys.last(TENANT, "report"), "mine")
+
+    assert 1 == acme.call("trigger", "report", "acme.1", "")
+
+
+def test_what_ended_in_a_minute_goes_after_three_hours(acme: Acme) -> None:
+    for run, state in (("acme.1", "succeeded"), ("acme.2", "failed"), ("acme.3", "dead"), ("acme.4", "cancelled")):
+        acme.finish(run, acme.take(run), state)
+
+    found = [acme.redis.hgetall(key) for key in acme.redis.keys(keys.recent(TENANT, "*"))]
+
+    counts = [(minute[-2:], int(count)) for hour in found for minute, count in hour.items()]
+    assert (1, 2) == (sum(n for how, n in counts if how == b"|s"), sum(n for how, n in counts if how == b"|f"))
+    assert all(10_700 < acme.redis.ttl(key) <= 10_800 for key in acme.redis.keys(keys.recent(TENANT, "*")))
+
+
 def test_more_is_trimmed_than_ends(acme: Acme) -> None:
     """However large the batches in which runs end: else the history would outgrow its bounds under load."""
     acme.enqueue(*(f"acme.{number}" for number in range(300)))

@@ -89,6 +89,22 @@ def test_the_other_ends_of_a_lease_reach_their_tenant_too(pool: HandPool) -> Non
     assert 0 == pool.redis.zcard(keys.leases("acme")) + pool.redis.zcard(keys.leases("globex"))
 
 
+def test_what_runs_log_is_said_in_their_tenants(pool: HandPool) -> None:
+    """Before their ends; what one tenant has spoiled of it is no other's loss, and no end's."""
+    worker = pool.worker()
+    held = lease(pool, worker)
+    line = "0\tINFO\tlog\tshop\ttext"
+    pool.redis.set(keys.log("acme", next(run.run for run in held if run.tenant == "acme")), "x")
+    calls: list[tuple[str, list[Any]]] = [("log", [run.run, run.token, 1, 1, 0, 10, 9_999, line]) for run in held]
+    calls += [("finish", [value for run in held for value in (run.run, run.token, "succeeded", 1, "", "")])]
+
+    worker.say(calls, lambda _move, _answer: None)
+
+    assert ["succeeded"] * 2 == states(pool, held)
+    (other,) = [run.run for run in held if run.tenant == "globex"]
+    assert ["text"] == [each.text for each in pool.client.runs.logs.read(other).lines]
+
+
 def test_a_heartbeat_is_heard_in_each_tenant(pool: HandPool) -> None:
     """It shows what has started, and brings what is to be stopped, and what is lost."""
     worker = pool.worker()

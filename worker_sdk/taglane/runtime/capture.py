@@ -59,7 +59,7 @@ class Capture:
         if not self._is_on:
             return
         _capture = self
-        if logging.Logger.callHandlers is not _call_handlers:
+        if not hasattr(_Original, "call_handlers"):  # once: somebody else may have put theirs around ours since
             _Original.call_handlers = logging.Logger.callHandlers
             logging.Logger.callHandlers = _call_handlers  # type: ignore[method-assign]
             os.register_at_fork(after_in_child=_on_fork)

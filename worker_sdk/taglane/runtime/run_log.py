@@ -21,12 +21,15 @@ if TYPE_CHECKING:
 BESIDE = 32
 """Bytes that a line counts for beside its text and its logger's name."""
 
+LONGEST_HEAD = 240
+"""Characters of the names of its level, stream and logger."""
+
 BATCH_LINES = 500
 BATCH_BYTES = 65_536
 """What one call takes at most: for that long the server serves nobody else."""
 
-Line = tuple[float, str, str, str, str]
-"""When it was logged, monotonic s; level, logger, stream, text."""
+Line = tuple[float, int, str, str]
+"""When it was logged, monotonic s; its size; ``level<tab>stream<tab>logger``; its text."""
 
 
 class Bounds(NamedTuple):
@@ -46,19 +49,18 @@ class Said(NamedTuple):
     """How many lines of this attempt have been dropped so far."""
     bounds: Bounds
     lines: list[Line]
+    size: int
+    """About how many bytes that is."""
 
     def arguments(self, run: str, token: int, now: float) -> list[Any]:
         """What the function `log` takes."""
         given: list[Any] = [run, token, self.attempt, self.first, self.dropped, *self.bounds]
-        for at, level, logger, stream, text in self.lines:
-            # What is no text, as half of a surrogate pair, can be logged all the same.
-            given += (max(0, round((now - at) * 1000)), _bytes(level), _bytes(logger), stream, _bytes(text))
+        # What is no text, as half of a surrogate pair, can be logged all the same.
+        given += [
+            f"{max(0, round((now - at) * 1000))}\t{head}\t{text}".encode(errors="replace")
+            for at, _, head, text in self.lines
+        ]
         return given
-
-    @property
-    def size(self) -> int:
-        """About how many bytes it takes."""
-        return sum(map(_size, self.lines))
 
 
 class RunLog:
@@ -96,15 +98,20 @@ class RunLog:
         """Take a line."""
         if self.is_over:
             return
-        line = time.monotonic(), level[:20], logger[:200], stream, text[:LONGEST]
-        self._lines.append(line)
-        self._bytes_in += _size(line)
+        head = f"{level}\t{stream}\t{logger}"
+        if len(head) > LONGEST_HEAD or not (level.isprintable() and logger.isprintable()):
+            head = f"{_plain(level)[:20]}\t{stream}\t{_plain(logger)[:200]}"
+        if len(text) > LONGEST or not text.isascii():
+            text = cut(text)
+        size = len(text) + len(head) + BESIDE
+        self._lines.append((time.monotonic(), size, head, text))
+        self._bytes_in += size
         while len(self._lines) > self._bounds.lines or self._bytes_in - self._bytes_out > self._bounds.bytes:
             try:
                 oldest = self._lines.popleft()
             except IndexError:
                 break
-            self._bytes_in -= _size(oldest)
+            self._bytes_in -= oldest[1]
             self._dropped += 1
         self._on_news()
 
@@ -189,20 +196,25 @@ class RunLog:
                 self._bytes_out = self._bytes_in
                 return lines
             lines.append(line)
-            size += _size(line)
-            self._bytes_out += _size(line)
+            size += line[1]
+            self._bytes_out += line[1]
         return lines
 
     def _as_said(self, lines: list[Line], first: int) -> Said:
-        return Said(self.run.attempt, first, self._dropped + self._refused, self._bounds, lines)
+        return Said(
+            self.run.attempt, first, self._dropped + self._refused, self._bounds, lines, sum(line[1] for line in lines)
+        )
 
 
-def _size(line: Line) -> int:
-    return len(line[4]) + len(line[2]) + BESIDE
+def cut(text: str) -> str:
+    """Return a text of no more bytes than a line may have, and no half of a character."""
+    if len(text) * 4 <= LONGEST:
+        return text
+    return text[:LONGEST].encode(errors="replace")[:LONGEST].decode(errors="ignore")
 
 
-def _bytes(text: str) -> bytes:
-    return text.encode(errors="replace")
+def _plain(name: str) -> str:
+    return name if name.isprintable() else ascii(name)
 
 
 def _last_shown(line: str) -> str:

@@ -240,8 +240,9 @@ def own_pulse() -> Pulse:
     Raises:
         BadSetting: its health can't be told where the settings say.
     """
-    (pulse,) = pulses = [Pulse(slate=Slate())]
-    tell(load_settings(), pulses)
+    settings = load_settings()
+    pulse = Pulse(slate=Slate() if settings.health else None)
+    tell(settings, [pulse])
     return pulse
 
 

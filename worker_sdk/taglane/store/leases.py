@@ -24,8 +24,8 @@ log = logging.getLogger("taglane.worker")
 LOG = "log"
 """The move by which a worker says what a run has logged."""
 
-_HEAD, _WIDTH, _DROPPED = 7, 5, 4
-"""Its arguments before the lines, those of a line, and the place of how many were dropped; see log.lua."""
+_HEAD, _DROPPED = 7, 4
+"""How many of its arguments stand before the lines, and the place of how many were dropped; see log.lua."""
 
 
 class Beat(NamedTuple):
@@ -100,7 +100,7 @@ def call_all(server: Server, moves: Sequence[tuple[str, str, list[Any]]]) -> lis
         say_lost(error)
         if isinstance(error, ServerFull):
             _, tenant, given = moves[place]
-            lost.append(("log_lost", tenant, [*given[:2], given[_DROPPED] + (len(given) - _HEAD) // _WIDTH]))
+            lost.append(("log_lost", tenant, [*given[:2], given[_DROPPED] + len(given) - _HEAD]))
     if lost:
         with suppress(TaglaneError):
             server.calls(lost)

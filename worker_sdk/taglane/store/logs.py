@@ -24,6 +24,9 @@ MOST = 5_000
 INTERVAL = 0.2
 """Seconds between two looks of one who follows."""
 
+_TABS = 5
+"""Between the parts of a line, before its text."""
+
 _CURSOR = re.compile(r"\d{1,19}-\d{1,19}")
 
 
@@ -54,7 +57,7 @@ class Logs:
         Raises:
             RunNotFound: it is not kept, or never was.
             BadParams: *after* is no cursor, or *count* is none of 1 to `MOST`.
-            ServerUnavailable: there is no answer, or the log is spoiled.
+            ServerUnavailable: there is no answer.
         """
         if after and not _CURSOR.fullmatch(after):
             raise BadParams(f"after={after[:60]!r}: it is no cursor: take what `last` of the page before says")
@@ -107,7 +110,8 @@ class Logs:
         state, lost, more, rows = self._server.call("log_page", owner, run_id, after, count)
         if not state:
             raise RunNotFound(run_id)
-        lines = [_line([value.decode(errors="replace") for value in row]) for row in rows]
+        texts = [value.decode(errors="replace") for value in rows]
+        lines = [_line(cursor, text) for cursor, text in zip(texts[::2], texts[1::2], strict=True)]
         last = lines[-1].id if lines else after.replace("$", "")
         is_ended = state.decode(errors="replace") in ENDED
         return LogPage(lines, last, int(lost), ended=is_ended and not more)
@@ -117,9 +121,11 @@ def _place(cursor: str) -> tuple[int, ...]:
     return tuple(int(part) for part in cursor.split("-")) if cursor else ()
 
 
-def _line(fields: list[str]) -> LogLine:
+def _line(cursor: str, line: str) -> LogLine:
     """Read a line as log_page gives it; what its tenant has made of it is told as far as it can be."""
-    cursor, at, attempt, level, logger, stream, text = fields
+    at, attempt, level, stream, logger, text = ("", "", "", "", "", line)
+    if line.count("\t") >= _TABS:
+        at, attempt, level, stream, logger, text = line.split("\t", _TABS)
     return LogLine(
         id=cursor,
         at=_number(at, int(cursor.partition("-")[0])),

@@ -38,7 +38,7 @@ def answer(value: Any, status: int = 200) -> Response:
 
 def problem(status: int, title: str, detail: str, *, kind: str = "", **more: Any) -> Response:
     """Return what went wrong; *kind* tells it from others, for programs."""
-    said = {"type": f"urn:taglane:{kind}" if kind else "about:blank", "title": title, "status": status}
+    said = {"type": f"urn:taglane-problem:{kind}" if kind else "about:blank", "title": title, "status": status}
     told = {name: value for name, value in more.items() if value not in (None, "")}
     headers = {}
     if wait := more.get("retry_after"):

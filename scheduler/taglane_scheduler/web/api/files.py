@@ -86,7 +86,7 @@ def _routes() -> list[ApiRoute]:
         ApiRoute("POST", "/diff", diff, "Show what applying would change", returns=Diff, body=JobsFileWanted, **write),
         ApiRoute(
             *("GET", "/tenants/{tenant}/jobs-file", export, "Export a jobs file"),
-            returns=str,
+            returns=dict[str, Any],
             media="application/yaml",
             **write,
         ),

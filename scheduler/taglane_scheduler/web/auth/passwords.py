@@ -50,7 +50,7 @@ def matches(digest: str | None, password: str) -> bool:
 
     with _AT_ONCE:
         try:
-            hasher.verify(known or _nobodys(), password[:LONGEST])
+            hasher.verify(known or nobodys(), password[:LONGEST])
         except VerificationError:
             return False
     return known is not None
@@ -62,11 +62,12 @@ def prepare() -> None:
     Raises:
         ExtraMissing: argon2 is not installed.
     """
-    _nobodys()
+    nobodys()
 
 
 @cache
-def _nobodys() -> str:
+def nobodys() -> str:
+    """Return what is kept of a password that nobody has."""
     made: str = _hasher().hash(secrets.token_urlsafe())
     return made
 

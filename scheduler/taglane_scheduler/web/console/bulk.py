@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from taglane.errors import NotFound
 from taglane.model.query import parse_query
-from taglane.store.bulk import MOST
+from taglane.store.bulk import MOST, cancellable, retryable
 
 from taglane_scheduler.web.console.languages import text
 from taglane_scheduler.web.console.view import Action, Done, Page, View
@@ -38,7 +38,8 @@ def ask_first(desk: Desk, ask: Ask) -> View:
     what = _what(ask.query.get("do", ""))
     desk.principal.require("operate", f"{what} in bulk")
     query = parse_query(ask.query.get("q", ""))
-    ids = desk.searches.ids(query, COUNTED + 1)
+    acted_on = cancellable(query) if what == "cancel" else retryable(query)
+    ids = desk.searches.ids(acted_on, COUNTED + 1) if acted_on else []
     data = {
         "what": what,
         "q": str(query),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
 
 from taglane.errors import BadName, BadParams, CallerError, TaglaneError, TagNotOwned
@@ -71,7 +72,8 @@ def read(form: Mapping[str, str], params: Any = None) -> Draft:
     if parsed is None:
         wrong["params"] = mistake
     given["params"] = (parsed or {}) if params is None else params
-    given["priority"] = int(typed["priority"]) if typed["priority"].isdecimal() else typed["priority"]
+    priority = typed["priority"]
+    given["priority"] = int(priority) if priority.isdecimal() and len(priority) < 10 else priority
     if retry := _retry(typed):
         given["retry"] = retry
     kind = typed["kind"] if typed["kind"] in KINDS else "manual"
@@ -79,25 +81,15 @@ def read(form: Mapping[str, str], params: Any = None) -> Draft:
     if kind != "manual" and not typed["value"]:
         wrong["value"] = text("Say when.")
     tenant, name, task = typed["tenant"], typed["name"], typed["task"]
-    for where, trial in (
-        ("tenant", lambda: make_job(tenant, "a", task=_SAMPLE, manual=True)),
-        ("name", lambda: make_job("a", name, task=_SAMPLE, manual=True)),
-        ("task", lambda: make_job("a", "a", task=task, manual=True)),
-    ):
-        _tried(wrong, where, trial)
+    _tried(wrong, "tenant", partial(make_job, tenant, "a", task=_SAMPLE, manual=True))
+    _tried(wrong, "name", partial(make_job, "a", name, task=_SAMPLE, manual=True))
+    _tried(wrong, "task", partial(make_job, "a", "a", task=task, manual=True))
+    own = "a" if "tenant" in wrong else tenant
     for where, value in given.items():
-        if where in KINDS:
-            tz = {"tz": given["tz"]} if "tz" in given and kind != "manual" else {}
-            _tried(wrong, "value", lambda value=value, tz=tz: make_job("a", "a", task=_SAMPLE, **{kind: value}, **tz))
-        else:
-            own = tenant if "tenant" not in wrong else "a"
-            _tried(
-                wrong,
-                where,
-                lambda where=where, value=value, own=own: make_job(
-                    own, "a", task=_SAMPLE, manual=True, **{where: value}
-                ),
-            )
+        if where not in KINDS:
+            _tried(wrong, where, partial(make_job, own, "a", task=_SAMPLE, manual=True, **{where: value}))
+    when: dict[str, Any] = {kind: given[kind], "tz": None if "tz" in wrong else given.get("tz")}
+    _tried(wrong, "value", partial(make_job, "a", "a", task=_SAMPLE, **when))
     if not wrong:
         try:
             draft.job = make_job(tenant, name, task=task, now=_now(), **given)
@@ -110,9 +102,7 @@ def _tried(wrong: dict[str, str], where: str, trial: Any) -> None:
     try:
         trial()
     except CallerError as error:
-        told = str(error)
-        if where == "value" and told.startswith("tz"):
-            return  # said beside the zone itself
+        told = str(error).removeprefix("manual: ")
         if where == "misfire" and "takes overlap" in told:
             return  # said of both together
         wrong.setdefault(where, told[:500])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import time
 from datetime import UTC, datetime
 from functools import cache
@@ -124,6 +125,7 @@ def environment() -> Environment:
         "size": lambda value: "-" if value is None else about(round(value)),
         "rate": lambda limits: spelled(limits).get("rate", "∞"),
         "quote": lambda text: quote(str(text), safe=""),
+        "sh": lambda text: shlex.quote(str(text)),
     }
     return made
 

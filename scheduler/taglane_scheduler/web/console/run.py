@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+
+from taglane.errors import BadName
+from taglane.model.names import check_run_id
 
 from taglane_scheduler.desk.calls import CoveredCall
 from taglane_scheduler.web.console.bars import took, waited
@@ -102,7 +106,7 @@ def _view(desk: Desk, run: RunInfo, tenant: str | None, found: CoveredCall, *, u
         "run": run,
         "own": own,
         "at": f"/runs/{quote(run.id, safe='')}",
-        "cli": f" --tenant {tenant}" if tenant else "",
+        "cli": f" --tenant {shlex.quote(tenant)}" if tenant else "",
         "life": timeline(run, now),
         "wide": WIDTH,
         "waited": waited(run, now),
@@ -112,6 +116,8 @@ def _view(desk: Desk, run: RunInfo, tenant: str | None, found: CoveredCall, *, u
         "job": plain(run.job or "", 70),
         "tag": plain(run.tag, 130),
         "error": plain(run.error or "", 4_000),
+        "of": _id(run.of),
+        "replayed": _id(run.replayed),
         "why_stop": plain(run.asked_to_stop or "", 200),
         "args": shown_json(args) if args else "",
         "params": None if params is None else shown_json(params),
@@ -125,6 +131,14 @@ def _view(desk: Desk, run: RunInfo, tenant: str | None, found: CoveredCall, *, u
     }
     tail = Tail("log", more, "log_lines.html", log.cursor)
     return View("run.html", "Run", data, live=not uncovered, tail=None if uncovered else tail, name=run.id)
+
+
+def _id(told: str | None) -> str:
+    """Return what may be a run's id; '' for what can't be one."""
+    try:
+        return check_run_id(told) if told else ""
+    except BadName:
+        return ""
 
 
 def _attempt(each: Try, now: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from taglane_scheduler.desk.desk import Desk
     from taglane_scheduler.web.console.view import Ask
+
+PER_PAGE = 50
 
 QUICK = (
     (text("All"), ""),
@@ -56,7 +59,7 @@ def show(desk: Desk, ask: Ask) -> View:
         data |= {"wrong": wrong, "rows": [], "next": "", "back_to": None, "after": ""}
         return View("runs.html", "Runs", data, live=False, status=422)
     after = ask.query.get("after", "")
-    page = desk.searches.page(query, after=after)
+    page = desk.searches.page(query, after=after, limit=PER_PAGE)
     data |= {
         "rows": list(_rows(page.runs)),
         "next": page.next,
@@ -65,12 +68,13 @@ def show(desk: Desk, ask: Ask) -> View:
         "canonical": str(query),
         "cli": cli_of(query),
     }
-    return View("runs.html", "Runs", data)
+    looks_far = len(page.runs) < PER_PAGE and bool(page.next)  # so much is not looked at again every second
+    return View("runs.html", "Runs", data, live=not after and not looks_far)
 
 
 def cli_of(query: RunQuery) -> str:
     """Return the command that lists the same."""
-    return f"taglane run list '{query}'" if str(query) else "taglane run list"
+    return f"taglane run list {shlex.quote(str(query))}" if str(query) else "taglane run list"
 
 
 def _rows(runs: Sequence[RunInfo]) -> Iterator[dict[str, Any]]:

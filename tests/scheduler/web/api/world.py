@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from httpx2 import Response
     from taglane_scheduler.services import Services
     from taglane_scheduler.web.api.route import ApiRoute
+
+
+URL = "http://localhost"
 
 
 def canary(tenant: str) -> str:
@@ -83,6 +87,7 @@ class World:
         self.app = console_app(services)
         self.admin = self.client("admin", None)
         self.things: dict[str, Things] = {}
+        services.gathering.step()  # or the first scrape waits for its thread
 
     def client(self, role: str, tenant: str | None) -> TestClient:
         """A client with a key of this role."""
@@ -90,7 +95,7 @@ class World:
         headers = {"Authorization": f"Bearer {secret}"}
         return TestClient(
             self.app,
-            base_url="http://localhost",
+            base_url=URL,
             headers=headers,
             follow_redirects=False,
             raise_server_exceptions=False,
@@ -144,6 +149,10 @@ class World:
 
     def path(self, route: ApiRoute, things: Things) -> str:
         """The route's path, with a tenant's things in it."""
+        return PREFIX + route.path.format(**self.parts(route, things))
+
+    def parts(self, route: ApiRoute, things: Things) -> dict[str, str]:
+        """What a route's path names, of a tenant's things."""
         parts = dict(things.parts)
         if route.path.startswith("/dead/") or route.path.endswith("/retry"):
             parts["run_id"] = parts["dead"]
@@ -151,7 +160,7 @@ class World:
             parts["channel"] = parts["spare"]  # which no rule uses
         kinds = {"alert-rules": "rule", "alert-channels": "channel", "silences": "silence", "people": "person"}
         parts["name"] = parts.get(kinds.get(route.path.split("/")[1], ""), "")
-        return PREFIX + route.path.format(**parts)
+        return {name: parts[name] for name in re.findall(r"\{(\w+)\}", route.path)}
 
     def query(self, route: ApiRoute, tenant: str) -> dict[str, str]:
         """A query of the route that names a tenant."""

@@ -67,3 +67,12 @@ def test_a_job_is_deleted_when_its_name_is_typed(services: Services, console: Ca
     assert services.jobs.get("acme", "report")
     console("acme", "write").post(f"{AT}/delete", data=CSRF | {"typed": "report"})
     assert [] == services.jobs.list("acme")
+
+
+def test_a_copied_command_is_one_command(services: Services, console: Callable[..., TestClient]) -> None:
+    """Whatever an address or a tenant calls a job, a shell takes it for a word."""
+    services.tenants.create("acme")
+
+    page = console().get("/jobs/acme/$(reboot) 'x")
+
+    assert "taglane run list &#39;tenant:acme job:$(reboot) &#39;&#34;&#39;&#34;&#39;x&#39;" in page.text

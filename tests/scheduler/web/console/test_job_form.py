@@ -22,7 +22,7 @@ GOOD = {"tenant": "acme", "name": "report", "task": "shop.tasks.report", "kind":
 @pytest.mark.parametrize(
     ("typed", "wrong"),
     [
-        ({"name": "A b"}, {"name"}),
+        ({"name": "A b", "priority": "9" * 5_000}, {"name", "priority"}),
         ({"task": "no task"}, {"task"}),
         ({"value": ""}, {"value"}),
         (

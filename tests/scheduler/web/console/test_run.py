@@ -95,8 +95,8 @@ def test_a_log_is_shown_and_downloaded(services: Services, console: Callable[...
     services.tenants.create("acme")
     run_id = services.stores.client.enqueue("shop.tasks.report", tenant="acme").id
     ((_, token),) = HandWorker(services.server).hello().fetch(1)
-    line = (0, "ERROR", "shop", "log", "\x1b[31m<b>\x1b[0m & more")
-    services.server.call("log", "acme", run_id, token, 1, 1, 0, 100, 100_000, *line)
+    line = "0\tERROR\tlog\tshop\t\x1b[31m<b>\x1b[0m & more"
+    services.server.call("log", "acme", run_id, token, 1, 1, 0, 100, 100_000, line)
 
     page, text = console("acme", "read").get(f"/runs/{run_id}"), console("acme", "read").get(f"/runs/{run_id}/log.txt")
 

@@ -10,18 +10,18 @@
 --
 -- KEYS  1 the tenant's prefix
 -- ARGV  log: 1 id  2 token  3 attempt  4 number of the first line here among those of this attempt, from 1  5 how many of
---       the attempt's lines its worker has dropped  6 lines to keep at most  7 bytes to keep at most; then five a line:
---       ms since it was logged, level, logger, stream, text; log_lost: 1 id  2 token  3 as 5 of log;
+--       the attempt's lines its worker has dropped  6 lines to keep at most  7 bytes to keep at most; then one a line:
+--       ms since it was logged, level, stream, logger, text, with tabs between them; log_lost: 1 id  2 token  3 as 5 of log;
 --       log_page: 1 id  2 the cursor behind which to read, '' from the first line on, '$' the last lines  3 how many lines
 -- log and log_lost: writes log, run, logs, logged. Returns 1, or 0 when the run is not this worker's any more.
--- log_page: reads log, run; writes nothing. Returns {state, lines not kept, 1 when there may be more, {cursor, ms, attempt,
--- level, logger, stream, text} a line}; an empty state when there is no such run.
-local LONGEST = 8192 -- bytes of a line
+-- log_page: reads log, run; writes nothing. Returns {state, lines not kept, 1 when there may be more, cursor and line in turn,
+-- each line as it was given, but beginning with when it was logged and in which attempt}; an empty state when there is no such run.
+local LONGEST_LINE = 9216 -- bytes of a line, with what stands before its text
 local BESIDE = 32 -- bytes that a line counts for beside its text and logger
 local KEEP_LOG_MS = KEEP_DEAD_MS + 604800000 -- a log goes with its run: this is for one whose run is gone otherwise
 local KEEP_LOGGED = 67108864 -- bytes of all logs of a tenant, as they were written
 local MOST_FORGOTTEN = 64 -- entries of those that one call forgets; it makes one
-local CHUNK = 64 -- lines looked at in one step
+local STRETCH = 64 -- lines looked at in one step
 local MOST_TOLD = 1048576 -- bytes of a page
 
 local function read_log(field)
@@ -30,7 +30,7 @@ local function read_log(field)
         bytes = tonumber(bytes or 0), lost = tonumber(lost or 0)}
 end
 
-local function standing(P, id, token)
+local function known_log(P, id, token)
     local f = redis.call('HMGET', run_key(P, id), 'state', 'token', 'log')
     if not f[1] or f[2] ~= token then
         return nil
@@ -47,13 +47,10 @@ local function note(P, id, log)
     redis.call('HSET', run_key(P, id), 'log', said)
 end
 
--- What a line's fields are, by their names.
-local function fields_of(entry)
-    local found = {}
-    for i = 1, #entry[2] - 1, 2 do
-        found[entry[2][i]] = entry[2][i + 1]
-    end
-    return found
+-- What an entry of the stream holds, less when and in which attempt it was logged: what counts of it.
+local function size_of(entry)
+    local line = string.match(entry[2][2] or '', '^%d+\t%d+\t(.*)$')
+    return line and #line + BESIDE or BESIDE
 end
 
 -- Take the oldest lines away until the rest is within its bounds.
@@ -64,11 +61,10 @@ local function evict(P, id, log, most_lines, most_bytes)
         return gone < lines and (lines - gone > most_lines or log.bytes > most_bytes)
     end
     while is_over() do
-        local old = redis.call('XRANGE', key, after, '+', 'COUNT', CHUNK)
+        local old = redis.call('XRANGE', key, after, '+', 'COUNT', STRETCH)
         for _, entry in ipairs(old) do
             if is_over() then
-                local f = fields_of(entry)
-                log.bytes = math.max(0, log.bytes - #(f.t or '') - #(f.g or '') - BESIDE)
+                log.bytes = math.max(0, log.bytes - size_of(entry))
                 gone = gone + 1
                 after = '(' .. entry[1]
             end
@@ -143,19 +139,19 @@ end
 
 local function log(keys, args)
     local P, t, id = keys[1], now(), args[1]
-    local known = standing(P, id, args[2])
+    local known, key = known_log(P, id, args[2]), log_key(P, id)
     if not known then
         return 0
     end
     local number, dropped = tonumber(args[4]), tonumber(args[5])
     local size, cursor = BESIDE, nil
-    for i = 8, #args, 5 do
+    for i = 8, #args do
         if number > known.heard then
-            local text = cut(args[i + 4], LONGEST)
-            size = size + #text + #args[i + 2] + BESIDE
+            local age, line = string.match(args[i], '^(%d+)\t(.*)$')
+            line = cut(line, LONGEST_LINE)
+            size = size + #line + BESIDE
             known.heard = number
-            cursor = redis.call('XADD', log_key(P, id), '*', 'a', int(t - tonumber(args[i])), 'n', args[3], 'l', args[i + 1],
-                'g', args[i + 2], 's', args[i + 3], 't', text)
+            cursor = redis.call('XADD', key, '*', 'l', int(t - tonumber(age)) .. '\t' .. args[3] .. '\t' .. line)
         end
         number = number + 1
     end
@@ -167,14 +163,14 @@ local function log(keys, args)
     known.bytes = known.bytes + size - BESIDE
     evict(P, id, known, tonumber(args[6]), tonumber(args[7]))
     note(P, id, known)
-    redis.call('PEXPIRE', log_key(P, id), KEEP_LOG_MS)
+    redis.call('PEXPIRE', key, KEEP_LOG_MS)
     try(P, nil, enter_log, P, id, size, cursor)
     return 1
 end
 
 local function log_lost(keys, args)
     local P, id = keys[1], args[1]
-    local known = standing(P, id, args[2])
+    local known = known_log(P, id, args[2])
     if not known then
         return 0
     end
@@ -183,19 +179,18 @@ local function log_lost(keys, args)
     return 1
 end
 
--- Read lines, the first behind `after` or the last ones; whether there may be more, and them in their order.
+-- Read lines, the first behind `after` or the last ones, the last one first: whether there may be more, and them.
 local function some_lines(P, id, after, most)
     local key, found, size, is_tail = log_key(P, id), {}, 0, after == '$'
     local from = is_tail and '+' or after == '' and '-' or '(' .. after
-    while #found < most and size < MOST_TOLD do
-        local step = math.min(CHUNK, most - #found)
+    while #found < 2 * most and size < MOST_TOLD do
+        local step = math.min(STRETCH, most - #found / 2)
         local entries = redis.call(is_tail and 'XREVRANGE' or 'XRANGE', key, from, is_tail and '-' or '+', 'COUNT', step)
         for _, entry in ipairs(entries) do
-            local f = fields_of(entry)
-            local text = cut(f.t, LONGEST) or ''
-            size = size + #text + 200
-            found[#found + 1] = {entry[1], cut(f.a, 20) or '', cut(f.n, 20) or '', cut(f.l, 20) or '',
-                cut(f.g, 200) or '', cut(f.s, 20) or '', text}
+            local line = cut(entry[2][2], LONGEST_LINE) or ''
+            size = size + #line + BESIDE
+            found[#found + 1] = entry[1]
+            found[#found + 1] = line
             from = '(' .. entry[1]
         end
         if #entries < step then
@@ -207,16 +202,18 @@ end
 
 local function log_page(keys, args)
     local P, id = keys[1], args[1]
-    local f = redis.call('HMGET', run_key(P, id), 'state', 'log')
-    if not f[1] then
+    local f = try(P, nil, redis.call, 'HMGET', run_key(P, id), 'state', 'log')
+    if not f or not f[1] then
         return {'', '0', 0, {}}
     end
     local lost = string.match(f[2] or '', '^%d+ %d+ %d+ %d+ (%d+)$')
-    local more, found = some_lines(P, id, args[2], tonumber(args[3]))
+    local more, found = try(P, nil, some_lines, P, id, args[2], tonumber(args[3]))
+    found = found or {} -- a log that is none has no lines
     if args[2] == '$' then
         local ordered = {}
-        for i = #found, 1, -1 do
+        for i = #found - 1, 1, -2 do
             ordered[#ordered + 1] = found[i]
+            ordered[#ordered + 1] = found[i + 1]
         end
         more, found = false, ordered
     end
@@ -225,4 +222,4 @@ end
 
 redis.register_function('taglane_log', log)
 redis.register_function{function_name = 'taglane_log_lost', callback = log_lost, flags = {'allow-oom'}}
-redis.register_function{function_name = 'taglane_log_page', callback = log_page, flags = {'no-writes', 'allow-oom'}}
+redis.register_function{function_name = 'taglane_log_page', callback = log_page, flags = {'no-writes'}}

@@ -105,6 +105,7 @@ function listen() {
     if (!element) return;
     const follows = element.scrollTop + element.clientHeight >= element.scrollHeight - 40;
     element.insertAdjacentHTML("beforeend", html);
+    while (element.childElementCount > 5000) element.firstElementChild.remove();
     if (follows) element.scrollTop = element.scrollHeight;
   });
   stream.addEventListener("gone", (event) => gone(JSON.parse(event.data).text));
@@ -180,3 +181,12 @@ document.addEventListener("click", (event) => {
 
 // --- logs begin at their end --------------------------------------------------------------------------------------------
 document.querySelectorAll(".log").forEach((element) => { element.scrollTop = element.scrollHeight; });
+
+// --- a form is sent once, however often its button is clicked -------------------------------------------------------------
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || form.method !== "post") return;
+  if (form.dataset.sent) event.preventDefault();
+  form.dataset.sent = "yes";
+  setTimeout(() => delete form.dataset.sent, 3000);
+});
