@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from taglane.model.standing import FailingJob, TagStanding, TenantStanding
-from taglane_scheduler.alerting.rules import STANDING
+from taglane_scheduler.alerting import rules
 from taglane_scheduler.care.attention import KINDS, Attention, attention
 from taglane_scheduler.web.console.attention import NAMES, told
 from taglane_scheduler.web.console.view import Ask
@@ -33,7 +33,7 @@ def test_all_that_is_said_has_a_name_a_place_and_a_translation() -> None:
     found = [told(each, Ask("/", language="zh")) for each in attention([STANDING, PAUSED])]
 
     assert set(KINDS) == {each.kind for each in found}
-    assert {*KINDS, *STANDING} <= NAMES.keys()
+    assert {*KINDS, *rules.STANDING} <= NAMES.keys()
     assert [] == [each.text for each in found if each.text.isascii()]
     assert all(each.place.startswith("/") for each in found)
 
