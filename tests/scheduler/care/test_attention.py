@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from taglane.model.standing import FailingJob, TagStanding, TenantStanding
 from taglane_scheduler.care.alerts import Alert
 from taglane_scheduler.care.attention import KINDS, Attention, attention
+from test_docs import unknown_in
 
 NOW = 1_800_000_000_000
 
@@ -55,7 +56,7 @@ def test_a_tenant_that_is_well_needs_none() -> None:
             "failing",
             "report",
             "the last 4 runs of job report did not succeed",
-            "taglane job history report --tenant acme",
+            "taglane run list job:report --tenant acme",
             NOW - 5,
         ),
         (
@@ -105,6 +106,7 @@ def test_what_is_said_of_it(
 ) -> None:
     """One line for people, and the command that shows or mends it."""
     assert Attention(kind, "acme", subject, text, command, since) == one(**fields)
+    assert not unknown_in(command.split()[1:])
 
 
 def test_what_is_no_news() -> None:
