@@ -25,6 +25,7 @@ def key() -> None:
 @all_option
 @click.option(
     "--scope",
+    "--role",
     type=click.Choice(["read", "operate", "write", "admin"]),
     default="read",
     show_default=True,
