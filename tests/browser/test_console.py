@@ -138,6 +138,7 @@ def sees_one_tenant(page: Page, url: str, run: str) -> None:
         answer = page.goto(url + path)
         assert answer is not None
         assert answer.status in {403, 404}, path
+        assert "log.txt" in path or not page.locator("#gone").is_visible(), path  # nothing is lost
     for path in ("/", "/jobs?tenant=acme", "/runs?q=tenant:acme", "/queues?tenant=acme", "/dead?tenant=acme", "/audit"):
         page.goto(url + path)
         assert "tick" not in page.locator("#live").inner_text(), path

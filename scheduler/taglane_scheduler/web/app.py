@@ -132,7 +132,8 @@ class Console:
                 view = show(desk)
                 html = render.render(view, frame)
         except errors.TaglaneError as error:
-            view = View("error.html", "Not possible", {"text": str(error)}, status=status_of(error))
+            away = isinstance(error, errors.ServerUnavailable)  # then the page comes by itself when the server is back
+            view = View("error.html", "Not possible", {"text": str(error)}, status=status_of(error), live=away)
             html = render.render(view, frame)
         response = HTMLResponse(html, view.status)
         if FLASH in request.cookies:

@@ -15,7 +15,7 @@ from taglane_scheduler.web.app import LANGUAGE, form_of, status_of
 from taglane_scheduler.web.auth.errors import BadPassword, LinkOver
 from taglane_scheduler.web.auth.sessions import LONGEST
 from taglane_scheduler.web.console import render
-from taglane_scheduler.web.console.languages import LANGUAGES, language_of
+from taglane_scheduler.web.console.languages import LANGUAGES, language_of, text, translate
 from taglane_scheduler.web.console.view import Ask, View
 from taglane_scheduler.web.gate import cookie_name, cookie_of
 
@@ -30,6 +30,12 @@ if TYPE_CHECKING:
     from taglane_scheduler.web.gate import Gate
 
     Form = Mapping[str, str]
+
+_SAID = (
+    text("name or password is wrong"),
+    text("this link was used, or is too old: start the console again for another"),
+)
+"""Errors that people meet before they are in, and what the catalogs of other languages have of them."""
 
 
 class Doors:
@@ -193,7 +199,7 @@ def _page(request: Request, template: str, title: str, error: TaglaneError | Non
         "ask": ask,
         "language": language,
         "title": title,
-        "error": str(error) if error else "",
+        "error": translate(language, str(error)) if error else "",
         "name": "",
         **data,
     }
