@@ -56,6 +56,35 @@ def list_(connection: Connection, tenant: str | None, output: str) -> None:
 
 @queue.command()
 @click.argument("tag")
+@click.option(
+    "--target",
+    default="30s",
+    show_default=True,
+    metavar="DURATION",
+    help="Within what time that which waits is to be begun.",
+)
+@output_option
+@click.pass_obj
+def scale(connection: Connection, tag: str, target: str, output: str) -> None:
+    """Say how many slots the workers of a tag should have now, for an autoscaler.
+
+    So many that what waits is begun in time, by what the tenant's runs took of late: never fewer than execute now, and
+    none when there is nothing to do. It takes the operator's credential.
+    """
+    from dataclasses import asdict  # noqa: PLC0415 - not for the help
+
+    from taglane.model.duration import parse_duration  # noqa: PLC0415
+
+    try:
+        seconds = parse_duration(target) / 1000
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--target") from error
+    row = asdict(connection.services.scale.of(tag, seconds))
+    show_list([row], [*row], output, empty="") if output != "json" else show_json(row)
+
+
+@queue.command()
+@click.argument("tag")
 @click.option("-t", "--tenant", metavar="T", help="Whose; default: the tenant that the tag names.")
 @click.option("--delayed", is_flag=True, help="What waits for its time, too: delayed runs and retries.")
 @yes_option

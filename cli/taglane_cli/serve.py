@@ -15,7 +15,7 @@ _LEVELS = click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=Fal
 _health = click.option(
     "--health",
     metavar="HOST:PORT",
-    help="Answer GET /livez and /readyz there; a PORT alone is the loopback interface's [default: TAGLANE_HEALTH].",
+    help="Answer GET /livez, /readyz, /metrics there; PORT alone: on the loopback interface [default: TAGLANE_HEALTH].",
 )
 
 

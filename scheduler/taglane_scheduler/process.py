@@ -47,9 +47,9 @@ def run_scheduler(
         raise OperatorNeeded("a scheduler", services.server.tenant)
     stop = threading.Event() if stopping is None else stopping
     tracing.want("taglane-scheduler", otel=services.settings.otel)
-    loop = services.loop
     over = threading.Event()
     alerting = services.alerting.threads(services.alerts, over)
+    loop = services.loop
     metrics = Metrics(services.exposition.page, services.settings.metrics_token)
     endpoint = listen(services.settings.health if health is None else health, [loop.pulse], metrics)
     restore = handle_signals(stop)

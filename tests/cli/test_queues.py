@@ -95,3 +95,17 @@ def test_what_is_not_purged(taglane: Cli, acme: Cli) -> None:
     assert 2 == taglane("queue", "purge", "No!", "-y").code
     assert 3 == taglane("queue", "purge", "nobody", "-y").code
     assert 1 == acme.ok("queue", "list", "-o", "json").json[0]["queued"]
+
+
+def test_scale_says_what_an_autoscaler_asks(taglane: Cli, acme: Cli) -> None:
+    """How much there is to do, and how many slots that takes; the operator's to see."""
+    for _ in range(3):
+        acme.ok("enqueue", "a.b")
+
+    found = taglane.ok("queue", "scale", "acme", "--target", "1s", "-o", "json").json
+
+    assert {"tag": "acme", "backlog": 3, "running": 0, "wanted": 3, "workers": 0, "slots": 0} == found
+    assert ["acme", "3", "0", "1", "0", "0"] == taglane.ok("queue", "scale", "acme").out.splitlines()[-1].split()
+    assert 4 == acme("queue", "scale", "acme").code
+    assert 2 == taglane("queue", "scale", "acme", "--target", "soon").code
+    assert 2 == taglane("queue", "scale", "Acme!").code

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from taglane.store.server import Server
+from taglane.store.workers import Workers
 
 if TYPE_CHECKING:
     from cli.conftest import Cli
@@ -28,6 +29,23 @@ def test_a_worker_is_listed_with_its_tags(taglane: Cli, acme: Cli, url: str) -> 
     assert "acme acme.io" in taglane.ok("workers").out
     assert "" == acme.ok("enqueue", "a.b", "--tag", "acme.io").err
     assert "acme.gpu" in acme.ok("enqueue", "a.b", "--tag", "acme.gpu").err
+
+
+def test_a_worker_is_drained(taglane: Cli, acme: Cli, url: str) -> None:
+    """By the operator, who names the tenant, and by the tenant; noted; one that is unknown is said so."""
+    server = Server(url)
+    for worker in ("w1", "w2"):
+        server.call("hello", "acme", worker, "info", "{}", "tags", "acme", "tasks", "[]")
+
+    assert {"tenant": "acme", "worker": "w1", "draining": True} == (
+        taglane.ok("workers", "drain", "w1", "--tenant", "acme", "-o", "json").json
+    )
+    assert "w2" in acme.ok("workers", "drain", "w2").out
+    assert [True, True] == [each.draining for each in Workers(server).list("acme")]
+    server.close()
+    unknown = taglane("workers", "drain", "w3", "--tenant", "acme")
+    assert (3, True) == (unknown.code, "taglane workers --tenant acme" in unknown.err)
+    assert "worker-drain" == taglane.ok("audit", "--tenant", "acme", "-n", "1", "-o", "json").json[0]["action"]
 
 
 def test_nobody_works(taglane: Cli, acme: Cli) -> None:

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from eventually import eventually
+from taglane.errors import WorkerNotFound
 from taglane.runtime.heart import is_stopped
+from taglane.store.workers import Workers
 
 if TYPE_CHECKING:
     from processes import WorkerProcess
@@ -42,6 +44,27 @@ def test_a_killed_workers_runs_are_taken_over(scene: Scene, pool: str) -> None:
     starts = scene.starts()
     assert {run.id for run in runs} == set(starts)
     assert sum(starts.values()) - 300 <= 2 + 2  # what each slot was in; its end may have been on its way
+
+
+@pytest.mark.parametrize("pool", ["threads", "auto"])
+def test_a_drained_worker_does_what_it_holds_and_ends(scene: Scene, pool: str) -> None:
+    """It takes nothing more, ends as after SIGTERM, and leaves the rest to others; of several processes all do."""
+    gate = scene.folder / "gate"
+    first = scene.lane.enqueue("faulty.celery.wait_for_file", tenant="acme", params={"path": str(gate)})
+    with scene.worker(pool, concurrency=2) as worker:
+        eventually(lambda: scene.starts()[first.id], 30, "nothing started")
+        workers = Workers(scene.lane.server)
+        busy = next(each for each in workers.list("acme") if workers.holding([each])["acme", each.id])
+        workers.drain("acme", busy.id)
+        gate.touch()
+
+        assert "done" == first.wait(timeout=30).result
+        eventually(lambda: not worker.alive, 30, "it does not end")
+        rest = scene.lane.enqueue("faulty.celery.work", tenant="acme")
+
+        assert (0, "queued", []) == (worker.exit_code, rest.state, [*workers.list("acme")])
+    with pytest.raises(WorkerNotFound):
+        workers.drain("acme", busy.id)
 
 
 def test_children_die_with_their_parent(scene: Scene) -> None:

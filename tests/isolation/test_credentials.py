@@ -93,6 +93,7 @@ def live_as_a_worker(tenant: Tenant) -> None:
     tenant.call("hand_back", "", held[5][0], held[5][1])
     tenant.call("hand_back", 60_000, held[6][0], held[6][1])
     assert "asked" == tenant.call("cancel", held[7][0], "why").decode()
+    assert 1 == tenant.call("drain", "w1")
     tenant.call("leave", "w1")
     tenant.fetch("w2", 1)
     for _ in range(3):
@@ -126,6 +127,11 @@ def live_as_a_client(tenant: Tenant) -> None:
     tenant.call("pause", "report", "1", "")
     tenant.call("pause", "report", "", "5")
     tenant.call("trigger", "report", "acme.triggered", "")
+    for index in ("runs", "ended", "unwell", "dead", "open", "last", "skipped"):
+        for tie in ("", "<", "acme.part"):
+            made = int(tenant.server.redis.zscore(keys.runs("acme"), "acme.part") or 0)
+            tenant.call("search", index, made, tie, "1", made, 5, 100, "queued,scheduled", "report", "*", "", "a*")
+    tenant.call("standing", 30_000)
     ((run, token),) = [held for held in tenant.fetch("w3", 2, 50) if held[0] == "acme.triggered"]
     tenant.call("finish", run, token, "succeeded", 5, "{}", "")
     tenant.call("remove", "report")

@@ -175,6 +175,7 @@ PARTICULAR: dict[tuple[type, str], dict[str, Any]] = {
     (Runs, "replay_each"): {"runs": [(VICTIMS_RUN, f"{VICTIM}.y")]},
     (Jobs, "page"): {"pattern": ""},
     (Jobs, "last_runs"): {"name": "report"},
+    (Workers, "drain"): {"worker": "worker-1"},
     (Workers, "holding"): {"workers": [read_worker("worker-1", VICTIM, dict.fromkeys(FIELDS), 0)]},
     (LimitStore, "change"): {"given": {"running": 99}},
     (LimitStore, "put_many"): {"limits": {VICTIM: GIVEN["limits"], "acme": GIVEN["limits"]}},

@@ -5,14 +5,17 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from typing import TYPE_CHECKING
 
 import pytest
 from eventually import eventually
 from factories import make_job, run_ids, server_time
 from redis.exceptions import NoPermissionError
+from scraping import Page
 from taglane.settings import load_settings
 from taglane.store.server import Server
+from taglane_scheduler.embedded import free_port
 from taglane_scheduler.process import run_scheduler
 from taglane_scheduler.services import build
 
@@ -47,6 +50,32 @@ def test_fires_until_it_is_stopped(redis: Redis, url: str) -> None:
         stopping.set()
         thread.join(10)
     assert not thread.is_alive()
+
+
+def test_it_tells_of_itself_and_of_tenants_where_it_is_asked(url: str) -> None:
+    """Its health and its figures have one address."""
+    stopping, ready = threading.Event(), threading.Event()
+    services = build(load_settings(url=url))
+    services.prepare()
+    services.tenants.create("acme")
+    address = f"127.0.0.1:{free_port()}"
+    thread = threading.Thread(target=run_scheduler, args=(services, ready.set, stopping, address))
+    thread.start()
+    try:
+        assert ready.wait(10)
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
+            page = Page(answer.read())
+        with urllib.request.urlopen(f"http://{address}/readyz", timeout=10) as answer:
+            assert 200 == answer.status
+    finally:
+        stopping.set()
+        thread.join(10)
+    assert not thread.is_alive()
+    assert (1.0, 0.0, 0.0) == (
+        page("taglane_tenants"),
+        page("taglane_scheduler_holds_fire"),
+        page("taglane_runs_made_total", tenant="acme"),
+    )
 
 
 def test_what_the_server_refuses_is_noted_meanwhile(redis: Redis, url: str) -> None:

@@ -50,6 +50,7 @@ from taglane.errors import (
     TenantMissing,
     TenantNotFound,
     TooManyAlertParts,
+    WorkerNotFound,
 )
 
 if TYPE_CHECKING:
@@ -62,11 +63,13 @@ EXAMPLES = [
     BadJobsFile("jobs.yaml", 3, 7, "no"),
     BadSetting("TAGLANE_BATCH", "0", "no"),
     BadLimit("running", 0, "no"),
+    ExtraMissing("the console", "console"),
     BadAlertRule("rule", "on", "fire", "no"),
     AlertPartNotFound("rule", "nights", "acme"),
     ChannelInUse("ops", ["nights", "days", "a", "b"]),
     TooManyAlertParts("rule", 100, "acme"),
     BadQuery("stat:x", 1, "stat:x", "no"),
+    ExtraMissing("taglane top", "top"),
     OverLimit("no"),
     QueueFull("acme", 100, 100, 2.5),
     ParamsOverLimit("acme", 2_000, 1_000),
@@ -77,6 +80,7 @@ EXAMPLES = [
     TenantNotFound("acme"),
     JobNotFound("acme", "report"),
     RunNotFound("acme.1"),
+    WorkerNotFound("acme", "apps-1"),
     DeadLetterNotFound("acme.1"),
     NotReplayable("acme.1", "queued", is_ended=False),
     TenantExists("acme"),

@@ -105,7 +105,7 @@ def of_tenant(standing: TenantStanding) -> Iterator[Attention]:
     yield from _of_tags(standing)
     yield from _of_workers(standing)
     yield from _of_jobs(standing)
-    if standing.at_limit:
+    if standing.at_limit and standing.queued:
         text = f"at its limit of {standing.running} runs at once, and {_runs(standing.queued)}{_for(standing.oldest)}"
         yield Attention("at_limit", tenant, "", text, f"taglane tenant show {tenant}", None)
     if standing.dead and standing.last_death is not None and standing.last_death > standing.at - FRESH_MS:
@@ -132,7 +132,7 @@ def _of_jobs(standing: TenantStanding) -> Iterator[Attention]:
     tenant = standing.tenant
     for job in standing.failing:
         text = f"the last {job.streak} runs of job {job.job} did not succeed"
-        yield Attention("failing", tenant, job.job, text, f"taglane job history {job.job} --tenant {tenant}", job.since)
+        yield Attention("failing", tenant, job.job, text, f"taglane run list job:{job.job} --tenant {tenant}", job.since)
     if standing.overdue and standing.first_due and standing.state != "draining":
         name, due = standing.first_due
         late = _age(standing.at - due)

@@ -58,9 +58,13 @@ def _of_run(tenant: str, run: str) -> Sequence[str]:
     return [keys.run(tenant, run), keys.log(tenant, run)]
 
 
+def _of_job(tenant: str, job: str) -> Sequence[str]:
+    return [keys.job(tenant, job), keys.last(tenant, job)]
+
+
 _FAMILIES = (
     _Family(keys.runs, "ZCARD", "ZRANDMEMBER", SAMPLED_RUNS, _of_run),
-    _Family(keys.jobs, "ZCARD", "ZRANDMEMBER", SAMPLED_NAMES, lambda tenant, job: [keys.job(tenant, job)]),
+    _Family(keys.jobs, "ZCARD", "ZRANDMEMBER", SAMPLED_NAMES, _of_job),
     _Family(keys.waiting, "SCARD", "SRANDMEMBER", SAMPLED_NAMES, lambda tenant, job: [keys.parked(tenant, job)]),
     _Family(keys.tags, "SCARD", "SRANDMEMBER", SAMPLED_NAMES, _of_tag),
 )

@@ -36,6 +36,16 @@ class WorkerDesk:
         """Return some runs that each of these holds, by tenant and id."""
         return self._stores.workers.holding(workers)
 
+    def drain(self, tenant: str, worker: str) -> None:
+        """Let a tenant's worker take no more, and end when it has done what it holds.
+
+        Raises:
+            WorkerNotFound: there is none of that id.
+        """
+        self._desk.tenant(tenant, "operate", "draining workers")
+        self._stores.workers.drain(tenant, worker)
+        self._desk.note("worker-drain", tenant, worker=worker)
+
     def pools(self) -> Sequence[PoolInfo]:
         """Return the shared pools with their workers, which are the operator's."""
         self._desk.principal.require_all("read", "the workers of shared pools")

@@ -6,9 +6,11 @@ Names, units and labels are those that Prometheus' conventions ask for; docs/mon
 
 from __future__ import annotations
 
+from heapq import nlargest
 from typing import TYPE_CHECKING
 
-from taglane.model.names import SHARED, owner_of
+from taglane.errors import BadName, TagNotOwned
+from taglane.model.names import SHARED, owner_of, tag_for
 from taglane.runtime.worker_metrics import GENERIC, cumulative
 from taglane.store.keys import STEPS
 
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 EXPONENTS = (2, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 18, 20, 22)
 """Ends of the buckets of durations, as powers of two of ms: 4 ms to 70 minutes. A ledger has all of them to 2^43."""
+
+MOST_TAGS = 20
+"""Tags of one tenant that are named, those with workers and the most to do; what the others have is one, `_other`."""
 
 STATES = ("succeeded", "failed", "cancelled", "expired", "dead", "skipped")
 
@@ -183,10 +188,25 @@ def _places(tenant: str, figures: Figures) -> Mapping[tuple[str, str], list[TagS
     """Return the tags of a tenant, each alone; of all the others together, what is their own is one."""
     found: dict[tuple[str, str], list[TagStanding]] = {}
     for standing in figures.standings.values():
+        named = _named(standing)
         for tag in standing.tags:
-            name = tag.tag if tenant != OTHER or owner_of(tag.tag) == SHARED else OTHER
-            found.setdefault((tenant, name), []).append(tag)
+            apart = tag.tag in named and (tenant != OTHER or owner_of(tag.tag) == SHARED)
+            found.setdefault((tenant, tag.tag if apart else OTHER), []).append(tag)
     return found
+
+
+def _named(standing: TenantStanding) -> set[str]:
+    """Return the tags of a tenant that go by their names: what it writes may be none, and may be many."""
+    sound = [tag for tag in standing.tags if _is_sound(standing.tenant, tag.tag)]
+    busiest = nlargest(MOST_TAGS, sound, key=lambda tag: (tag.workers, tag.queued + tag.delayed + tag.running, tag.tag))
+    return {tag.tag for tag in busiest}
+
+
+def _is_sound(tenant: str, tag: str) -> bool:
+    try:
+        return tag_for(tenant, tag) == tag
+    except (BadName, TagNotOwned):
+        return False
 
 
 def _as_celery_exporter(figures: Mapping[str, Figures]) -> Iterator[Metric]:

@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import nlargest
 from typing import TYPE_CHECKING
 
@@ -137,6 +137,7 @@ class Gathering:
 
     def run(self, stopping: threading.Event) -> None:
         """Step, from the first scrape on, as long as somebody scrapes; until *stopping* is set."""
+        fails = 0
         while not stopping.is_set():
             if self._asked_at is None or self._clock() > self._asked_at + IDLE_S:
                 with self._wakes:
@@ -144,9 +145,12 @@ class Gathering:
                 continue
             try:
                 self.step()
+                fails = 0
             except TaglaneError as error:
                 self.failures += 1
-                log.warning("metrics_not_gathered error=%s", error)
+                fails += 1
+                if fails == 1:  # said once, not each second
+                    log.warning("metrics_not_gathered error=%s", error)
             with self._wakes:
                 self._wakes.notify_all()
             stopping.wait(EVERY_S if self.is_complete else 0.01)
@@ -177,7 +181,8 @@ class Gathering:
                     add(self._of(name).sums, grown)
                     self._note_activity(name, grown.get("made", 0))
                 for each in standing:
-                    self._of(each.tenant).standings[each.tenant] = each
+                    # Of many tenants, what no figure is made of would take ten times the memory of the rest.
+                    self._of(each.tenant).standings[each.tenant] = replace(each, recent=(), failing=())
         return len(tenants)
 
     def _note_activity(self, tenant: str, made: int) -> None:

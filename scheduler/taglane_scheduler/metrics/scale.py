@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from taglane.model.names import SHARED, check_tag, owner_of, pool_of
+from taglane.model.usage import day_of, key_day
 from taglane.store import keys
 
 if TYPE_CHECKING:
@@ -60,10 +62,10 @@ def wanted(backlog: int, running: int, mean: float, target: float = TARGET_S) ->
     return max(running, math.ceil(work - 1e-9))
 
 
-def mean_of(counts: Mapping[str, int]) -> float:
-    """Return how long an attempt took, s, by what a ledger has counted."""
-    attempts = sum(times for what, times in counts.items() if what.startswith("ran:"))
-    return counts.get("ms", 0) / attempts / 1000 if attempts else MEAN_S
+def mean_of(*ledgers: Mapping[str, int]) -> float:
+    """Return how long an attempt took, s, by what ledgers have counted."""
+    attempts = sum(times for counts in ledgers for what, times in counts.items() if what.startswith("ran:"))
+    return sum(counts.get("ms", 0) for counts in ledgers) / attempts / 1000 if attempts else MEAN_S
 
 
 class Scale:
@@ -90,8 +92,9 @@ class Scale:
         """
         pool = pool_of(tag) if owner_of(check_tag(tag)) == SHARED else None
         tenants = self._with_work(pool) if pool is not None else [owner_of(tag)]
-        due = self._due(tenants, tag)
-        tallied = self._tallies.read(dict.fromkeys(tenants, "")) if tenants else {}
+        now, due = self._due(tenants, tag)
+        yesterday = key_day(day_of(now) - timedelta(days=1))  # early in a day there is little of it
+        tallied = self._tallies.read(dict.fromkeys(tenants, yesterday)) if tenants else {}
         limits = self._limits.get_many(tenants) if tenants else {}
         backlog = running = slots = 0
         found: list[TagStanding] = []
@@ -99,7 +102,9 @@ class Scale:
             of_tag = [each for each in standing.tags if each.tag == tag]
             waits = 0 if standing.state == "paused" else due[standing.tenant] + sum(each.queued for each in of_tag)
             runs = sum(each.running for each in of_tag)
-            mean = mean_of(tallied[standing.tenant].counts) if standing.tenant in tallied else MEAN_S
+            mean = MEAN_S
+            if standing.tenant in tallied:
+                mean = mean_of(tallied[standing.tenant].counts, tallied[standing.tenant].before)
             most = limits[standing.tenant].running
             asked = wanted(waits, runs, mean, target)
             slots += asked if most is None else min(asked, max(most, runs))
@@ -118,16 +123,17 @@ class Scale:
             names = sorted(name.decode() for name in self._server.redis.hkeys(keys.TENANTS))
         return self._pools.with_work(pool, names)[:MOST_TENANTS]
 
-    def _due(self, tenants: Sequence[str], tag: str) -> dict[str, int]:
-        """Return how many delayed runs of each tenant could be queued, and are not yet."""
+    def _due(self, tenants: Sequence[str], tag: str) -> tuple[int, dict[str, int]]:
+        """Return the server's time, ms, and how many delayed runs of each tenant could be queued, and are not yet."""
         with self._server.renamed("reading what is delayed"):
             pipeline: Any = self._server.redis.pipeline(transaction=False)
             pipeline.time()
-            (time_,) = pipeline.execute()
+            ((seconds, micros),) = pipeline.execute()
+            now = seconds * 1000 + micros // 1000
             for tenant in tenants:
-                pipeline.zcount(keys.delayed(tenant, tag), "-inf", time_[0] * 1000 + time_[1] // 1000)
+                pipeline.zcount(keys.delayed(tenant, tag), "-inf", now)
             answers = pipeline.execute(raise_on_error=False)
-        return {
+        return now, {
             tenant: 0 if isinstance(answer, Exception) else answer
             for tenant, answer in zip(tenants, answers, strict=True)
         }

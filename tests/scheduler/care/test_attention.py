@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from taglane.model.standing import FailingJob, TagStanding, TenantStanding
 from taglane_scheduler.care.alerts import Alert
 from taglane_scheduler.care.attention import KINDS, Attention, attention
+from test_docs import unknown_in
 
 NOW = 1_800_000_000_000
 
@@ -55,7 +56,7 @@ def test_a_tenant_that_is_well_needs_none() -> None:
             "failing",
             "report",
             "the last 4 runs of job report did not succeed",
-            "taglane job history report --tenant acme",
+            "taglane run list job:report --tenant acme",
             NOW - 5,
         ),
         (
@@ -105,14 +106,16 @@ def test_what_is_said_of_it(
 ) -> None:
     """One line for people, and the command that shows or mends it."""
     assert Attention(kind, "acme", subject, text, command, since) == one(**fields)
+    assert not unknown_in(command.split()[1:])
 
 
 def test_what_is_no_news() -> None:
-    """An old dead letter, a pause of which nothing waits, what a draining tenant does not fire any more."""
+    """An old dead letter, a pause or a limit for which nothing waits, what a draining tenant does not fire any more."""
     assert [] == attention(
         [
             standing("a", dead=1, last_death=NOW - 3_600_001),
             standing("b", state="paused"),
+            standing("d", at_limit=True),
             standing("c", state="draining", overdue=1, first_due=("x", 1)),
         ]
     )
@@ -127,7 +130,9 @@ def test_the_gravest_first_then_the_oldest() -> None:
         Alert("no_worker", "b", "b.gpu", "older", NOW - 90_000, NOW),
     ]
 
-    found = attention([standing(dead=1, last_death=NOW), standing("b", at_limit=True), standing(tags=tags)], alerts)
+    found = attention(
+        [standing(dead=1, last_death=NOW), standing("b", at_limit=True, queued=1), standing(tags=tags)], alerts
+    )
 
     assert [("no_worker", "b"), ("no_worker", "acme"), ("at_limit", "b"), ("dead", "acme"), ("overuse", "b")] == [
         (each.kind, each.tenant) for each in found

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple
 from itertools import pairwise
@@ -9,15 +10,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from eventually import eventually
 from factories import TENANT, HandWorker, enqueue, make_job, make_server, run_field, run_ids, server_time, set_due
+from spans import memory, seen
 from taglane.errors import LibraryMissing
 from taglane.model.schedule import Every
+from taglane.runtime import tracing
 from taglane.store import keys
 from taglane.store.jobs import Jobs
 from taglane.store.runs import Runs
 from taglane.store.server import Server
 from taglane.store.usage import Usage
+from taglane_scheduler.firing import firing as firing_module
 from taglane_scheduler.firing.firing import Firing, StepReport, _due_jobs
-from taglane_scheduler.firing.planner import Unserved
+from taglane_scheduler.firing.planner import Claim, Unserved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -1075,3 +1079,28 @@ def test_a_trigger_waits(jobs: Jobs, store: Server, redis: Redis) -> None:
     assert "queued" == run_field(redis, run_id, "state")
     assert 0 == expires_in(redis, run_id)
     del store
+
+
+@pytest.mark.parametrize("overlap", ["allow", "queue"])
+def test_a_fire_begins_a_trace(jobs: Jobs, firing: Firing, redis: Redis, overlap: str) -> None:
+    """Its run carries it on, parked or not; a claim that was lost leaves no span."""
+    memory().clear()
+    put_due(jobs, redis, make_job(every="1h", overlap=overlap))
+    firing.step([TENANT])
+    tracing.want(otel=True)
+    try:
+        set_due(redis, make_job(), server_time(redis) - 50)
+        firing.step([TENANT])
+        begun: dict[str, Any] = {}
+        claims = [Claim("report", 1, "1", None, "acme.lost")]
+        context = firing_module._traced(TENANT, claims, begun)["acme.lost"]  # noqa: SLF001 - a race that was lost
+        firing_module._end_fired(begun, firing_module._arguments(claims, {"acme.lost": context}), [0])  # noqa: SLF001
+    finally:
+        tracing.stop()
+
+    untraced, traced = run_ids(redis)
+    (span,) = map(seen, memory().get_finished_spans())
+    envelope = json.loads(run_field(redis, traced, "envelope") or "")
+    assert envelope.pop("t")["traceparent"].startswith(f"00-{span.trace}-{span.id}-")
+    assert envelope == json.loads(run_field(redis, untraced, "envelope") or "")
+    assert ("fire report", "PRODUCER", traced) == (span.name, span.kind, span.attributes["taglane.run_id"])

@@ -11,7 +11,7 @@ from factories import make_server
 from redis import Redis
 from redis.exceptions import ResponseError
 from taglane.store import functions, keys
-from taglane.store.functions import OPERATOR_MOVES, POOL_MOVES, TENANT_MOVES
+from taglane.store.functions import OPERATOR_MOVES, POOL_MOVES, READS, TENANT_MOVES
 
 if TYPE_CHECKING:
     from taglane.store.server import Server
@@ -101,7 +101,8 @@ def test_only_what_makes_something_new_is_refused_by_a_full_server(redis: Redis)
     functions.load(redis)
     flags = loaded(redis)
 
-    assert {name for name, given in flags.items() if "allow-oom" not in given} == GROWS | {"version"}
+    assert {name for name, given in flags.items() if "allow-oom" not in given} == {*GROWS, *READS, "version"}
+    assert {name for name, given in flags.items() if "no-writes" in given} == {*READS, "version"}
 
 
 def loaded(redis: Redis) -> dict[str, set[str]]:
@@ -189,6 +190,7 @@ def play(server: Server, tenant: str) -> None:
     call("record", "never", "failed", "{}", "shop.task", tenant)
     call("rescue", "w", "2")
     fetch(1, "other")
+    call("drain", "other")
     call("leave", "other")
     call("purge", tenant, "1")
     call("put", "job", "{}", "shop.task", tenant, 0, ENVELOPE, 1000, "skip", 60_000, 1, "{}")
@@ -198,6 +200,10 @@ def play(server: Server, tenant: str) -> None:
     call("fire", "job", 2, 1, "", "skipped")
     call("trigger", "job", "triggered", "")
     call("pause", "job", "1", "")
+    for index in ("runs", "ended", "unwell", "dead", "open", "last", "skipped"):
+        call("search", index, "", "", "1", "", 5, 100, "queued,running,scheduled", "job", "shop.*", "", "r*")
+        call("search", index, 9 * 10**15, "r1", "", 9 * 10**15, 5, 100, "queued,running,scheduled", "", "", "", "")
+    call("standing", 1)
     call("remove", "job")
     call("tally", "20261120")
 

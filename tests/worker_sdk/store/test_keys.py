@@ -86,7 +86,7 @@ def test_python_spells_no_key_outside_of_its_module() -> None:
     """Likewise."""
     home = Path(str(taglane.__file__)).parent
     for file in home.rglob("*.py"):
-        if file.name != "keys.py":
+        if file.name not in {"keys.py", "pool_keys.py"}:
             code = re.sub(r'""".*?"""|#.*', "", file.read_text("utf-8"), flags=re.DOTALL)
             assert not re.search(r"""["']taglane:[^/]""", code), file
 

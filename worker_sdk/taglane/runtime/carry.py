@@ -54,10 +54,10 @@ class Outcome(NamedTuple):
     """For retry: what is to be tried, where the task itself has said so."""
     wait: int | None = None
     """For retry: after how many ms the same is to be tried again, where its job's policy says so."""
-    log: Sequence[Said] = ()
-    """What the run has logged and the server is not known to have."""
     trace: str = ""
     """For retry: the trace context of this attempt, where it is traced."""
+    log: Sequence[Said] = ()
+    """What the run has logged and the server is not known to have."""
 
 
 class Carry:
@@ -168,10 +168,11 @@ def execute(target: Callable[..., tuple[int, Any, float]], *args: Any) -> tuple[
     )
     carry = Carry(run, args[1], int(args[2].get("replaced_task_nesting") or 0), header)
     if tracing.is_on():
-        return _traced(carry, target, args)
-    with _carrying(carry):
-        returned = target(*args)
-    outcome = carry.outcome(returned[0], returned[1])
+        returned, outcome = _traced(carry, target, args)
+    else:
+        with _carrying(carry):
+            returned = target(*args)
+        outcome = carry.outcome(returned[0], returned[1])
     return returned, outcome if carry.log is None else outcome._replace(log=carry.log.end())
 
 

@@ -9,6 +9,8 @@ from taglane.errors import TaglaneError
 from taglane.runtime.pace import STALE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from taglane.runtime.holdings import Holdings
     from taglane.runtime.patience import Patience
     from taglane.store.leases import Leases
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
 NO_SLOT = "slots"
 """What a fetch says to a worker that can start nothing now, near a limit of its tenant."""
+
+DRAIN = "drain"
+"""What it says to one that is to take no more, and to end when it has done what it holds."""
 
 WAIT = 5.0
 """Seconds to wait on a bell at most: who was to ring it may have died."""
@@ -30,6 +35,8 @@ class Fetcher:
         self._tags = tags
         self._patience = patience
         self._stopping = False
+        self.on_drain: Callable[[], object] = lambda: None
+        """Called once, when somebody wants this worker to end."""
         self._thread = threading.Thread(target=self._loop, name="taglane-fetcher", daemon=True)
 
     def start(self) -> None:
@@ -74,6 +81,10 @@ class Fetcher:
             tally.received(delivery.task, delivery.tag)
         if deliveries:
             self._holdings.receive(deliveries)
+        if why == DRAIN:
+            self._stopping = True
+            self.on_drain()
+            return 0.0
         self._holdings.keeps_to_slots = why == NO_SLOT
         if len(deliveries) >= most or why == NO_SLOT or (deliveries and wait_ms == 0):
             return 0.0

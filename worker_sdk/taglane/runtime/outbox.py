@@ -51,9 +51,9 @@ class Outbox:
         """Say how a run ended, after *ran* seconds; None when it never began."""
         delivery = held.delivery
         run, token = delivery.run, delivery.token
+        self._tally.ended(held, outcome, ran)
         if outcome.log:
             self._logged += [(run, token, said) for said in outcome.log]
-        self._tally.ended(held, outcome, ran)
         match outcome.kind:
             case "retry":
                 at, envelope, task, tag, step = outcome.again or _same_again(delivery, outcome)

@@ -19,7 +19,7 @@ from taglane.runtime.tally import Tally
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SIZE = 131_072
+SIZE = 524_288
 """Bytes: what a tally takes at most, whose names and places are bounded; pages that are not used cost nothing."""
 
 EVERY_S = 0.5

@@ -137,6 +137,7 @@ class TagStep(bootsteps.StartStopStep):
         self._sender.on_tenant_gone = lambda why: self._give_up(EX_TENANT_GONE, why)
         self._worker = worker
         self._farewell = Farewell(settings.grace / 1000, self._stop_taking, self._give_back)
+        self._fetcher.on_drain = self._drain
         self._farewell.start(supervised=self._supervised)
         if isinstance(worker.pool, Solo):
             worker.pool.on_overdue = lambda: self._depart(EX_OVERDUE, "a hard time limit")
@@ -190,6 +191,11 @@ class TagStep(bootsteps.StartStopStep):
         name, how = signal.Signals(number).name if number else "", "Cold" if number == signal.SIGQUIT else "Warm"
         worker_shutting_down.send(sender=worker.hostname, sig=name, how=how, exitcode=worker_state.should_stop)
 
+    def _drain(self) -> None:
+        """Stop as after SIGTERM: an operator has asked for it on the server."""
+        logger.info("worker_drained")
+        self._farewell.ask()
+
     def _give_back(self, why: str) -> None:
         self._depart(int(worker_state.should_stop or os.EX_OK), why)
 
@@ -234,8 +240,9 @@ def own_pulse() -> Pulse:
     Raises:
         BadSetting: its health can't be told where the settings say.
     """
-    (pulse,) = pulses = [Pulse(slate=Slate())]
-    tell(load_settings(), pulses)
+    settings = load_settings()
+    pulse = Pulse(slate=Slate() if settings.health else None)
+    tell(settings, [pulse])
     return pulse
 
 

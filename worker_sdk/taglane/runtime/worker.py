@@ -99,7 +99,7 @@ def run_worker(  # noqa: PLR0913 - the options of one command
     is_auto = pool == "auto"
     pool = choose_pool(app) if is_auto else pool
     processes = count if is_auto and pool == "solo" else 1
-    pulses = [Pulse(slate=Slate()) for _ in range(processes)]
+    pulses = [Pulse(slate=Slate() if settings.health else None) for _ in range(processes)]
     tell(settings, pulses)
     if not (is_auto and pool == "solo"):
         return serve(app, tags, count, pool, loglevel, pulses[0])

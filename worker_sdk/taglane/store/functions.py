@@ -33,6 +33,7 @@ TENANT_MOVES = [
     "hand_back",
     "hello",
     "leave",
+    "drain",
     "renew",
     "beat",
     "rescue",
@@ -58,6 +59,9 @@ TENANT_MOVES = [
     "search",
 ]
 """What a tenant's credential may call: each name is also the function's, behind `taglane_`."""
+
+READS = ("standing", "search", "tally", "log_page")
+"""What writes nothing; the last is the operator's."""
 
 POOL_MOVES = ("pool_wake", "pool_turn", "pool_hello", "pool_beat", "pool_leave", "pool_lost")
 """What is called with a pool's prefix."""

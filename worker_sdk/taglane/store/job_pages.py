@@ -37,7 +37,7 @@ FEW, MANY = 8, 500
 MOST_OVERDUE = 1_000
 """Overdue jobs of one tenant that are found, those that are due for the longest."""
 
-MOST_LOOKED = 2_000
+MOST_LOOKED = 1_000
 """Jobs that one page looks at when it is to have some of them alone."""
 
 _PATTERN = re.compile(r"[a-z0-9_-]{0,63}\*?")

@@ -6,6 +6,7 @@ among all says where the next page goes on, however many streams there are.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
@@ -30,6 +31,9 @@ VISITS = 1_000
 
 PAGE_VISITS = 10_000
 """Runs that one page looks at, or a little more."""
+
+PAGE_S = 0.05
+"""Seconds after which a page looks no further: a busy server gives shorter pages, and not later ones."""
 
 FEWEST = 20
 """Runs that a call looks at in any case."""
@@ -82,8 +86,8 @@ class RunSearch:
     def page(self, query: RunQuery, tenants: Sequence[str], *, after: str = "", limit: int = 50) -> RunPage:
         """Return the newest runs that *query* takes of these tenants, *limit* at most, behind the page *after*.
 
-        The work of one page is bounded: where few of very many runs match it may end before it is full. A run that is
-        not readable is passed over, so a page may have less than it says.
+        The work of one page is bounded: where few of very many runs match it may end before it is full, or be empty,
+        and yet have a next one. A run that is not readable is passed over.
 
         Raises:
             BadQuery: *after* is no page of a search.
@@ -145,6 +149,7 @@ class _Merging:
         now = _now(server) if query.since or query.until else 0
         self._since, self._until = (str(moment.instant(now)) if moment else "" for moment in (query.since, query.until))
         self.came_to: Place | None = None
+        self._ends = time.monotonic() + PAGE_S
 
     def __iter__(self) -> Iterator[Place]:
         self._read(self._streams)
@@ -157,7 +162,7 @@ class _Merging:
                 if stream.found or not stream.done:
                     heappush(heap, stream)
                 continue
-            if self._left is not None and self._left <= 0:
+            if self._left is not None and (self._left <= 0 or time.monotonic() >= self._ends):
                 self.came_to = heap[0].place
                 return
             lacking: list[_Stream] = []
@@ -173,9 +178,11 @@ class _Merging:
         for start in range(0, len(streams), BATCH):
             some = streams[start : start + BATCH]
             visits = VISITS if self._left is None else max(FEWEST, min(VISITS, self._left // (2 * len(streams))))
-            want = max(4, 2 * self._want // len(streams)) if len(streams) > 1 else self._want
+            want = max(1, 2 * self._want // len(streams)) if len(streams) > 1 else self._want
             calls = [("search", each.tenant, self._arguments(each, min(want, self._want), visits)) for each in some]
-            for stream, answer in zip(some, self._server.calls(calls), strict=True):
+            owners = sorted({each.tenant for each in some})
+            what = f"listing runs of {owners[0]}" if len(owners) == 1 else "listing runs"
+            for stream, answer in zip(some, self._server.ask(what, calls), strict=True):
                 self._take(stream, answer)
 
     def _arguments(self, stream: _Stream, want: int, visits: int) -> list[str | bytes | int]:

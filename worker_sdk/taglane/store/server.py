@@ -130,6 +130,10 @@ class Server:
         """Call many functions in one round trip; an answer is the function's, or the TaglaneError it raised."""
         return self._execute(moves, [])
 
+    def ask(self, what: str, moves: Iterable[tuple[str, str, Sequence[Any]]]) -> list[Any]:
+        """Call many functions as `calls` does; *what* is what an error says was being done."""
+        return self._execute(moves, [], what)
+
     def confirmed(self, moves: Sequence[tuple[str, str, Sequence[Any]]]) -> list[Any]:
         """Call many functions as `calls` does, and let as many replicas have the outcome as this server was told.
 
@@ -150,7 +154,9 @@ class Server:
             raise NotReplicated(reached, self.replicas)
         return answers
 
-    def _execute(self, moves: Iterable[tuple[str, str, Sequence[Any]]], more: Sequence[Sequence[Any]]) -> list[Any]:
+    def _execute(
+        self, moves: Iterable[tuple[str, str, Sequence[Any]]], more: Sequence[Sequence[Any]], what: str = ""
+    ) -> list[Any]:
         with self.renamed("a pipeline"):
             pipeline = self.redis.pipeline(transaction=False)
             names = []
@@ -162,7 +168,7 @@ class Server:
                 pipeline.execute_command(*command)
             answers = pipeline.execute(raise_on_error=False)
         return [
-            rename(answer, name, self.url) if isinstance(answer, Exception) else answer
+            rename(answer, what or name, self.url) if isinstance(answer, Exception) else answer
             for name, answer in zip(names, answers, strict=True)
         ]
 

@@ -46,7 +46,9 @@ class Standings:
         found: list[TenantStanding] = []
         for start in range(0, len(tenants), BATCH):
             some = tenants[start : start + BATCH]
-            answers = self._server.calls(("standing", tenant, [self._lease]) for tenant in some)
+            answers = self._server.ask(
+                "reading how tenants stand", [("standing", tenant, [self._lease]) for tenant in some]
+            )
             found += [self._read(*each) for each in zip(some, answers, strict=True)]
         return found
 

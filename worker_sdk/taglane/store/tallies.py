@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from taglane.errors import LibraryMissing, Refused, ServerUnavailable
+from taglane.errors import LibraryMissing, OperatorNeeded, Refused, ServerUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,11 +35,14 @@ class Tallies:
 
         Raises:
             ServerUnavailable: no answer at all.
-            LibraryMissing, Refused: it is none of ours, or the credential is not the operator's.
+            LibraryMissing: the server was not prepared.
+            OperatorNeeded: the credential is a tenant's.
         """
         answers = self._server.calls(("tally", tenant, [day]) for tenant, day in tenants.items())
         found = {}
         for tenant, answer in zip(tenants, answers, strict=True):
+            if isinstance(answer, Refused) and self._server.tenant is not None:
+                raise OperatorNeeded("reading what ledgers count", self._server.tenant)
             if isinstance(answer, (LibraryMissing, Refused)):
                 raise answer
             if not isinstance(answer, Exception):

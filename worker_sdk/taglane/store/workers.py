@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from taglane.errors import WorkerNotFound
 from taglane.model.names import owner_of
 from taglane.store import keys
 
@@ -20,7 +21,7 @@ MOST = 4_000
 Of a tenant with more, any so many: who looks again sees others.
 """
 
-FIELDS = ("info", "tags", "tasks", "active", "seen", "beat")
+FIELDS = ("info", "tags", "tasks", "active", "seen", "drain", "beat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,8 @@ class WorkerInfo:
     last_seen: int
     silent: int
     """For how long, ms, there has been no heartbeat: over a lease, and others take its runs."""
+    draining: bool = False
+    """Whether it was asked to take no more, and to end when it has done what it holds."""
 
 
 class Workers:
@@ -82,6 +85,17 @@ class Workers:
             if row and row[-1] is not None
         ]
 
+    def drain(self, tenant: str, worker: str) -> None:
+        """Let one of a tenant's own workers take no more: it ends, as after SIGTERM, when it has done what it holds.
+
+        It learns of it with its next fetch, within seconds. Of a worker of several processes all end with one.
+
+        Raises:
+            WorkerNotFound: there is none of that id.
+        """
+        if not self._server.call("drain", tenant, worker):
+            raise WorkerNotFound(tenant, worker)
+
     def serving(self, tag: str, *, within: int) -> Sequence[WorkerInfo]:
         """Return the workers of *tag*'s tenant that take its runs and were heard of *within* so many ms."""
         return [worker for worker in self.list(owner_of(tag)) if tag in worker.tags and worker.silent <= within]
@@ -120,6 +134,7 @@ def read_worker(worker: str, tenant: str, fields: dict[str, bytes | None], now: 
         active=_int(fields["active"]),
         last_seen=seen,
         silent=max(0, now - seen),
+        draining=bool(fields.get("drain")),
     )
 
 

@@ -26,6 +26,7 @@ NAMES = {
     "bandwidth": text("bandwidth"),
     "memory": text("memory"),
     "tenant_cut": text("cut off"),
+    "alert_channel": text("channel fails"),
 }
 """What the kinds are called."""
 
@@ -37,12 +38,15 @@ _FIRST = r"(?:, the first for (?P<age>\w+))?"
 _SAID = tuple(
     (re.compile(pattern), said)
     for pattern, said in (
-        (r"keys of this tenant can't be read", text("keys of this tenant can't be read")),
+        (
+            r"some of its keys hold something else than ours",
+            text("some of its keys hold something else than ours"),
+        ),
         (
             rf"{_WAIT} for tag (?P<tag>\S+?){_FIRST}, and no living worker serves it",
             text("{count} runs wait for tag {tag} ({age}), and no living worker serves it"),
         ),
-        (rf"paused, and {_WAIT} for it{_FIRST}", text("paused, and {count} runs wait for it ({age})")),
+        (rf"paused, and {_WAIT}{_FIRST}", text("paused, and {count} runs wait ({age})")),
         (
             rf"at its limit of (?P<limit>\d+) runs at once, and {_WAIT}{_FIRST}",
             text("at its limit of {limit} runs at once, and {count} runs wait ({age})"),
@@ -104,6 +108,8 @@ def _place(each: Attention) -> str:
             return f"/workers?tenant={tenant}"
         case "failing" | "overdue" if tenant and subject:
             return f"/jobs/{tenant}/{subject}"
+        case "alert_channel":
+            return "/alerts"
         case "dead" if tenant:
             return f"/dead?tenant={tenant}"
         case _:

@@ -55,6 +55,7 @@ FILES: list[FilePage] = [*run.FILES]
 
 ACTIONS: list[Action] = [
     *queues.ACTIONS,
+    *workers.ACTIONS,
     *tenants.ACTIONS,
     *tenant.ACTIONS,
     *alerts.ACTIONS,

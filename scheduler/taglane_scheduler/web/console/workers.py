@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from taglane_scheduler.web.console.places import start_of
-from taglane_scheduler.web.console.view import Page, View
+from taglane_scheduler.web.console.view import Action, Done, Page, View
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,4 +55,14 @@ def _tenants(desk: Desk, ask: Ask) -> Sequence[str]:
     return [each.tenant for each in desk.standing.all() if each.workers or each.stalled or not each.readable]
 
 
+def drain(desk: Desk, ask: Ask) -> Done:
+    """Let a worker take no more."""
+    tenant, worker = ask.form.get("tenant", ""), ask.form.get("worker", "")
+    desk.workers.drain(tenant, worker)
+    said = ask.say("Worker {worker} takes no more runs, and ends when it has done its own.", worker=worker)
+    return Done(said, f"/workers?tenant={tenant}")
+
+
 PAGES = [Page("/workers", show)]
+
+ACTIONS = [Action("/workers/drain", drain)]

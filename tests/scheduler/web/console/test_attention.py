@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from taglane.model.standing import FailingJob, TagStanding, TenantStanding
+from taglane_scheduler.alerting import rules
 from taglane_scheduler.care.attention import KINDS, Attention, attention
 from taglane_scheduler.web.console.attention import NAMES, told
 from taglane_scheduler.web.console.view import Ask
@@ -31,7 +32,8 @@ def test_all_that_is_said_has_a_name_a_place_and_a_translation() -> None:
     """Whatever `care.attention` says today is found again in Chinese: a text that it changes is missed here."""
     found = [told(each, Ask("/", language="zh")) for each in attention([STANDING, PAUSED])]
 
-    assert set(KINDS) == {each.kind for each in found} <= NAMES.keys()
+    assert set(KINDS) == {each.kind for each in found}
+    assert {*KINDS, *rules.STANDING} <= NAMES.keys()
     assert [] == [each.text for each in found if each.text.isascii()]
     assert all(each.place.startswith("/") for each in found)
 
@@ -43,6 +45,7 @@ def test_all_that_is_said_has_a_name_a_place_and_a_translation() -> None:
         ("stalled", "acme", "w-1", "/workers?tenant=acme"),
         ("failing", "acme", "a/../b", "/jobs/acme/a%2F..%2Fb"),
         ("dead", "acme", "", "/dead?tenant=acme"),
+        ("alert_channel", "acme", "hook", "/alerts"),
         ("memory", "", "server", "/alerts"),
         ("memory", "acme", "", "/tenants/acme"),
     ],

@@ -26,6 +26,21 @@ def test_workers_what_they_hold_and_who_is_silent(filled: Services, console: Cal
     assert "No worker is silent" in console().get("/workers?stalled=1&tenant=globex").text
 
 
+def test_a_worker_is_drained_by_who_may(filled: Services, console: Callable[..., TestClient]) -> None:
+    """A reader has no button, and is refused; so is another tenant's operator."""
+    form = {"csrf": "the-form's-own", "tenant": "acme", "worker": "worker-1"}
+    reader, operator = console("acme", "read"), console("acme", "operate")
+
+    assert "/workers/drain" not in reader.get("/workers").text
+    assert "taglane workers drain worker-1 --tenant acme" in operator.get("/workers").text
+    for who in (reader, console("globex", "operate")):
+        who.post("/workers/drain", data=form)
+    assert not filled.stores.workers.list("acme")[0].draining
+    operator.post("/workers/drain", data=form)
+    assert filled.stores.workers.list("acme")[0].draining
+    assert "/workers/drain" not in operator.get("/workers").text
+
+
 def test_a_tenant_sees_its_own_workers_alone(filled: Services, console: Callable[..., TestClient]) -> None:
     """And no pool."""
     filled.server.redis.sadd(keys.POOLS, "small")

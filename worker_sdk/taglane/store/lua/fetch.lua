@@ -18,7 +18,8 @@
 -- Reads limits; writes run, runs, leases, held, queue, delayed, bell, worker, aside, ledger, job-ledger, capped, pace, pacer;
 -- rings a tag that has more.
 -- Returns 0 for a worker that is unknown or was given up, else {server's time, ms until there may be more (-1: not known), runs, why there are
--- no more of them: '' (nothing waits), 'more', 'alone', 'slots', 'paused', 'running', 'rate'}, a run being {id, token,
+-- no more of them: '' (nothing waits), 'more', 'alone', 'slots', 'paused', 'running', 'rate', or
+-- 'drain': it is to take no more, and to end}, a run being {id, token,
 -- envelope, attempts, tag, job, due, rescues, ended, of, task}.
 local function entry(P, id, token)
     local f = redis.call('HMGET', run_key(P, id), 'envelope', 'attempts', 'tag', 'job', 'due', 'rescues',
@@ -193,7 +194,7 @@ local function fetch(keys, args)
     local most, slots = string.match(args[3], '^(%d+) ?(%d*)$')
     local idle, pool = string.match(args[4], '^(%S*) ?(%S*)$')
     most = math.min(tonumber(most), MOST)
-    local known = redis.call('HMGET', worker_key(P, worker), 'beat', 'seq', 'taken', 'lost')
+    local known = redis.call('HMGET', worker_key(P, worker), 'beat', 'seq', 'taken', 'lost', 'drain')
     if not known[1] and pool == '' or known[4] then
         return 0
     end
@@ -210,6 +211,14 @@ local function fetch(keys, args)
     local before = recall(P, seq, known)
     if before then
         return {t, wait, before, #before > 0 and 'more' or ''}
+    end
+    if known[5] then -- what has woken it was meant for others
+        for i = 5, #args do
+            if not is_empty(P, args[i]) then
+                ring(P, args[i])
+            end
+        end
+        return {t, wait, {}, 'drain'}
     end
     local limits = allowed(P, t, most, tonumber(slots) or most)
     local runs, taken, stop, left = take(P, t, worker, args, limits.most, idle == '1')

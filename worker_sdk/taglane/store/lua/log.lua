@@ -16,12 +16,12 @@
 -- log and log_lost: writes log, run, logs, logged. Returns 1, or 0 when the run is not this worker's any more.
 -- log_page: reads log, run; writes nothing. Returns {state, lines not kept, 1 when there may be more, cursor and line in turn,
 -- each line as it was given, but beginning with when it was logged and in which attempt}; an empty state when there is no such run.
-local LONGEST = 9216 -- bytes of a line, with what stands before its text
+local LONGEST_LINE = 9216 -- bytes of a line, with what stands before its text
 local BESIDE = 32 -- bytes that a line counts for beside its text and logger
 local KEEP_LOG_MS = KEEP_DEAD_MS + 604800000 -- a log goes with its run: this is for one whose run is gone otherwise
 local KEEP_LOGGED = 67108864 -- bytes of all logs of a tenant, as they were written
 local MOST_FORGOTTEN = 64 -- entries of those that one call forgets; it makes one
-local CHUNK = 64 -- lines looked at in one step
+local STRETCH = 64 -- lines looked at in one step
 local MOST_TOLD = 1048576 -- bytes of a page
 
 local function read_log(field)
@@ -30,7 +30,7 @@ local function read_log(field)
         bytes = tonumber(bytes or 0), lost = tonumber(lost or 0)}
 end
 
-local function standing(P, id, token)
+local function known_log(P, id, token)
     local f = redis.call('HMGET', run_key(P, id), 'state', 'token', 'log')
     if not f[1] or f[2] ~= token then
         return nil
@@ -61,7 +61,7 @@ local function evict(P, id, log, most_lines, most_bytes)
         return gone < lines and (lines - gone > most_lines or log.bytes > most_bytes)
     end
     while is_over() do
-        local old = redis.call('XRANGE', key, after, '+', 'COUNT', CHUNK)
+        local old = redis.call('XRANGE', key, after, '+', 'COUNT', STRETCH)
         for _, entry in ipairs(old) do
             if is_over() then
                 log.bytes = math.max(0, log.bytes - size_of(entry))
@@ -139,7 +139,7 @@ end
 
 local function log(keys, args)
     local P, t, id = keys[1], now(), args[1]
-    local known, key = standing(P, id, args[2]), log_key(P, id)
+    local known, key = known_log(P, id, args[2]), log_key(P, id)
     if not known then
         return 0
     end
@@ -148,7 +148,7 @@ local function log(keys, args)
     for i = 8, #args do
         if number > known.heard then
             local age, line = string.match(args[i], '^(%d+)\t(.*)$')
-            line = cut(line, LONGEST)
+            line = cut(line, LONGEST_LINE)
             size = size + #line + BESIDE
             known.heard = number
             cursor = redis.call('XADD', key, '*', 'l', int(t - tonumber(age)) .. '\t' .. args[3] .. '\t' .. line)
@@ -170,7 +170,7 @@ end
 
 local function log_lost(keys, args)
     local P, id = keys[1], args[1]
-    local known = standing(P, id, args[2])
+    local known = known_log(P, id, args[2])
     if not known then
         return 0
     end
@@ -184,10 +184,10 @@ local function some_lines(P, id, after, most)
     local key, found, size, is_tail = log_key(P, id), {}, 0, after == '$'
     local from = is_tail and '+' or after == '' and '-' or '(' .. after
     while #found < 2 * most and size < MOST_TOLD do
-        local step = math.min(CHUNK, most - #found / 2)
+        local step = math.min(STRETCH, most - #found / 2)
         local entries = redis.call(is_tail and 'XREVRANGE' or 'XRANGE', key, from, is_tail and '-' or '+', 'COUNT', step)
         for _, entry in ipairs(entries) do
-            local line = cut(entry[2][2], LONGEST) or ''
+            local line = cut(entry[2][2], LONGEST_LINE) or ''
             size = size + #line + BESIDE
             found[#found + 1] = entry[1]
             found[#found + 1] = line
@@ -222,4 +222,4 @@ end
 
 redis.register_function('taglane_log', log)
 redis.register_function{function_name = 'taglane_log_lost', callback = log_lost, flags = {'allow-oom'}}
-redis.register_function{function_name = 'taglane_log_page', callback = log_page, flags = {'no-writes', 'allow-oom'}}
+redis.register_function{function_name = 'taglane_log_page', callback = log_page, flags = {'no-writes'}}

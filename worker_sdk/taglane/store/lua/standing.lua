@@ -4,8 +4,8 @@
 --
 -- KEYS  1 the tenant's prefix
 -- ARGV  1 for how long, ms, a worker may be silent that said nothing else of it
--- Reads all indexes, queues, workers, limits; writes nothing. Returns {server's time, state, leases, workers that live,
--- dead letters, jobs,
+-- Reads tags, workers, worker, leases, run, queue, delayed, waiting, parked, job, failing, due, dead, jobs, capped, recent,
+-- limits; writes nothing. Returns {server's time, state, leases, workers that live, dead letters, jobs,
 -- 1 at its limit, 1 readable, tags, stalled workers, how many these are, failing jobs, overdue jobs, first due, last death,
 -- minutes}: a tag being {tag, four queues' lengths, delayed, parked, running, ms that its oldest head has waited or -1,
 -- workers, slots}; a failing job {job, streak, when its last run ended}; first due {job, due} or {}; last death in ms or
@@ -26,15 +26,9 @@ local function safely(seen, otherwise, read, ...)
     return answer
 end
 
--- Whether a tenant's runs may ask for a tag: one of another's is told by nobody but the tenant itself.
-local function may_ask_for(seen, tag)
-    local owner = #tag <= 127 and string.match(tag, '^([a-z0-9_-]+)%.?[a-z0-9_-]*$')
-    return owner == seen.tenant or owner == 'shared'
-end
-
 local function tag_of(seen, tag)
     local of = seen.tags[tag]
-    if not of and seen.count < MOST_TAGS and may_ask_for(seen, tag) then
+    if not of and seen.count < MOST_TAGS and #tag <= 127 and string.find(tag, '^[a-z0-9_.-]+$') then
         of = {queued = {0, 0, 0, 0}, delayed = 0, parked = 0, running = 0, oldest = -1, workers = 0, slots = 0}
         seen.tags[tag] = of
         seen.count = seen.count + 1
@@ -176,7 +170,7 @@ local function read_recent(P, t, seen)
     return list
 end
 
-local function listed(tags)
+local function tags_told(tags)
     local list = {}
     for tag, of in pairs(tags) do
         list[#list + 1] = {tag, of.queued[1], of.queued[2], of.queued[3], of.queued[4], of.delayed, of.parked, of.running,
@@ -187,7 +181,7 @@ end
 
 local function standing(keys, args)
     local P, t, lease = keys[1], now(), tonumber(args[1])
-    local seen = {tenant = string.match(P, '{(.*)}'), tags = {}, count = 0, workers = 0, stalled = 0, silent = {}, spoiled = false}
+    local seen = {tags = {}, count = 0, workers = 0, stalled = 0, silent = {}, spoiled = false}
     for _, tag in ipairs(safely(seen, {}, redis.call, 'SRANDMEMBER', tags_key(P), MOST_TAGS)) do
         tag_of(seen, tag)
     end
@@ -207,7 +201,7 @@ local function standing(keys, args)
     local capped = safely(seen, 0, redis.call, 'SCARD', capped_key(P))
     local minutes = read_recent(P, t, seen)
     return {t, redis.call('HGET', limits_key(P), 'state') or '', leases, seen.workers, dead, jobs, capped > 0 and 1 or 0,
-        seen.spoiled and 0 or 1, listed(seen.tags), seen.silent, seen.stalled, failing, overdue, first, last[2] or '-1', minutes}
+        seen.spoiled and 0 or 1, tags_told(seen.tags), seen.silent, seen.stalled, failing, overdue, first, last[2] or '-1', minutes}
 end
 
 redis.register_function{function_name = 'taglane_standing', callback = standing, flags = {'no-writes'}}

@@ -31,4 +31,4 @@ local function tally(keys, args)
     return {day, try(P, nil, counted, P, day) or {}, before}
 end
 
-redis.register_function{function_name = 'taglane_tally', callback = tally, flags = {'no-writes', 'allow-oom'}}
+redis.register_function{function_name = 'taglane_tally', callback = tally, flags = {'no-writes'}}
