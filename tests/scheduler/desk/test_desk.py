@@ -59,6 +59,7 @@ GIVEN: dict[str, Any] = {
     "slip": "1",
     "work_id": "1",
     "workers": [],
+    "worker": "worker-1",
     "value": {},
     "template": "a",
     "old": "x",

@@ -26,6 +26,8 @@ def test_what_waits_and_who_serves_it(services: Services, rest: Callable[..., Te
     assert [worker.id] == [row["id"] for row in client.get("/workers").json()["items"]]
     assert 422 == client.post("/tenants/acme/queues/purge", json={"tag": "globex"}).status_code
     assert 1 == client.post("/tenants/acme/queues/purge", json={"tag": "acme"}).json()["count"]
+    assert client.post(f"/tenants/acme/workers/{worker.id}/drain").json()["draining"]
+    assert 404 == client.post("/tenants/acme/workers/nobody/drain").status_code
     assert 403 == client.get("/pools").status_code
     assert [] == rest().get("/pools").json()["items"]
 
