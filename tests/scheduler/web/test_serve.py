@@ -112,9 +112,10 @@ def test_without_the_functions_it_says_so(services: Services, caplog: pytest.Log
     assert "library_missing" in caplog.text
 
 
-@pytest.mark.parametrize(
-    ("proxies", "address", "is_secure"), [("127.0.0.1", "10.9.9.9", True), ("", "127.0.0.1", False)]
-)
+TOLD = [("127.0.0.1", "10.9.9.9", True), ("", "127.0.0.1", False)]
+
+
+@pytest.mark.parametrize(("proxies", "address", "is_secure"), TOLD)
 def test_a_proxy_is_believed_when_the_settings_name_it(
     services: Services, url: str, proxies: str, address: str, is_secure: bool
 ) -> None:
