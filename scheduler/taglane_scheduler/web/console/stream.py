@@ -24,6 +24,9 @@ EVERY_S = 1.0
 LOOK_S = 0.1
 """Between two looks at whether the process is to end."""
 
+SLOW_S = 5.0
+"""After so long without an answer the tab is told: a server that stands still refuses nothing."""
+
 QUIET_S = 15.0
 """After so long without an event a comment is sent, so that nobody on the way closes the stream."""
 
@@ -48,6 +51,10 @@ class Live:
         self._gone = False
         self._cursor = cursor
 
+    def forget(self) -> None:
+        """Tell the page again at the next look, whatever it shows. Never while one goes on."""
+        self._told = ""
+
     def news(self) -> list[tuple[str, dict[str, Any]]]:
         """Return the events that tell what has changed since the last call."""
         try:
@@ -70,15 +77,23 @@ class Live:
 
 
 async def events(
-    live: Live, in_thread: Callable[[Callable[[], Any]], Awaitable[Any]], is_over: Callable[[], bool] = lambda: False
+    live: Live,
+    in_thread: Callable[[Callable[[], Any]], Awaitable[Any]],
+    is_over: Callable[[], bool] = lambda: False,
+    slow: float = SLOW_S,
 ) -> AsyncIterator[bytes]:
     """Yield the stream's bytes until the page or the process is over; the client's going away ends it, too."""
     yield b"retry: 2000\n\n"
     quiet = 0.0
     while not is_over():
-        news = await in_thread(live.news)
+        looking = asyncio.ensure_future(in_thread(live.news))
+        if not (await asyncio.wait({looking}, timeout=slow))[0]:
+            yield _event("gone", {"text": ""})
+            await asyncio.wait({looking})
+            live.forget()
+        news = await looking
         for name, data in news:
-            yield f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
+            yield _event(name, data)
             if name == "over":
                 return
         quiet = 0.0 if news else quiet + EVERY_S
@@ -89,3 +104,7 @@ async def events(
             if is_over():
                 return
             await asyncio.sleep(LOOK_S)
+
+
+def _event(name: str, data: dict[str, Any]) -> bytes:
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()

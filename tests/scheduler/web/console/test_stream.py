@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -91,3 +92,25 @@ def test_a_login_that_has_ended_ends_the_stream() -> None:
 
     told = b"".join(asyncio.run(all_of_it()))
     assert [b"live", b"over"] == [line.split()[1] for line in told.splitlines() if line.startswith(b"event:")]
+
+
+def test_a_server_that_stands_still_is_told_of() -> None:
+    """It refuses nothing, so no error says it; what comes when it goes on takes the banner away, changed or not."""
+    goes_on = threading.Event()
+
+    def look() -> tuple[str, None]:
+        goes_on.wait(10)
+        return "a", None
+
+    async def until_it_is_back() -> list[bytes]:
+        told: list[bytes] = []
+        async for each in events(
+            Live(look, no_tail), asyncio.to_thread, lambda: b"event: live" in b"".join(told), slow=0.05
+        ):
+            told.append(each)
+            if each.startswith(b"event: gone"):
+                goes_on.set()
+        return told
+
+    told = [each for each in asyncio.run(until_it_is_back()) if each.startswith(b"event:")]
+    assert [b"gone", b"live"] == [each.split()[1] for each in told]
