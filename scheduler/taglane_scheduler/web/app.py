@@ -24,7 +24,7 @@ from taglane_scheduler.web.console.routes import ACTIONS, FILES, PAGES
 from taglane_scheduler.web.console.stream import Live, events
 from taglane_scheduler.web.console.view import Action, Ask, Done, Download, FilePage, Page, Tail, View
 from taglane_scheduler.web.headers import SecureHeaders
-from taglane_scheduler.web.hosts import KnownHosts
+from taglane_scheduler.web.hosts import KnownHosts, page_before
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FLASH = "taglane_flash"
+LONGEST_FLASH = 1_900
+"""Bytes: in hex with its name it is a cookie that browsers still take."""
 LANGUAGE = "taglane_language"
 LONGEST_FORM = 2_000_000
 """Bytes of a form, which may hold a run's params."""
@@ -145,13 +147,14 @@ class Console:
             with desk.sitting():
                 done = action.do(desk, ask)
         except errors.TaglaneError as error:
-            done = Done(str(error), _back(request), bad=True)
+            done = Done(str(error), page_before(request.headers.get("referer", ""), request.url.netloc), bad=True)
         if isinstance(done, View):
             view = done
             return self._show(visitor, request, lambda _: view, ask)
         response = RedirectResponse(done.to, 303)
-        said = ("!" if done.bad else "") + done.said[:1_500]
-        response.set_cookie(FLASH, said.encode("utf-8").hex(), max_age=30, httponly=True, samesite="strict")
+        said = ("!" if done.bad else "") + done.said
+        told = said.encode("utf-8", "replace")[:LONGEST_FLASH].hex()
+        response.set_cookie(FLASH, told, max_age=30, httponly=True, samesite="strict")
         return response
 
     async def _events(self, request: Request) -> Response:
@@ -267,18 +270,9 @@ async def form_of(request: Request) -> dict[str, str]:
 def _flash(request: Request) -> tuple[str, bool] | None:
     """Return what the last action said, and whether it was bad."""
     with suppress(ValueError):
-        if said := bytes.fromhex(request.cookies.get(FLASH, "")).decode("utf-8"):
+        if said := bytes.fromhex(request.cookies.get(FLASH, "")).decode("utf-8", "ignore"):
             return said.removeprefix("!"), said.startswith("!")
     return None
-
-
-def _back(request: Request) -> str:
-    """Return the page from which a form was sent, as a path of ours."""
-    from urllib.parse import urlsplit  # noqa: PLC0415
-
-    parts = urlsplit(request.headers.get("referer", ""))
-    path = parts.path if parts.netloc == request.url.netloc and not parts.path.startswith("//") else "/"
-    return path + (f"?{parts.query}" if parts.query and path != "/" else "")
 
 
 def _to_login(request: Request) -> Response:

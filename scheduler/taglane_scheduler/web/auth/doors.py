@@ -13,11 +13,14 @@ from taglane.errors import TaglaneError
 from taglane_scheduler.tenancy.audit import acting_for
 from taglane_scheduler.web.app import LANGUAGE, form_of, status_of
 from taglane_scheduler.web.auth.errors import BadPassword, LinkOver
+from taglane_scheduler.web.auth.passwords import check_password
+from taglane_scheduler.web.auth.people import check_person
 from taglane_scheduler.web.auth.sessions import LONGEST
 from taglane_scheduler.web.console import render
 from taglane_scheduler.web.console.languages import LANGUAGES, language_of
 from taglane_scheduler.web.console.view import Ask, View
 from taglane_scheduler.web.gate import cookie_name, cookie_of
+from taglane_scheduler.web.hosts import page_before
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -84,12 +87,13 @@ class Doors:
                 return PlainTextResponse("This form is not from a page of this login: load the page again.", 403)
             self._end(request)
         response = RedirectResponse("/login", 303)
-        response.delete_cookie(cookie_name(request))
+        secure = request.url.scheme == "https"  # without it a browser leaves a cookie of that name as it is
+        response.delete_cookie(cookie_name(request), secure=secure, httponly=True, samesite="lax")
         return response
 
     def choose_language(self, request: Request, form: Form) -> Response:
         """Speak another language from now on."""
-        response = RedirectResponse(_referer(request), 303)
+        response = RedirectResponse(local(page_before(request.headers.get("referer", ""), request.url.netloc)), 303)
         if form.get("language") in LANGUAGES:
             response.set_cookie(LANGUAGE, form["language"], max_age=31_536_000, samesite="lax", httponly=True)
         return response
@@ -111,8 +115,10 @@ class Doors:
             if password != form.get("again", ""):
                 raise BadPassword("the two are not the same")
             with acting_for(name[:64], address_of(request)):
+                check_person(name)
+                check_password(password)
+                self._access.tickets.take("setup", token)  # of two at once, one goes on
                 person = self._access.people.add(name, password, "admin")
-                self._access.tickets.take("setup", token)
                 self._services.audit.note("user-add", "", user=person.name, role="admin")
         except TaglaneError as error:
             return _page(request, "setup.html", "Set up", error, token=token, name=name[:64])
@@ -166,13 +172,6 @@ def address_of(request: Request) -> str:
 
 def _alive(_: Request) -> Response:
     return PlainTextResponse("alive")
-
-
-def _referer(request: Request) -> str:
-    from urllib.parse import urlsplit  # noqa: PLC0415
-
-    parts = urlsplit(request.headers.get("referer", ""))
-    return local(parts.path + (f"?{parts.query}" if parts.query else "")) if parts.netloc == request.url.netloc else "/"
 
 
 def _entered(request: Request, token: str, to: str) -> Response:
