@@ -21,7 +21,7 @@ from taglane_scheduler.desk.desk import Desk
 from taglane_scheduler.web.console import render
 from taglane_scheduler.web.console.languages import language_of
 from taglane_scheduler.web.console.routes import ACTIONS, FILES, PAGES
-from taglane_scheduler.web.console.stream import Live, events
+from taglane_scheduler.web.console.stream import Live, Streams
 from taglane_scheduler.web.console.view import Action, Ask, Done, Download, FilePage, Page, Tail, View
 from taglane_scheduler.web.headers import SecureHeaders
 from taglane_scheduler.web.hosts import KnownHosts, page_before
@@ -68,6 +68,7 @@ class Console:
         self._services = services
         self._gate = gate
         self._is_over = is_over
+        self._streams = Streams()
         self._pages = [(Route(page.path, endpoint=_nowhere), page) for page in PAGES]
 
     def routes(self) -> Sequence[BaseRoute]:
@@ -186,9 +187,9 @@ class Console:
 
         live = Live(look, add, request.query_params.get("cursor", ""))
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(
-            events(live, run_in_threadpool, self._is_over), media_type="text/event-stream", headers=headers
-        )
+        who = (visitor.principal.name, visitor.principal.tenant)
+        bytes_ = self._streams.of(who, live, self._is_over)
+        return StreamingResponse(bytes_, media_type="text/event-stream", headers=headers)
 
     def _matched(self, request: Request) -> tuple[Page, Ask] | None:
         """Return the page whose address the stream was asked for, with what it asks."""

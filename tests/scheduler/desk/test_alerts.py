@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from threading import BoundedSemaphore
+
 import pytest
 from desks import desk_of, services_at
 from taglane_scheduler.desk import alerts

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from typing import TYPE_CHECKING, Any
 
+from anyio import CapacityLimiter, to_thread
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 from starlette.routing import Route
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
     Form = Mapping[str, str]
 
 
+KNOCKING = 6
+"""Threads in which forms of the doors are read: whoever sends many passwords leaves the pages theirs."""
+
+
 class Doors:
     """What somebody may ask who is not known yet."""
 
@@ -42,16 +47,17 @@ class Doors:
         self._services = services
         self._access = services.access
         self._gate = gate
+        self._threads = CapacityLimiter(KNOCKING)
 
     def routes(self) -> Sequence[BaseRoute]:
         """Return the routes of all doors."""
         return [
             Route("/login", _get(self.show_login), methods=["GET"]),
-            Route("/login", _post(self.log_in), methods=["POST"]),
-            Route("/logout", _post(self.log_out), methods=["POST"]),
-            Route("/language", _post(self.choose_language), methods=["POST"]),
+            Route("/login", self._post(self.log_in), methods=["POST"]),
+            Route("/logout", self._post(self.log_out), methods=["POST"]),
+            Route("/language", self._post(self.choose_language), methods=["POST"]),
             Route("/setup", _get(self.show_setup), methods=["GET"]),
-            Route("/setup", _post(self.set_up), methods=["POST"]),
+            Route("/setup", self._post(self.set_up), methods=["POST"]),
             Route("/enter", _get(self.enter), methods=["GET"]),
             Route("/livez", _get(_alive), methods=["GET"]),
             Route("/readyz", _get(self.ready), methods=["GET"]),
@@ -143,6 +149,12 @@ class Doors:
             return PlainTextResponse(f"not ready: {type(error).__name__}", 503)
         return PlainTextResponse("ready")
 
+    def _post(self, answer: Callable[[Request, Form], Response]) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            return await to_thread.run_sync(answer, request, await form_of(request), limiter=self._threads)
+
+        return endpoint
+
     def _check_setup(self, token: str) -> None:
         self._access.tickets.check("setup", token)
         if self._access.people.anyone():
@@ -203,12 +215,5 @@ def _page(request: Request, template: str, title: str, error: TaglaneError | Non
 def _get(answer: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         return await run_in_threadpool(answer, request)
-
-    return endpoint
-
-
-def _post(answer: Callable[[Request, Form], Response]) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
-        return await run_in_threadpool(answer, request, await form_of(request))
 
     return endpoint
