@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from typing import TYPE_CHECKING, Any
 
+from anyio import CapacityLimiter, to_thread
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 from starlette.routing import Route
@@ -13,11 +14,14 @@ from taglane.errors import TaglaneError
 from taglane_scheduler.tenancy.audit import acting_for
 from taglane_scheduler.web.app import LANGUAGE, form_of, status_of
 from taglane_scheduler.web.auth.errors import BadPassword, LinkOver
+from taglane_scheduler.web.auth.passwords import check_password
+from taglane_scheduler.web.auth.people import check_person
 from taglane_scheduler.web.auth.sessions import LONGEST
 from taglane_scheduler.web.console import render
 from taglane_scheduler.web.console.languages import LANGUAGES, language_of, text, translate
 from taglane_scheduler.web.console.view import Ask, View
 from taglane_scheduler.web.gate import cookie_name, cookie_of
+from taglane_scheduler.web.hosts import page_before
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -38,6 +42,10 @@ _SAID = (
 """Errors that people meet before they are in, and what the catalogs of other languages have of them."""
 
 
+KNOCKING = 6
+"""Threads in which forms of the doors are read: whoever sends many passwords leaves the pages theirs."""
+
+
 class Doors:
     """What somebody may ask who is not known yet."""
 
@@ -45,16 +53,17 @@ class Doors:
         self._services = services
         self._access = services.access
         self._gate = gate
+        self._threads = CapacityLimiter(KNOCKING)
 
     def routes(self) -> Sequence[BaseRoute]:
         """Return the routes of all doors."""
         return [
             Route("/login", _get(self.show_login), methods=["GET"]),
-            Route("/login", _post(self.log_in), methods=["POST"]),
-            Route("/logout", _post(self.log_out), methods=["POST"]),
-            Route("/language", _post(self.choose_language), methods=["POST"]),
+            Route("/login", self._post(self.log_in), methods=["POST"]),
+            Route("/logout", self._post(self.log_out), methods=["POST"]),
+            Route("/language", self._post(self.choose_language), methods=["POST"]),
             Route("/setup", _get(self.show_setup), methods=["GET"]),
-            Route("/setup", _post(self.set_up), methods=["POST"]),
+            Route("/setup", self._post(self.set_up), methods=["POST"]),
             Route("/enter", _get(self.enter), methods=["GET"]),
             Route("/livez", _get(_alive), methods=["GET"]),
             Route("/readyz", _get(self.ready), methods=["GET"]),
@@ -90,12 +99,13 @@ class Doors:
                 return PlainTextResponse("This form is not from a page of this login: load the page again.", 403)
             self._end(request)
         response = RedirectResponse("/login", 303)
-        response.delete_cookie(cookie_name(request))
+        secure = request.url.scheme == "https"  # without it a browser leaves a cookie of that name as it is
+        response.delete_cookie(cookie_name(request), secure=secure, httponly=True, samesite="lax")
         return response
 
     def choose_language(self, request: Request, form: Form) -> Response:
         """Speak another language from now on."""
-        response = RedirectResponse(_referer(request), 303)
+        response = RedirectResponse(local(page_before(request.headers.get("referer", ""), request.url.netloc)), 303)
         if form.get("language") in LANGUAGES:
             response.set_cookie(LANGUAGE, form["language"], max_age=31_536_000, samesite="lax", httponly=True)
         return response
@@ -117,8 +127,10 @@ class Doors:
             if password != form.get("again", ""):
                 raise BadPassword("the two are not the same")
             with acting_for(name[:64], address_of(request)):
+                check_person(name)
+                check_password(password)
+                self._access.tickets.take("setup", token)  # of two at once, one goes on
                 person = self._access.people.add(name, password, "admin")
-                self._access.tickets.take("setup", token)
                 self._services.audit.note("user-add", "", user=person.name, role="admin")
         except TaglaneError as error:
             return _page(request, "setup.html", "Set up", error, token=token, name=name[:64])
@@ -142,6 +154,12 @@ class Doors:
         except TaglaneError as error:
             return PlainTextResponse(f"not ready: {type(error).__name__}", 503)
         return PlainTextResponse("ready")
+
+    def _post(self, answer: Callable[[Request, Form], Response]) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            return await to_thread.run_sync(answer, request, await form_of(request), limiter=self._threads)
+
+        return endpoint
 
     def _check_setup(self, token: str) -> None:
         self._access.tickets.check("setup", token)
@@ -174,13 +192,6 @@ def _alive(_: Request) -> Response:
     return PlainTextResponse("alive")
 
 
-def _referer(request: Request) -> str:
-    from urllib.parse import urlsplit  # noqa: PLC0415
-
-    parts = urlsplit(request.headers.get("referer", ""))
-    return local(parts.path + (f"?{parts.query}" if parts.query else "")) if parts.netloc == request.url.netloc else "/"
-
-
 def _entered(request: Request, token: str, to: str) -> Response:
     """Go on with the login's cookie. Lax, not Strict: a link in a chat or mail opens the page; what changes is POST."""
     response = RedirectResponse(to, 303)
@@ -210,12 +221,5 @@ def _page(request: Request, template: str, title: str, error: TaglaneError | Non
 def _get(answer: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         return await run_in_threadpool(answer, request)
-
-    return endpoint
-
-
-def _post(answer: Callable[[Request, Form], Response]) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
-        return await run_in_threadpool(answer, request, await form_of(request))
 
     return endpoint

@@ -9,12 +9,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import time
+from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from anyio import CapacityLimiter, to_thread
 from taglane.errors import ServerUnavailable, TaglaneError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
     from taglane_scheduler.web.console.view import Tail
 
@@ -26,6 +30,15 @@ LOOK_S = 0.1
 
 SLOW_S = 5.0
 """After so long without an answer the tab is told: a server that stands still refuses nothing."""
+
+RATHER, LONGEST_S = 4, 30.0
+"""A look that takes long is followed by a rest of so many times that, up to so many seconds: pages come first."""
+
+THREADS = 8
+"""Streams look in threads of their own, so many: whoever opens hundreds leaves the others' pages theirs."""
+
+EACH = 40
+"""Streams of one person or key at a time; a browser opens four."""
 
 QUIET_S = 15.0
 """After so long without an event a comment is sent, so that nobody on the way closes the stream."""
@@ -76,6 +89,29 @@ class Live:
         return found
 
 
+class Streams:
+    """All streams of one process: looks for them, and lets nobody have more than their share."""
+
+    def __init__(self) -> None:
+        self._threads = CapacityLimiter(THREADS)
+        self._open: Counter[object] = Counter()
+
+    async def of(self, who: object, live: Live, is_over: Callable[[], bool]) -> AsyncGenerator[bytes]:
+        """Yield the bytes of a stream of theirs."""
+        if self._open[who] >= EACH:
+            text = f"{EACH} pages are open under this name, and that is the most: close some, and load this one again"
+            yield _event("over", {"text": text})
+            return
+        self._open[who] += 1
+        try:
+            async for each in events(live, partial(to_thread.run_sync, limiter=self._threads), is_over):
+                yield each
+        finally:
+            self._open[who] -= 1
+            if not self._open[who]:
+                del self._open[who]
+
+
 async def events(
     live: Live,
     in_thread: Callable[[Callable[[], Any]], Awaitable[Any]],
@@ -86,21 +122,26 @@ async def events(
     yield b"retry: 2000\n\n"
     quiet = 0.0
     while not is_over():
+        began = time.monotonic()
         looking = asyncio.ensure_future(in_thread(live.news))
         if not (await asyncio.wait({looking}, timeout=slow))[0]:
             yield _event("gone", {"text": ""})
-            await asyncio.wait({looking})
-            live.forget()
-        news = await looking
+            news = await looking
+            if all(name == "tail" for name, _ in news):  # the page is told again, as it was: it takes the banner away
+                live.forget()
+                news += await in_thread(live.news)
+        else:
+            news = looking.result()
+        rest = min(LONGEST_S, max(EVERY_S, RATHER * (time.monotonic() - began)))
         for name, data in news:
             yield _event(name, data)
             if name == "over":
                 return
-        quiet = 0.0 if news else quiet + EVERY_S
+        quiet = 0.0 if news else quiet + rest
         if quiet >= QUIET_S:
             quiet = 0.0
             yield b": still here\n\n"
-        for _ in range(round(EVERY_S / LOOK_S)):
+        for _ in range(round(rest / LOOK_S)):
             if is_over():
                 return
             await asyncio.sleep(LOOK_S)

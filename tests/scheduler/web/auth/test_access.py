@@ -100,3 +100,18 @@ def test_a_link_enters_once_as_nobodys_name(access: Access) -> None:
     assert found.name.startswith("link:")
     with pytest.raises(LinkOver):
         access.enter(token)
+
+
+def test_a_full_server_lets_people_in(services: Services, access: Access) -> None:
+    """Whoever is to find out who fills it has to log in first."""
+    access.people.add("ann", "correct horse", "admin")
+    redis = services.server.redis
+    redis.config_set("maxmemory", "1mb")
+    try:
+        token, _ = access.log_in("ann", "correct horse", "10.0.0.1")
+        made, _ = access.log_in("ann", "correct horse", "10.0.0.1")
+    finally:
+        redis.config_set("maxmemory", "0")
+
+    assert access.of_cookie(token)
+    assert access.of_cookie(made)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -108,6 +110,7 @@ def test_a_logout_ends_the_login_and_takes_its_own_form(browser: TestClient) -> 
     assert 403 == browser.post("/logout", data={"csrf": "0" * 64}).status_code
     assert 200 == browser.get("/workers").status_code
     assert "/login" == browser.post("/logout", data={"csrf": csrf}).headers["location"]
+    assert COOKIE not in browser.cookies
     browser.cookies.set(COOKIE, cookie)
     assert 303 == browser.get("/workers").status_code
 
@@ -139,6 +142,23 @@ def test_the_first_who_administers_is_made_by_a_link(services: Services) -> None
         403 == browser.post("/setup", data={**ANN, "name": "eve", "again": ANN["password"], "token": token}).status_code
     )
     assert ["ann"] == [person.name for person in services.access.people.list()]
+
+
+def test_of_two_who_have_the_link_one_sets_up(services: Services) -> None:
+    """Who comes too late is told so, and nobody of that name is left who could log in."""
+    token = services.access.tickets.make("setup").partition("token=")[2]
+    ready = threading.Barrier(8)
+
+    def set_up(name: str) -> int:
+        browser = new_browser(services)
+        ready.wait()
+        form = {"name": name, "password": ANN["password"], "again": ANN["password"], "token": token}
+        return browser.post("/setup", data=form).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(set_up, [f"ann{number}" for number in range(8)]))
+
+    assert 1 == answers.count(303) == len(services.access.people.list())
 
 
 def test_a_link_enters_once(services: Services) -> None:
