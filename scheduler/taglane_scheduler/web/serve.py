@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from taglane.errors import BadSetting, CallerError, LibraryMissing, OperatorNeeded, ServerUnavailable
 
+from taglane_scheduler.access import passwords
 from taglane_scheduler.process import handle_signals
 from taglane_scheduler.web.api.rest import Rest
 from taglane_scheduler.web.app import build_app
-from taglane_scheduler.web.auth import passwords
-from taglane_scheduler.web.auth.doors import Doors, check_server
+from taglane_scheduler.web.doors import Doors, check_server
 from taglane_scheduler.web.gate import Doorkeeper
 from taglane_scheduler.web.hosts import LOOPBACK, host_of
 

@@ -6,7 +6,7 @@ import re
 from importlib.resources import files
 
 import pytest
-from taglane_scheduler.desk.principal import Principal
+from taglane_scheduler.access.principal import Principal
 from taglane_scheduler.web.console import render
 from taglane_scheduler.web.console.view import Ask, View
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from eventually import eventually
 from taglane.errors import RoleNeeded
 from taglane.settings import load_settings
+from taglane_scheduler.access.principal import Principal
 from taglane_scheduler.desk.desk import Desk
-from taglane_scheduler.desk.principal import Principal
 from taglane_scheduler.embedded import EmbeddedServer
 from taglane_scheduler.services import build
 from taglane_scheduler.web.console import overview

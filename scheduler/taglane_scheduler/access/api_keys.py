@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from taglane.store import full, keys
 
-from taglane_scheduler.web.auth.errors import ApiKeyNotFound, BadRole, TooManyKeys
-from taglane_scheduler.web.auth.people import born_of, check_role
+from taglane_scheduler.access.errors import ApiKeyNotFound, BadRole, TooManyKeys
+from taglane_scheduler.access.people import born_of, check_role
 
 if TYPE_CHECKING:
     from taglane.store.server import Server
 
-    from taglane_scheduler.desk.principal import Role
+    from taglane_scheduler.access.principal import Role
 
 PREFIX = "tl_"
 """What every key begins with, so that scanners of repositories find one that was committed."""

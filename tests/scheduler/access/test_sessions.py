@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from taglane.store import keys
-from taglane_scheduler.web.auth.sessions import IDLE, LONGEST, csrf_of, digest_of
+from taglane_scheduler.access.sessions import IDLE, LONGEST, csrf_of, digest_of
 
 if TYPE_CHECKING:
-    from taglane_scheduler.web.auth.access import Access
+    from taglane_scheduler.access.access import Access
 
 
 def test_a_login_is_found_by_its_cookie_until_it_is_ended(access: Access, redis: Any) -> None:

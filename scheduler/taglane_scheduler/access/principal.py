@@ -21,11 +21,15 @@ admin    keys, people, alerts; of all tenants: create, limit, cut off and delete
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks. *tenant* is the only one that it sees; None sees all. *name* is how the audit log calls it."""
+    """Who asks. *tenant* is the only one that it sees; None sees all. *name* is how the audit log calls it.
+
+    *owner* is whose own key it is, as `api_keys.owner_of` says it: keys that it makes are theirs, too.
+    """
 
     name: str
     tenant: str | None
     role: Role
+    owner: str = ""
 
     def may(self, role: Role) -> bool:
         """Whether it may do, to the tenants that it sees, what takes *role*."""

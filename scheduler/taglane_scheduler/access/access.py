@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from taglane.store import keys
 
-from taglane_scheduler.desk.principal import ROLES, Principal
-from taglane_scheduler.web.auth.api_keys import ApiKeys, owner_of
-from taglane_scheduler.web.auth.errors import LoginRefused
-from taglane_scheduler.web.auth.people import People, born_of
-from taglane_scheduler.web.auth.sessions import Sessions, digest_of
-from taglane_scheduler.web.auth.tickets import Tickets
-from taglane_scheduler.web.auth.tries import Tries
+from taglane_scheduler.access.api_keys import ApiKeys, owner_of
+from taglane_scheduler.access.errors import LoginRefused
+from taglane_scheduler.access.people import People, born_of
+from taglane_scheduler.access.principal import ROLES, Principal
+from taglane_scheduler.access.sessions import Sessions, digest_of
+from taglane_scheduler.access.tickets import Tickets
+from taglane_scheduler.access.tries import Tries
 
 if TYPE_CHECKING:
     from taglane.store.server import Server
 
-    from taglane_scheduler.desk.principal import Role
+    from taglane_scheduler.access.principal import Role
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +108,8 @@ class Access:
         role: Role | None = key.role
         if key.owner:
             role = self._role_of(key.owner, key.role)
-        return Principal(f"key:{key.id[:8]}" + (f" {key.name}" if key.name else ""), key.tenant, role) if role else None
+        name = f"key:{key.id[:8]}" + (f" {key.name}" if key.name else "")
+        return Principal(name, key.tenant, role, key.owner) if role else None
 
     def forget_tenant(self, tenant: str) -> None:
         """Let nobody in any more who saw that tenant alone."""

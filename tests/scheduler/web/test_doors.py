@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from starlette.testclient import TestClient
-from taglane_scheduler.web.auth.doors import local
-from taglane_scheduler.web.auth.tries import PER_NAME
+from taglane_scheduler.access.tries import PER_NAME
+from taglane_scheduler.web.doors import local
 from taglane_scheduler.web.gate import COOKIE
 from taglane_scheduler.web.serve import console_app
 

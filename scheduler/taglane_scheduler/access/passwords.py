@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from taglane.errors import ExtraMissing
 
-from taglane_scheduler.web.auth.errors import BadPassword
+from taglane_scheduler.access.errors import BadPassword
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher

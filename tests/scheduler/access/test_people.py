@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from taglane.errors import BadName
 from taglane.store import keys
-from taglane_scheduler.web.auth.errors import BadRole, LoginRefused, PersonExists, PersonNotFound
+from taglane_scheduler.access.errors import BadRole, LoginRefused, PersonExists, PersonNotFound
 
 if TYPE_CHECKING:
+    from taglane_scheduler.access.access import Access
     from taglane_scheduler.services import Services
-    from taglane_scheduler.web.auth.access import Access
 
 
 def test_somebody_is_added_once_and_checked_by_the_password(access: Access, redis: Any) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from taglane_scheduler.desk.principal import Principal
+from taglane_scheduler.access.api_keys import owner_of
+from taglane_scheduler.access.errors import LinkOver, LoginRefused
+from taglane_scheduler.access.principal import Principal
 from taglane_scheduler.tenancy.tenants import Tenants
-from taglane_scheduler.web.auth.api_keys import owner_of
-from taglane_scheduler.web.auth.errors import LinkOver, LoginRefused
 
 if TYPE_CHECKING:
+    from taglane_scheduler.access.access import Access
     from taglane_scheduler.services import Services
-    from taglane_scheduler.web.auth.access import Access
 
 SECRET = "correct horse"
 
@@ -61,7 +61,7 @@ def test_ones_own_key_may_what_one_may_now(access: Access) -> None:
     """No more than its owner, when their role falls; nothing, when they are gone or another of the name is there."""
     ann = access.people.add("ann", SECRET, "write", "acme")
     secret, made = access.api_keys.create("write", "acme", name="laptop", owner=owner_of("ann", ann.created))
-    assert Principal(f"key:{made.id[:8]} laptop", "acme", "write") == access.of_key(secret)
+    assert Principal(f"key:{made.id[:8]} laptop", "acme", "write", made.owner) == access.of_key(secret)
 
     access.people.change_role("ann", "read")
     found = access.of_key(secret)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from taglane.store import keys
-from taglane_scheduler.web.auth.errors import LinkOver
-from taglane_scheduler.web.auth.tickets import LASTS
+from taglane_scheduler.access.errors import LinkOver
+from taglane_scheduler.access.tickets import LASTS
 
 if TYPE_CHECKING:
-    from taglane_scheduler.web.auth.access import Access
+    from taglane_scheduler.access.access import Access
 
 
 def test_a_link_opens_once_of_many_who_use_it(access: Access) -> None:

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 from taglane.errors import BadName
 from taglane.store import full, keys
 
-from taglane_scheduler.desk.principal import ROLES
-from taglane_scheduler.web.auth import passwords
-from taglane_scheduler.web.auth.errors import BadRole, LoginRefused, PersonExists, PersonNotFound
+from taglane_scheduler.access import passwords
+from taglane_scheduler.access.errors import BadRole, LoginRefused, PersonExists, PersonNotFound
+from taglane_scheduler.access.principal import ROLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from taglane.store.server import Server
 
-    from taglane_scheduler.desk.principal import Role
+    from taglane_scheduler.access.principal import Role
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")
 

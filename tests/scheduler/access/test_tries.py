@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from taglane_scheduler.web.auth.errors import TooManyTries
-from taglane_scheduler.web.auth.tries import PER_ADDRESS, PER_NAME, WINDOW, Tries
+from taglane_scheduler.access.errors import TooManyTries
+from taglane_scheduler.access.tries import PER_ADDRESS, PER_NAME, WINDOW, Tries
 
 if TYPE_CHECKING:
+    from taglane_scheduler.access.access import Access
     from taglane_scheduler.services import Services
-    from taglane_scheduler.web.auth.access import Access
 
 
 def test_a_name_is_tried_so_often_from_anywhere(services: Services, access: Access) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from taglane.store import full, keys
 
-from taglane_scheduler.web.auth.errors import TooManyTries
+from taglane_scheduler.access.errors import TooManyTries
 
 if TYPE_CHECKING:
     from taglane.store.server import Server

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from taglane_scheduler.access import errors
 from taglane_scheduler.web.app import status_of
-from taglane_scheduler.web.auth import errors
 
 if TYPE_CHECKING:
     from taglane.errors import TaglaneError

@@ -17,7 +17,7 @@ from taglane.store import full, keys
 if TYPE_CHECKING:
     from taglane.store.server import Server
 
-    from taglane_scheduler.desk.principal import Role
+    from taglane_scheduler.access.principal import Role
 
 IDLE = 12 * 3_600_000
 LONGEST = 7 * 24 * 3_600_000

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from taglane_scheduler.web.auth import passwords
-from taglane_scheduler.web.auth.errors import BadPassword
+from taglane_scheduler.access import passwords
+from taglane_scheduler.access.errors import BadPassword
 
 
 def test_what_is_kept_opens_to_the_password_alone() -> None:

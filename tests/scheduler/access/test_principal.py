@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from taglane.errors import RoleNeeded, TenantNotFound
-from taglane_scheduler.desk.principal import ROLES, Principal
+from taglane_scheduler.access.principal import ROLES, Principal
 
 
 def test_each_role_may_what_those_before_it_may() -> None:

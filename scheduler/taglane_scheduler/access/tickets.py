@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from taglane.store import full, keys
 
-from taglane_scheduler.web.auth.errors import LinkOver
+from taglane_scheduler.access.errors import LinkOver
 
 if TYPE_CHECKING:
     from taglane.store.server import Server

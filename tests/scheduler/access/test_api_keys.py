@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from eventually import eventually
 from taglane.store import keys
-from taglane_scheduler.web.auth import api_keys
-from taglane_scheduler.web.auth.api_keys import place
-from taglane_scheduler.web.auth.errors import ApiKeyNotFound, TooManyKeys
+from taglane_scheduler.access import api_keys
+from taglane_scheduler.access.api_keys import place
+from taglane_scheduler.access.errors import ApiKeyNotFound, TooManyKeys
 
 if TYPE_CHECKING:
+    from taglane_scheduler.access.access import Access
     from taglane_scheduler.services import Services
-    from taglane_scheduler.web.auth.access import Access
 
 
 def test_a_key_opens_until_it_is_revoked(access: Access, redis: Any) -> None:

@@ -11,12 +11,12 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 from taglane.errors import TaglaneError
 
+from taglane_scheduler.access.errors import BadPassword, LinkOver
+from taglane_scheduler.access.passwords import check_password
+from taglane_scheduler.access.people import check_person
+from taglane_scheduler.access.sessions import LONGEST
 from taglane_scheduler.tenancy.audit import acting_for
 from taglane_scheduler.web.app import LANGUAGE, form_of, status_of
-from taglane_scheduler.web.auth.errors import BadPassword, LinkOver
-from taglane_scheduler.web.auth.passwords import check_password
-from taglane_scheduler.web.auth.people import check_person
-from taglane_scheduler.web.auth.sessions import LONGEST
 from taglane_scheduler.web.console import render
 from taglane_scheduler.web.console.languages import LANGUAGES, language_of, text, translate
 from taglane_scheduler.web.console.view import Ask, View
