@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from taglane_scheduler.embedded import ServerBinary
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One browser for all tests of the process."""
+    """One browser for the tests of a module: Playwright's loop goes on in this thread, where others may want theirs."""
     path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         pytest.skip("no chromium on PATH: apt-get install chromium, or say CHROMIUM=/path/to/it")

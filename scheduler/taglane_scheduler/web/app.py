@@ -19,7 +19,7 @@ from taglane import errors
 
 from taglane_scheduler.desk.desk import Desk
 from taglane_scheduler.web.console import render
-from taglane_scheduler.web.console.languages import language_of
+from taglane_scheduler.web.console.languages import language_of, text
 from taglane_scheduler.web.console.routes import ACTIONS, FILES, PAGES
 from taglane_scheduler.web.console.stream import Live, Streams
 from taglane_scheduler.web.console.view import Action, Ask, Done, Download, FilePage, Page, Tail, View
@@ -54,6 +54,10 @@ STATUS: tuple[tuple[type[errors.TaglaneError], int], ...] = (
     (errors.OverLimit, 429),
     (errors.ServerUnavailable, 503),
 )
+
+NOT_POSSIBLE = text("Not possible")
+TITLES = {403: text("Not allowed"), 404: text("Not found"), 503: text("The server is away")}
+"""What a page is called on which there is nothing but an error."""
 
 
 def status_of(error: errors.TaglaneError) -> int:
@@ -136,7 +140,8 @@ class Console:
                 html = render.render(view, frame)
         except errors.TaglaneError as error:
             away = isinstance(error, errors.ServerUnavailable)  # then the page comes by itself when the server is back
-            view = View("error.html", "Not possible", {"text": str(error)}, status=status_of(error), live=away)
+            status = status_of(error)
+            view = View("error.html", TITLES.get(status, NOT_POSSIBLE), {"text": str(error)}, status=status, live=away)
             html = render.render(view, frame)
         response = HTMLResponse(html, view.status)
         if FLASH in request.cookies:
