@@ -95,6 +95,9 @@ end
 
 -- Enter how many runs of a minute ended well, or not.
 local function enter_minute(P, t, well, unwell)
+    if well + unwell == 0 then
+        return -- most calls end nothing
+    end
     local minute = math.floor(t / 60000)
     local key = recent_key(P, string.format('%s%02d', date_at(t), math.floor(minute / 60) % 24))
     if well > 0 and redis.call('HINCRBY', key, string.format('%02d|s', minute % 60), well) == well then

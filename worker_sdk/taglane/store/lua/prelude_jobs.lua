@@ -61,13 +61,14 @@ local function begin_delay(P, t, name, after)
     return due
 end
 
--- Keep a job's runs to be found by its name: the last ones. Of a job that is gone none is kept.
-local function note_made(P, name, id)
+-- Keep a job's runs to be found by its name: the last ones. Of a job that is gone none is kept; `lives` says that it is
+-- known not to be.
+local function note_made(P, name, id, lives)
     local last = last_key(P, name)
     local count = redis.call('RPUSH', last, id)
     if count > KEEP_LAST then
         redis.call('LPOP', last)
-    elseif count == 1 and redis.call('EXISTS', job_key(P, name)) == 0 then
+    elseif count == 1 and not lives and redis.call('EXISTS', job_key(P, name)) == 0 then
         redis.call('DEL', last)
     end
 end
