@@ -132,7 +132,9 @@ def _of_jobs(standing: TenantStanding) -> Iterator[Attention]:
     tenant = standing.tenant
     for job in standing.failing:
         text = f"the last {job.streak} runs of job {job.job} did not succeed"
-        yield Attention("failing", tenant, job.job, text, f"taglane run list job:{job.job} --tenant {tenant}", job.since)
+        yield Attention(
+            "failing", tenant, job.job, text, f"taglane run list job:{job.job} --tenant {tenant}", job.since
+        )
     if standing.overdue and standing.first_due and standing.state != "draining":
         name, due = standing.first_due
         late = _age(standing.at - due)
