@@ -46,8 +46,7 @@ def opened(url: str) -> Iterator[TestClient]:
             client.services = services  # type: ignore[attr-defined]
             yield client
     finally:
-        over.set()
-        gathering.join()
+        over.set()  # its thread ends within a second
         services.close()
 
 

@@ -70,7 +70,7 @@ def measure(url: str, tenants: int, rounds: int) -> list[Reads]:
     functions.load(server.redis)
     fill(server, names)
     for name, path in (("overview", "/"), ("queues", "/queues"), ("API: metrics", "/metrics")):
-        for _ in range(3):
+        for _ in range(min(3, rounds)):
             with pages_http.opened(url) as console:
                 pages_http.get(first, console, f"its first page is {name}", path)
     with pages_http.opened(url) as console:
