@@ -73,13 +73,12 @@ local function note_made(P, name, id, lives)
     end
 end
 
--- Count how many of a job's runs were unwell in a row: its `streak` so far is known. A cancel says nothing of that.
+-- Count how many of a job's runs were unwell in a row: its `streak` so far is known. A cancel says nothing of that, and
+-- what ended well is told only where there is a streak to end.
 local function count_streak(P, t, name, state, streak)
     if state == 'succeeded' then
-        if streak then
-            redis.call('HDEL', job_key(P, name), 'streak', 'unwell_at')
-            redis.call('ZREM', failing_key(P), name)
-        end
+        redis.call('HDEL', job_key(P, name), 'streak', 'unwell_at')
+        redis.call('ZREM', failing_key(P), name)
     elseif state == 'failed' or state == 'dead' or state == 'expired' then
         streak = redis.call('HINCRBY', job_key(P, name), 'streak', 1)
         redis.call('HSET', job_key(P, name), 'unwell_at', int(t))
@@ -96,7 +95,7 @@ local function go_on(P, t, run, state)
         redis.call('LREM', parked_key(P, run.job), 1, run.id)
     end
     local job = redis.call('HMGET', job_key(P, run.job), 'after', 'paused', 'last', 'revision', 'streak')
-    if job[4] then
+    if job[4] and (job[5] or state ~= 'succeeded') then
         try(P, nil, count_streak, P, t, run.job, state, job[5])
     end
     if job[3] ~= run.id or let_next_go(P, t, run.job) then
