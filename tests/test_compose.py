@@ -42,6 +42,7 @@ SERVICE: dict[str, type] = {
     "healthcheck": dict,
     "image": str,
     "init": bool,
+    "ports": list,
     "profiles": list,
     "restart": str,
     "stop_grace_period": str,
@@ -84,9 +85,9 @@ def test_no_service_waits_for_one_that_a_profile_may_leave_out() -> None:
 
 
 def test_a_worker_holds_its_tenants_url_and_no_other() -> None:
-    """The operator's password reaches server, scheduler, the shared pool's worker and the command line alone."""
+    """The operator's password reaches server, scheduler, console, the shared pool's worker and the commands alone."""
     holders = {name for name, service in SERVICES.items() if "VALKEY_PASSWORD" in str(service.get("environment"))}
-    assert {"valkey", "scheduler", "worker-shared-small", "cli"} == holders
+    assert {"valkey", "scheduler", "console", "worker-shared-small", "cli"} == holders
     for tenant in ("tenant_a", "tenant_b"):
         worker = SERVICES[f"worker-{tenant.replace('_', '-')}"]
         assert {"TAGLANE_URL", "TAGLANE_HEALTH"} == worker["environment"].keys()
@@ -116,6 +117,14 @@ def test_a_healthcheck_asks_the_endpoint_of_its_process(name: str) -> None:
     assert fails()
 
 
+def test_the_console_is_published_on_this_machine_alone() -> None:
+    """It listens on all of its container's addresses; who is to reach it from elsewhere needs a proxy with TLS."""
+    console = SERVICES["console"]
+    assert ["taglane", "console", "--host", "0.0.0.0"] == console["command"]
+    assert ["127.0.0.1:7077:7077"] == console["ports"]
+    assert "//127.0.0.1:7077/readyz" in console["healthcheck"]["test"][-1]
+
+
 def test_a_worker_is_left_the_time_that_it_takes_to_stop() -> None:
     """Its runs have TAGLANE_GRACE, and then it takes a farewell to hand back the others."""
     least = load_settings(url="redis://h").grace / 1000 + 2 * FAREWELL
@@ -133,7 +142,7 @@ def test_the_files_top_says_how_each_variable_is_set() -> None:
 @pytest.mark.parametrize("command", taglane_commands(), ids=" ".join)
 def test_every_command_is_one_of_taglanes(command: list[str]) -> None:
     """Its words up to the first value are a subcommand, whose help names every option that is used."""
-    path = command[:2] if command[0] in {"tenant", "run"} else command[:1]
+    path = command[:2] if command[0] in {"tenant", "run", "user"} else command[:1]
     done = subprocess.run([TAGLANE, *path, "--help"], capture_output=True, text=True, timeout=60, check=False)
 
     assert 0 == done.returncode, done.stderr
@@ -142,7 +151,7 @@ def test_every_command_is_one_of_taglanes(command: list[str]) -> None:
 
 
 def test_there_are_commands_to_check() -> None:
-    assert {"scheduler", "worker", "tenant", "apply", "run"} == {command[0] for command in taglane_commands()}
+    assert {"scheduler", "console", "worker", "tenant", "user", "apply", "run"} == {command[0] for command in taglane_commands()}
 
 
 def test_the_server_takes_its_password_from_the_environment(binary: ServerBinary, tmp_path: Path) -> None:

@@ -26,6 +26,10 @@ NEVER = {"utils", "util", "helpers", "common", "base", "manager"}
 
 TESTED_ELSEWHERE = {
     "cli/taglane_cli/demo.py": "tests/e2e/test_demo.py, as the process that it is",
+    **{
+        f"worker_sdk/taglane/errors/{group}.py": "tests/worker_sdk/test_errors.py: where an error lies is no part of it"
+        for group in ("calls", "kinds", "servers", "things")
+    },
 }
 """Modules without a test file of their own, each with where it is tested."""
 

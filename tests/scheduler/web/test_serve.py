@@ -110,3 +110,25 @@ def test_without_the_functions_it_says_so(services: Services, caplog: pytest.Log
     with running(services) as where, asked(where, "/readyz") as answer:
         assert 503 == answer.status
     assert "library_missing" in caplog.text
+
+
+TOLD = [("127.0.0.1", "10.9.9.9", True), ("", "127.0.0.1", False)]
+
+
+@pytest.mark.parametrize(("proxies", "address", "is_secure"), TOLD)
+def test_a_proxy_is_believed_when_the_settings_name_it(
+    services: Services, url: str, proxies: str, address: str, is_secure: bool
+) -> None:
+    """Where somebody came from, and that they came by TLS; anybody else may say what they like."""
+    services.access.people.add("ann", "correct horse", "admin")
+    told = build(load_settings(url=url, console_proxy=proxies, console_hosts="console.example.com"))
+    said = {"X-Forwarded-For": "10.9.9.9", "X-Forwarded-Proto": "https", "Host": "console.example.com"}
+    with running(told) as where, closing(http.client.HTTPConnection(urlsplit(where.url).netloc, timeout=10)) as proxy:
+        form = {"Content-Type": "application/x-www-form-urlencoded", "Origin": "https://console.example.com", **said}
+        proxy.request("POST", "/login", "name=ann&password=correct+horse", form)
+        answer = proxy.getresponse()
+        answer.read()
+
+    cookie = answer.getheader("Set-Cookie") or ""
+    assert (303, is_secure) == (answer.status, "Secure" in cookie and cookie.startswith("__Host-"))
+    assert address == services.audit.list()[-1].address

@@ -60,6 +60,14 @@ class WorkerRow(TypedDict):
     silent_ms: int
 
 
+class Draining(TypedDict):
+    """A worker that takes no more."""
+
+    id: str
+    tenant: str
+    draining: bool
+
+
 class PoolRow(TypedDict):
     """A shared pool."""
 
@@ -141,6 +149,13 @@ def workers(desk: Desk, call: Call) -> Page[WorkerRow]:
         return [(each.tenant, _worker(each)) for each in desk.workers.list(tenants)]
 
     return by_tenants(desk.tenants_in_reach(asked.tenant or None), asked.after, asked.limit, read)
+
+
+def drain(desk: Desk, call: Call) -> Draining:
+    """Let a worker take no more, and end when it has done what it holds."""
+    tenant, worker = call.parts["tenant"], call.parts["worker"]
+    desk.workers.drain(tenant, worker)
+    return {"id": worker, "tenant": tenant, "draining": True}
 
 
 def pools(desk: Desk, call: Call) -> Pools:
@@ -254,6 +269,11 @@ def _routes() -> list[ApiRoute]:
             group="queues",
         ),
         ApiRoute("GET", "/workers", workers, "List workers", returns=Page[WorkerRow], query=TenantPageAsked, **read),
+        ApiRoute(
+            *("POST", "/tenants/{tenant}/workers/{worker}/drain", drain, "Let a worker take no more runs"),
+            *("operate", Draining, Empty),
+            group="queues",
+        ),
         ApiRoute("GET", "/pools", pools, "List shared pools", returns=Pools, for_all=True, **read),
         ApiRoute("GET", "/dead", dead, "List dead letters", returns=Page[DeadRow], query=DeadAsked, **of_dead),
         ApiRoute(

@@ -42,7 +42,7 @@ class Tries:
         with self._server.renamed("counting logins", operator=True):
             self._redis.unlink(_key(f"name {name}"))
             if self._redis.exists(key := _key(f"address {_network(address)}")):
-                self._redis.decr(key)
+                full.write(self._redis, "DECR", key)
 
     def _count(self, what: str, most: int) -> None:
         key = _key(what)

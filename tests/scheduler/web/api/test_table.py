@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import jsonschema_rs
+import pytest
 from scheduler.web.api.world import Things, World, canary, in_order, name_of
 from taglane_scheduler.desk.principal import ROLES
 from taglane_scheduler.web.api.openapi import described
@@ -79,6 +80,27 @@ def test_lists_hold_ones_own_alone(world: World) -> None:
 
                 assert "globex" not in answer.text.replace(after, "") or answer.status_code == 422, name_of(route)
                 assert 500 > answer.status_code
+
+
+@pytest.mark.parametrize("how", ["set", "lpush", "zadd"])
+def test_a_tenant_that_has_spoiled_its_keys_breaks_no_list(world: World, how: str) -> None:
+    """Every list of all tenants tells of the others, and its own routes answer without breaking."""
+    redis = world.services.server.redis
+    for key in redis.keys("taglane:{acme}:*"):
+        redis.delete(key)
+        redis.execute_command(how, key, *([10**300] if how == "zadd" else []), b"\xff<b>{mine}")
+    own = world.client("admin", "acme")
+    for route in ROUTES:
+        if route.method != "GET" or name_of(route) in SLOW:
+            continue
+        for client, things in ((own, "acme"), (world.admin, "globex")):
+            answer = world.ask(client, route, world.things[things])
+            assert answer.status_code in {200, 403, 404} or (things == "acme" and answer.status_code in {409, 503}), (
+                f"{name_of(route)} {things} {answer.text}"
+            )
+        if "{" not in route.path:
+            query = {"cron": "0 6 * * *"} if route.path == "/cron" else {}
+            assert 200 == world.admin.get(f"/api/v1{route.path}", params=query).status_code, name_of(route)
 
 
 def test_a_key_may_what_its_role_may(world: World) -> None:

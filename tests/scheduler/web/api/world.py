@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from factories import HandWorker
 from starlette.testclient import TestClient
 from taglane.store import keys
 from taglane_scheduler.alerting.channels import make_channel
@@ -129,6 +130,7 @@ class World:
         if access.people.find(f"{tenant}1") is None:
             access.people.add(f"{tenant}1", "correct horse", "read", tenant)
         services.audit.note("planted", tenant, note=mark)
+        HandWorker(services.server, tenant, f"{tenant}-worker").hello()
         bulk = admin.post(f"{PREFIX}/bulk", json={"action": "retry", "query": f"tenant:{tenant} job:{mark}"})
         made.parts = {
             "tenant": tenant,
@@ -137,6 +139,7 @@ class World:
             "dead": dead,
             "bulk_id": bulk.json()["id"],
             "tag": tenant,
+            "worker": f"{tenant}-worker",
             "key_id": key.id,
             "rule": f"{tenant}-rule",
             "channel": f"{tenant}-hook",

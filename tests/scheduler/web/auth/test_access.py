@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from taglane_scheduler.desk.principal import Principal
@@ -71,6 +71,22 @@ def test_ones_own_key_may_what_one_may_now(access: Access) -> None:
     assert None is access.of_key(secret)
     access.people.add("ann", SECRET, "admin", "acme")
     assert None is access.of_key(secret)
+
+
+def test_one_logs_in_on_a_server_that_is_full(access: Access, redis: Any) -> None:
+    """Whoever is to look at what fills it has to get in; their key's use is noted, too."""
+    access.people.add("ann", SECRET, "admin")
+    secret, _ = access.api_keys.create("read", None)
+    redis.config_set("maxmemory", 1)
+    try:
+        cookie = log_in(access)
+        assert access.of_cookie(cookie)
+        assert access.of_key(secret)
+        access.enter(access.tickets.make("enter").partition("token=")[2])
+        access.sessions.end(cookie)
+    finally:
+        redis.config_set("maxmemory", 0)
+    assert None is access.of_cookie(cookie)
 
 
 def test_a_link_enters_once_as_nobodys_name(access: Access) -> None:
