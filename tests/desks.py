@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from factories import HandWorker, make_job
 from taglane.settings import load_settings
+from taglane_scheduler.access.principal import Principal
 from taglane_scheduler.desk.desk import Desk
-from taglane_scheduler.desk.principal import Principal
 from taglane_scheduler.services import build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from taglane_scheduler.desk.principal import Role
+    from taglane_scheduler.access.principal import Role
     from taglane_scheduler.services import Services
 
 ERROR = '{"e":{"exc_type":"ValueError","exc_message":["<b>no</b> \\u001b[31mred"]},"tb":"Traceback: <i>here</i>"}'

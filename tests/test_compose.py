@@ -151,7 +151,8 @@ def test_every_command_is_one_of_taglanes(command: list[str]) -> None:
 
 
 def test_there_are_commands_to_check() -> None:
-    assert {"scheduler", "console", "worker", "tenant", "user", "apply", "run"} == {command[0] for command in taglane_commands()}
+    named = {command[0] for command in taglane_commands()}
+    assert {"scheduler", "console", "worker", "tenant", "user", "apply", "run"} == named
 
 
 def test_the_server_takes_its_password_from_the_environment(binary: ServerBinary, tmp_path: Path) -> None:

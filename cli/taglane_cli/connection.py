@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from taglane.store.search import RunSearch
     from taglane.store.usage import Usage
     from taglane.store.workers import Workers
+    from taglane_scheduler.access.access import Access
     from taglane_scheduler.services import Services
     from taglane_scheduler.tenancy.tenants import Tenants
-    from taglane_scheduler.web.auth.access import Access
 
 
 class Connection:

@@ -84,7 +84,7 @@ def add(connection: Connection, /, name: str, tenant: str | None, output: str, *
     put = connection.jobs.put(wanted)
     connection.note("job-put", owner, job=name, change=put.change, revision=put.revision)
     stored = connection.jobs.get(owner, name)
-    coming = _coming(stored, _SHOWN)
+    coming = stored.coming(_SHOWN, now=_now())
     if output == "json":
         head = {"tenant": owner, "job": name, "change": put.change, "revision": put.revision}
         show_json({**head, "next": [Instant(due) for due in coming]})
@@ -125,7 +125,8 @@ def next_(
     if cron_schedule is not None:
         coming: Sequence[int] = upcoming(cron_schedule, now=_now() if after is None else after, count=count)
     else:
-        coming = _coming(connection.jobs.get(connection.tenant(tenant), str(name)), count, after)
+        stored = connection.jobs.get(connection.tenant(tenant), str(name))
+        coming = stored.coming(count, now=_now(), after=after)
     if output == "json":
         show_json([Instant(due) for due in coming])
     else:
@@ -263,19 +264,6 @@ def _retry_value(name: str, text: str) -> Any:
     if name == "attempts" and text.isascii() and text.isdigit() and len(text) < 20:  # Python won't read just any
         return int(text)
     return {"true": True, "false": False}.get(text, text) if name == "jitter" else text
-
-
-def _coming(stored: StoredJob, count: int, after: int | None = None) -> Sequence[int]:
-    """Return when a job fires next: first when the server says, unless asked for the times after an instant."""
-    from taglane.model.schedule import upcoming  # noqa: PLC0415 - not for the help
-
-    hash_id = f"{stored.job.tenant}/{stored.job.name}"
-    if after is None and stored.next_due is not None:
-        rest = upcoming(stored.job.schedule, now=stored.next_due, count=count - 1, hash_id=hash_id)
-        return [stored.next_due, *rest]
-    if after is None and stored.paused:
-        return []
-    return upcoming(stored.job.schedule, now=_now() if after is None else after, count=count, hash_id=hash_id)
 
 
 def _now() -> int:

@@ -10,7 +10,7 @@ from taglane_cli.render import instant, output_option, show_list, show_one
 from taglane_cli.users import all_option, reach, whose_option
 
 if TYPE_CHECKING:
-    from taglane_scheduler.web.auth.api_keys import ApiKey
+    from taglane_scheduler.access.api_keys import ApiKey
 
     from taglane_cli.connection import Connection
 
@@ -25,6 +25,7 @@ def key() -> None:
 @all_option
 @click.option(
     "--scope",
+    "--role",
     type=click.Choice(["read", "operate", "write", "admin"]),
     default="read",
     show_default=True,
@@ -52,7 +53,7 @@ def create(  # noqa: PLR0913 - one for each option
 @click.pass_obj
 def list_(connection: Connection, tenant: str | None, output: str) -> None:
     """List keys: all, or those of one tenant."""
-    from taglane_scheduler.web.auth.api_keys import PAGE, place  # noqa: PLC0415 - not for the help
+    from taglane_scheduler.access.api_keys import PAGE, place  # noqa: PLC0415 - not for the help
 
     found: list[ApiKey] = []
     while page := connection.access.api_keys.list(tenant, every=not tenant, after=place(found[-1]) if found else ""):

@@ -13,7 +13,7 @@ from taglane_cli.render import instant, output_option, show_list, show_one
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from taglane_scheduler.web.auth.people import Person
+    from taglane_scheduler.access.people import Person
 
     from taglane_cli.connection import Connection
 

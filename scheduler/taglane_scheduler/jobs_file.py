@@ -33,14 +33,19 @@ from taglane.model.names import check_job, check_tenant
 from taglane_scheduler.job_fields import FIELDS, read_job, read_name, read_text, read_zone
 from taglane_scheduler.job_templates import check_known, merged, read_taken, read_templates
 from taglane_scheduler.limit_fields import limits_of
-from taglane_scheduler.yaml_tree import BadYaml, Key, Value, fields, pairs, read_yaml
+from taglane_scheduler.yaml_tree import BadYaml, Key, Value, fields, pairs, read_yaml, size
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from taglane.model.job import Job
 
     from taglane_scheduler.job_templates import Templates
+
+MOST_BYTES = 200_000_000
+"""Memory, about, that a file's jobs may take with its templates filled in: a line may make a thousand."""
+
+_JOB_BYTES = 1_000
 
 _OFF = ("off", False)  # YAML 1.2 reads `off` as a text, 1.1 as false
 
@@ -61,26 +66,29 @@ class JobsFile:
     """The jobs, by tenant and name, that a tenant is not to have though they are a template's."""
 
 
-def read_jobs_file(text: str, path: str = "jobs.yaml") -> JobsFile:
-    """Read and check all of it; *path* is for the messages.
+def read_jobs_file(text: str, path: str = "jobs.yaml", check: Callable[[str], object] = str) -> JobsFile:
+    """Read and check all of it; *path* is for the messages, *check* raises for a tenant that is not to be named.
 
     Raises:
         BadJobsFile: with the line and column of the first mistake, counted from 1.
     """
     try:
-        return _read(text)
+        return _read(text, check)
     except BadYaml as error:
         raise BadJobsFile(path, error.line, error.column, error.why) from error
 
 
-def _read(text: str) -> JobsFile:
+def _read(text: str, check: Callable[[str], object]) -> JobsFile:
     top = fields(read_yaml(text), ("templates", "defaults", "tenants"), "a jobs file")
     if "tenants" not in top:
         raise BadYaml(1, 1, "there is no 'tenants' in it")
     templates = read_templates(top["templates"]) if "templates" in top else {}
     reader = _Reader(templates, top.get("defaults", Value(None, 1, 1)))
-    for key, body in pairs(top["tenants"], "tenants").items():
-        reader.tenant(read_name(key, check_tenant), body)
+    tenants = [(read_name(key, check_tenant), body) for key, body in pairs(top["tenants"], "tenants").items()]
+    for name, _ in tenants:
+        check(name)
+    for name, body in tenants:
+        reader.tenant(name, body)
     return reader.file
 
 
@@ -89,6 +97,7 @@ class _Reader:
 
     def __init__(self, templates: Templates, defaults: Value) -> None:
         self.file = JobsFile()
+        self._left = MOST_BYTES
         self._templates = templates
         given = fields(defaults, ("timezone", "limits", "templates"), "defaults")
         self._zone = _zone(given)
@@ -138,6 +147,9 @@ class _Reader:
         self, tenant: str, name: str, template: str, own: Mapping[str, Value], zone: Value | None, place: Key | Value
     ) -> None:
         given = merged(self._templates[template], _in_zone(own, zone), tenant)
+        self._left -= _JOB_BYTES + sum(map(size, given.values()))
+        if self._left < 0:
+            raise BadYaml(place.line, place.column, "too large with its templates filled in: make several files of it")
         try:
             job = read_job(tenant, name, _in_zone(given, self._zone), place)
         except BadYaml as error:

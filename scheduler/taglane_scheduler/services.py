@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from taglane.store.server import Server
     from taglane.store.standings import Standings
 
+    from taglane_scheduler.access.access import Access
     from taglane_scheduler.alerting.alerting import Alerting
     from taglane_scheduler.care.alerts import Alerts
     from taglane_scheduler.care.doctor import Doctor
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from taglane_scheduler.tenancy.cutoff import CutOff
     from taglane_scheduler.tenancy.denials import Denials
     from taglane_scheduler.tenancy.tenants import Tenants
-    from taglane_scheduler.web.auth.access import Access
 
 
 class Services:
@@ -80,7 +80,7 @@ class Services:
     @cached_property
     def access(self) -> Access:
         """Who may come in by HTTP: people, API keys, logins."""
-        from taglane_scheduler.web.auth.access import Access
+        from taglane_scheduler.access.access import Access
 
         return Access(self.server)
 

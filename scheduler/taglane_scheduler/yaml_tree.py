@@ -93,6 +93,19 @@ def read_yaml(text: str) -> Value:
     return Value(None, 1, 1) if node is None else _Reader(yaml).value(node, 0)
 
 
+def size(value: Value) -> int:
+    """Return about how many bytes of memory a value takes."""
+    match value.data:
+        case dict():
+            return 100 + sum(100 + size(each) for each in value.data.values())
+        case list():
+            return 100 + sum(map(size, value.data))
+        case str():
+            return 100 + len(value.data)
+        case _:
+            return 100
+
+
 def pairs(value: Value, what: str) -> Mapping[Key, Value]:
     """Return the pairs of a mapping by name; nothing is an empty one.
 

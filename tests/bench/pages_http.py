@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.testclient import TestClient
 from taglane.settings import load_settings
 from taglane.store import keys
-from taglane_scheduler.desk.principal import Principal
+from taglane_scheduler.access.principal import Principal
 from taglane_scheduler.services import build
 from taglane_scheduler.web.api.rest import Rest
 from taglane_scheduler.web.app import build_app

@@ -15,6 +15,30 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 
+PATHS = (
+    "/",
+    "/queues",
+    "/workers",
+    "/tenants",
+    "/tenants/hooli",
+    "/new-tenant",
+    "/templates",
+    "/audit",
+    "/alerts",
+    "/jobs",
+    "/jobs/acme/report",
+    "/jobs/acme/gone",
+    "/jobs/new",
+    "/runs",
+    "/runs?q=stat:x",
+    "/dead",
+    "/people",
+    "/keys",
+    "/account",
+)
+"""Every page but that of a run, which tests/browser/test_runs.py has while it runs and when it has failed."""
+
+
 def test_what_happens_is_seen_without_a_click(page: Page, console: Console) -> None:
     """A run that waits, one that fails, a worker that comes; what the reader has opened and typed stays as it is."""
     console.services.tenants.create("acme")
@@ -50,18 +74,30 @@ def test_the_server_goes_and_comes_back(page: Page, console: Console) -> None:
     expect(page.locator("#tenant-acme td").nth(2)).to_have_text("1")
 
 
-def test_the_pages_can_be_read_and_reached_by_all(page: Page, console: Console) -> None:
-    """No fault that axe knows, in light and in dark; no page is wider than a phone; keys lead to each."""
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
+def test_every_page_can_be_read_by_all(page: Page, console: Console, scheme: str, width: int) -> None:
+    """No fault that axe knows, and no page is wider than the window, whether of a desk or of a phone."""
     fill(console.services)
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(f"{console.url}/login")
+    readable(page)
     page.goto(console.enter())
-    for path in ("/", "/queues", "/workers", "/tenants", "/tenants/hooli", "/templates", "/audit", "/alerts"):
+    for path in PATHS:
         page.goto(console.url + path)
-        for scheme in ("light", "dark") if path in {"/", "/tenants/hooli"} else ("dark",):
-            page.emulate_media(color_scheme=scheme)
-            page.set_viewport_size({"width": 390 if scheme == "dark" else 1280, "height": 800})
-            found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa"]})
-            assert 0 == found.violations_count, f"{path} {scheme}\n{found.generate_report()}"
-            assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]  # type: ignore[index]
+        readable(page)
+
+
+def readable(page: Page) -> None:
+    """Hold what the rule says of the page that is open."""
+    found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa"]})
+    assert 0 == found.violations_count, f"{page.url}\n{found.generate_report()}"
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.url
+
+
+def test_keys_lead_to_pages(page: Page, console: Console) -> None:
+    """`g q` goes to the queues."""
+    page.goto(console.enter())
     page.keyboard.press("g")
     page.keyboard.press("q")
     page.wait_for_url("**/queues")

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from taglane.errors import BadJobsFile
+from taglane.errors import BadJobsFile, TenantNotFound
 from taglane.model.limits import Limits
 from taglane.model.retry import Retry
 from taglane.model.schedule import After, At, Cron, Every, Manual, next_due
@@ -96,6 +96,26 @@ def test_a_tenant_is_a_word_where_the_defaults_say_it_all() -> None:
     assert {Cron(expr="H 3 * * *", tz="America/New_York")} == {each.schedule for each in read.jobs}
     assert {("acme", "nightly"): "nightly", ("globex", "nightly"): "nightly"} == read.templates
     assert dict.fromkeys(["acme", "globex"], Limits(running=10, queued=1000)) == read.limits
+
+
+def test_templates_can_not_make_a_file_grow_without_end() -> None:
+    """Some lines could make millions of jobs, or a thousand that are large: that is refused before it is made."""
+    long = f"templates: {{big: {{task: a.b, every: 1h, params: {{x: {'y' * 1_000_000}}}}}}}\n"
+    jobs = ", ".join(f"j{number}: {{template: big}}" for number in range(300))
+
+    with pytest.raises(BadJobsFile, match="too large with its templates filled in"):
+        read_jobs_file(f"{long}tenants: {{acme: {{jobs: {{{jobs}}}}}}}")
+
+
+def test_who_may_not_name_a_tenant_makes_nobody_read_its_jobs() -> None:
+    """Before any job is made."""
+
+    def check(tenant: str) -> None:
+        if tenant != "acme":
+            raise TenantNotFound(tenant)
+
+    with pytest.raises(TenantNotFound):
+        read_jobs_file("tenants: {acme: {jobs: {bad: {}}}, globex: {}}", check=check)
 
 
 def test_a_tenant_overrides_its_templates() -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
-from taglane.errors import CallerError
+from taglane.errors import CallerError, OverLimit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +18,21 @@ if TYPE_CHECKING:
     from taglane_scheduler.alerting.silences import Silence
     from taglane_scheduler.care.alerts import Alert
     from taglane_scheduler.desk.desk import Desk
+
+
+TESTS = 4
+"""Channels that are tested at a time: each takes a thread of few, for as long as its receiver likes."""
+
+_testing = threading.BoundedSemaphore(TESTS)
+
+
+class TooManyTests(OverLimit):
+    """As many channels are tested as may."""
+
+    retry_after = 5.0
+
+    def __init__(self) -> None:
+        super().__init__(f"{TESTS} channels are being tested, and that is the most: try again in some seconds")
 
 
 class AlertDesk:
@@ -106,7 +122,12 @@ class AlertDesk:
     def test_channel(self, name: str, owner: str = "") -> Outcome:
         """Send a real message, now, and return what came back."""
         whose = self._owner(owner, "testing alert channels")
-        outcome = self._alerting.courier.test(name, whose)
+        if not _testing.acquire(blocking=False):
+            raise TooManyTests
+        try:
+            outcome = self._alerting.courier.test(name, whose)
+        finally:
+            _testing.release()
         self._desk.note("alert-channel-test", whose, channel=f"{whose}/{name}", taken=str(outcome.ok).lower())
         return outcome
 

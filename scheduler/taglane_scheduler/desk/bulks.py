@@ -40,6 +40,9 @@ class BulkDesk:
 
         def do() -> Iterator[BulkProgress]:
             with desk.sitting():
+                desk.note(
+                    f"bulk-{what}-begun", whose, query=str(query)
+                )  # of a console that is killed, all that is told
                 progress = BulkProgress()
                 steps = (
                     bulk.cancel_all(query, tenants, MOST, f"by {desk.principal.name}")

@@ -40,7 +40,7 @@ from taglane_scheduler.tenancy.audit import acting_for
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from taglane_scheduler.desk.principal import Principal, Role
+    from taglane_scheduler.access.principal import Principal, Role
     from taglane_scheduler.services import Services
 
 

@@ -62,9 +62,7 @@ class JobsFileDesk:
 
     def _compared(self, text: str, *, prune: bool) -> tuple[JobsFile, Sequence[Change]]:
         self._desk.principal.require("write", "applying a jobs file")
-        wanted = read_jobs_file(text, "jobs.yaml")
-        for tenant in wanted.tenants:
-            self._desk.principal.require_sight(tenant)
+        wanted = read_jobs_file(text, "jobs.yaml", self._desk.principal.require_sight)
         self._services.tenants.require(wanted.tenants)
         named = {(job.tenant, job.name) for job in wanted.jobs}
         stored = []

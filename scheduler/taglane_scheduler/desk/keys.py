@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taglane_scheduler.web.auth.api_keys import owner_of
-from taglane_scheduler.web.auth.errors import ApiKeyNotFound, NoPerson, TooManyKeys
-from taglane_scheduler.web.auth.people import check_role
+from taglane_scheduler.access.api_keys import owner_of
+from taglane_scheduler.access.errors import ApiKeyNotFound, NoPerson, TooManyKeys
+from taglane_scheduler.access.people import check_role
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from taglane_scheduler.access.api_keys import ApiKey
     from taglane_scheduler.desk.desk import Desk
-    from taglane_scheduler.web.auth.api_keys import ApiKey
 
 OWN = 20
 """Keys of one person's own."""
@@ -42,6 +42,8 @@ class KeyDesk:
     ) -> tuple[str, ApiKey]:
         """Make a key, and return what opens, which is shown this once; never with more than the principal may.
 
+        Made with somebody's own key, it is their own, too: it ends with them.
+
         *tenant* None is all tenants, or the only one that the principal sees; *lasts* is in ms.
         """
         principal = self._desk.principal
@@ -51,7 +53,7 @@ class KeyDesk:
             principal.require_all("admin", "making API keys for all tenants")
         else:
             self._desk.tenant(tenant, "admin", "making API keys")
-        return self._made(role, tenant, name, lasts)
+        return self._made(role, tenant, name, lasts, principal.owner)
 
     def revoke(self, key_id: str) -> None:
         """Let a key open nothing any more; one's own, or one that the principal administers.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taglane_scheduler.web.auth.errors import BadPassword, LoginRefused, NoPerson, OwnAccount
+from taglane_scheduler.access.errors import BadPassword, LoginRefused, NoPerson, OwnAccount
 
 if TYPE_CHECKING:
+    from taglane_scheduler.access.people import Person
     from taglane_scheduler.desk.desk import Desk
-    from taglane_scheduler.web.auth.people import Person
 
 
 class PeopleDesk:

@@ -21,10 +21,10 @@ from taglane_scheduler.desk.desk import Desk
 from taglane_scheduler.web.console import render
 from taglane_scheduler.web.console.languages import language_of
 from taglane_scheduler.web.console.routes import ACTIONS, FILES, PAGES
-from taglane_scheduler.web.console.stream import Live, events
+from taglane_scheduler.web.console.stream import Live, Streams
 from taglane_scheduler.web.console.view import Action, Ask, Done, Download, FilePage, Page, Tail, View
 from taglane_scheduler.web.headers import SecureHeaders
-from taglane_scheduler.web.hosts import KnownHosts
+from taglane_scheduler.web.hosts import KnownHosts, page_before
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FLASH = "taglane_flash"
+LONGEST_FLASH = 1_900
+"""Bytes: in hex with its name it is a cookie that browsers still take."""
 LANGUAGE = "taglane_language"
 LONGEST_FORM = 2_000_000
 """Bytes of a form, which may hold a run's params."""
@@ -66,6 +68,7 @@ class Console:
         self._services = services
         self._gate = gate
         self._is_over = is_over
+        self._streams = Streams()
         self._pages = [(Route(page.path, endpoint=_nowhere), page) for page in PAGES]
 
     def routes(self) -> Sequence[BaseRoute]:
@@ -132,7 +135,8 @@ class Console:
                 view = show(desk)
                 html = render.render(view, frame)
         except errors.TaglaneError as error:
-            view = View("error.html", "Not possible", {"text": str(error)}, status=status_of(error))
+            away = isinstance(error, errors.ServerUnavailable)  # then the page comes by itself when the server is back
+            view = View("error.html", "Not possible", {"text": str(error)}, status=status_of(error), live=away)
             html = render.render(view, frame)
         response = HTMLResponse(html, view.status)
         if FLASH in request.cookies:
@@ -145,13 +149,14 @@ class Console:
             with desk.sitting():
                 done = action.do(desk, ask)
         except errors.TaglaneError as error:
-            done = Done(str(error), _back(request), bad=True)
+            done = Done(str(error), page_before(request.headers.get("referer", ""), request.url.netloc), bad=True)
         if isinstance(done, View):
             view = done
             return self._show(visitor, request, lambda _: view, ask)
         response = RedirectResponse(done.to, 303)
-        said = ("!" if done.bad else "") + done.said[:1_500]
-        response.set_cookie(FLASH, said.encode("utf-8").hex(), max_age=30, httponly=True, samesite="strict")
+        said = ("!" if done.bad else "") + done.said
+        told = said.encode("utf-8", "replace")[:LONGEST_FLASH].hex()
+        response.set_cookie(FLASH, told, max_age=30, httponly=True, samesite="strict")
         return response
 
     async def _events(self, request: Request) -> Response:
@@ -183,9 +188,9 @@ class Console:
 
         live = Live(look, add, request.query_params.get("cursor", ""))
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(
-            events(live, run_in_threadpool, self._is_over), media_type="text/event-stream", headers=headers
-        )
+        who = (visitor.principal.name, visitor.principal.tenant)
+        bytes_ = self._streams.of(who, live, self._is_over)
+        return StreamingResponse(bytes_, media_type="text/event-stream", headers=headers)
 
     def _matched(self, request: Request) -> tuple[Page, Ask] | None:
         """Return the page whose address the stream was asked for, with what it asks."""
@@ -267,18 +272,9 @@ async def form_of(request: Request) -> dict[str, str]:
 def _flash(request: Request) -> tuple[str, bool] | None:
     """Return what the last action said, and whether it was bad."""
     with suppress(ValueError):
-        if said := bytes.fromhex(request.cookies.get(FLASH, "")).decode("utf-8"):
+        if said := bytes.fromhex(request.cookies.get(FLASH, "")).decode("utf-8", "ignore"):
             return said.removeprefix("!"), said.startswith("!")
     return None
-
-
-def _back(request: Request) -> str:
-    """Return the page from which a form was sent, as a path of ours."""
-    from urllib.parse import urlsplit  # noqa: PLC0415
-
-    parts = urlsplit(request.headers.get("referer", ""))
-    path = parts.path if parts.netloc == request.url.netloc and not parts.path.startswith("//") else "/"
-    return path + (f"?{parts.query}" if parts.query and path != "/" else "")
 
 
 def _to_login(request: Request) -> Response:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from taglane_scheduler.web.auth.sessions import csrf_of
+from taglane_scheduler.access.sessions import csrf_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from taglane_scheduler.desk.principal import Principal
-    from taglane_scheduler.web.auth.access import Access
+    from taglane_scheduler.access.access import Access
+    from taglane_scheduler.access.principal import Principal
 
 COOKIE = "taglane_session"
 

@@ -33,6 +33,25 @@ def host_of(netloc: str) -> str:
         return ""
 
 
+def netloc_of(url: str) -> str:
+    """Return the ``name:port`` of an address; '' of what is none."""
+    try:
+        return urlsplit(url).netloc
+    except ValueError:
+        return ""
+
+
+def page_before(referer: str, netloc: str) -> str:
+    """Return the path, with its query, of the page of ours that led here; '/' for another's, and what is no address."""
+    try:
+        parts = urlsplit(referer)
+    except ValueError:
+        return "/"
+    if parts.netloc != netloc or not parts.path.startswith("/") or parts.path.startswith(("//", "/\\")):
+        return "/"
+    return parts.path + (f"?{parts.query}" if parts.query else "")
+
+
 class KnownHosts:
     """Lets through what names one of *hosts*, and changes nothing for another origin's page."""
 
@@ -58,7 +77,7 @@ class KnownHosts:
         if scope["method"] in SAFE:
             return None
         origin = headers.get("origin")
-        elsewhere = origin is not None and urlsplit(origin).netloc != headers.get("host")
+        elsewhere = origin is not None and netloc_of(origin) != headers.get("host")
         if elsewhere or headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
             return 403, "This was asked for by a page of another site."
         return None

@@ -10,21 +10,21 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from taglane.errors import BadSetting, CallerError, LibraryMissing, OperatorNeeded, ServerUnavailable
 
+from taglane_scheduler.access import passwords
 from taglane_scheduler.process import handle_signals
 from taglane_scheduler.web.api.rest import Rest
 from taglane_scheduler.web.app import build_app
-from taglane_scheduler.web.auth import passwords
-from taglane_scheduler.web.auth.doors import Doors, check_server
+from taglane_scheduler.web.doors import Doors, check_server
 from taglane_scheduler.web.gate import Doorkeeper
 from taglane_scheduler.web.hosts import LOOPBACK, host_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
 
     from starlette.types import ASGIApp
 
@@ -34,6 +34,10 @@ log = logging.getLogger(__name__)
 
 RETRY = 0.5
 """Seconds between two attempts to reach a server."""
+
+SLOW = 20.0
+"""Seconds for the head of a request, and for all of its body: a connection that takes longer is closed, or a few
+thousand of them, each with a byte now and then, would be all that this process may open."""
 
 STREAMS = 1
 """Seconds that open requests may take at the end; event streams are cut off after them."""
@@ -127,12 +131,33 @@ def run_console(
         services.close()
 
 
+class Slow:
+    """Closes connections that have been at the same head or body for so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._since: dict[Any, tuple[Any, float]] = {}
+
+    def close(self, connections: Iterable[Any]) -> None:
+        """Look at all, and close those that are too slow. Uvicorn's *cycle* is the request that is, or was last."""
+        now, found = time.monotonic(), {}
+        for each in connections:
+            cycle = getattr(each, "cycle", None)
+            if cycle is None or cycle.response_complete or (cycle.more_body and not cycle.response_started):
+                before, since = self._since.get(each, (None, now))
+                found[each] = (cycle, since if before is cycle else now)
+                if now - found[each][1] > self._seconds:
+                    each.transport.close()
+        self._since = found
+
+
 class _Server(uvicorn.Server):
     """Ends when an event is set; signals are ours, which set it."""
 
     def __init__(self, config: uvicorn.Config, stop: threading.Event, ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._stop, self._ready = stop, ready
+        self._slow = Slow(SLOW)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen, and say so."""
@@ -140,7 +165,9 @@ class _Server(uvicorn.Server):
         self._ready()
 
     async def on_tick(self, counter: int) -> bool:
-        """Look, ten times a second, whether to end."""
+        """Look, ten times a second, whether to end; and, once a second, who is slow."""
+        if counter % 10 == 0:
+            self._slow.close(self.server_state.connections)
         return self._stop.is_set() or await super().on_tick(counter)
 
     @contextmanager

@@ -130,3 +130,14 @@ def wait(gate: str) -> None:
 @app.task
 def nothing() -> None:
     """Say nothing."""
+
+
+@app.task
+def order(gate: str, order: str, token: str) -> None:  # noqa: ARG001 - a secret among its params
+    """Import an order, and wait for a file before it ends."""
+    log.info("order %s: asked the shop for its lines", order)
+    log.info("order %s: 38 lines, 2 of them changed", order)
+    log.warning("line 17 has no price; the price of yesterday is taken")
+    print("imported 36 of 38 lines")
+    while not Path(gate).exists():
+        time.sleep(0.05)

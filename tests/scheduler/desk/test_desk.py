@@ -11,9 +11,9 @@ from factories import make_job
 from taglane.errors import NotFound, Refused, RunNotFound, TaglaneError
 from taglane.model.query import parse_query
 from taglane.store import keys
+from taglane_scheduler.access.principal import ROLES
 from taglane_scheduler.desk.desk import Desk
 from taglane_scheduler.desk.job_pages import JobFilter
-from taglane_scheduler.desk.principal import ROLES
 
 if TYPE_CHECKING:
     from taglane_scheduler.services import Services

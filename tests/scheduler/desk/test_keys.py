@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from desks import desk_of, services_at
 from taglane.errors import RoleNeeded
+from taglane_scheduler.access.errors import ApiKeyNotFound, NoPerson
+from taglane_scheduler.access.principal import Principal
 from taglane_scheduler.desk.desk import Desk
-from taglane_scheduler.desk.principal import Principal
-from taglane_scheduler.web.auth.errors import ApiKeyNotFound, NoPerson
 
 
 def test_a_tenants_administrator_makes_keys_of_that_tenant_alone(url: str) -> None:
@@ -49,3 +49,18 @@ def test_everybody_has_keys_of_ones_own(url: str) -> None:
         assert None is services.access.of_key(secret)
         with pytest.raises(NoPerson):
             Desk(services, Principal("key:1", "acme", "admin")).keys.create_own("read")
+
+
+def test_a_key_that_ones_own_key_makes_ends_with_oneself(url: str) -> None:
+    """Or who is gone could come in by it for ever."""
+    with services_at(url, "acme") as services:
+        services.access.people.add("ann", "correct horse", "admin", "acme")
+        own, _ = desk_of(services, "acme").keys.create_own("admin")
+        by_key = services.access.of_key(own)
+        assert by_key is not None
+        secret, _ = Desk(services, by_key).keys.create("read")
+        assert services.access.of_key(secret)
+
+        services.access.people.delete("ann")
+
+        assert None is services.access.of_key(secret)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from desks import desk_of, services_at
 from taglane.errors import RoleNeeded, TenantNotFound
+from taglane_scheduler.access.errors import BadPassword, NoPerson, OwnAccount
+from taglane_scheduler.access.principal import Principal
 from taglane_scheduler.desk.desk import Desk
-from taglane_scheduler.desk.principal import Principal
-from taglane_scheduler.web.auth.errors import BadPassword, NoPerson, OwnAccount
 
 SECRET = "correct horse"
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from starlette.testclient import TestClient
 from taglane.settings import load_settings
-from taglane_scheduler.desk.principal import Principal
+from taglane_scheduler.access.principal import Principal
 from taglane_scheduler.services import build
 from taglane_scheduler.web.app import build_app
 from taglane_scheduler.web.gate import Visitor
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from starlette.requests import Request
-    from taglane_scheduler.desk.principal import Role
+    from taglane_scheduler.access.principal import Role
     from taglane_scheduler.services import Services
 
 CSRF = "the-form's-own"

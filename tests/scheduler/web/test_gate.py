@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from starlette.requests import Request
-from taglane_scheduler.web.auth.sessions import csrf_of
+from taglane_scheduler.access.sessions import csrf_of
 from taglane_scheduler.web.gate import Doorkeeper, cookie_name
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
-from taglane_scheduler.web.hosts import KnownHosts, host_of
+from taglane_scheduler.web.hosts import KnownHosts, host_of, page_before
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -61,6 +61,7 @@ def test_probes_and_keys_may_call_it_what_they_like(client: TestClient) -> None:
         ({"Origin": "http://localhost:8000"}, 403),
         ({"Origin": "null"}, 403),
         ({"Origin": ""}, 403),
+        ({"Origin": "http://["}, 403),
         ({"Sec-Fetch-Site": "cross-site"}, 403),
         ({"Sec-Fetch-Site": "same-site"}, 403),
     ],
@@ -69,6 +70,20 @@ def test_another_sites_page_changes_nothing(client: TestClient, headers: dict[st
     """By a form of its own, to which the browser adds our cookie. It may link to a page."""
     assert status == client.post("/", headers={"Host": "localhost", **headers}).status_code
     assert 200 == client.get("/", headers={"Host": "localhost", **headers}).status_code
+
+
+def test_the_page_before_is_one_of_ours() -> None:
+    """What is no address, or another's, is the first page."""
+    before = [
+        "http://a:1/x?y=1",
+        "http://b:1/x",
+        "http://[",
+        "",
+        "http://a:1//evil.example",
+        "http://a:1/\\\\evil.example",
+    ]
+
+    assert ["/x?y=1", "/", "/", "/", "/", "/"] == [page_before(referer, "a:1") for referer in before]
 
 
 def test_a_host_is_a_name_without_its_port() -> None:

@@ -15,6 +15,7 @@ import pytest
 from taglane.errors import BadSetting, OperatorNeeded, ServerUnavailable
 from taglane.settings import load_settings
 from taglane_scheduler.services import build
+from taglane_scheduler.web import serve
 from taglane_scheduler.web.serve import NobodyCanLogIn, Where, run_console
 
 if TYPE_CHECKING:
@@ -62,6 +63,27 @@ def test_it_ends_although_somebody_looks(services: Services) -> None:
     services.access.people.add("ann", "correct horse", "admin")
     with running(services) as where:
         assert "" == where.setup
+
+
+FORM = b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 9\r\n\r\na"
+
+
+@pytest.mark.parametrize(
+    "begun", [b"", b"GET / HTTP/1.1\r\nX: ", b"POST /login HTTP/1.1\r\nHost: localhost\r\n" + FORM]
+)
+def test_who_never_comes_to_an_end_of_asking_is_cut_off(
+    services: Services, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    """Thousands of such connections would be all that the process may have open. Who is answered is not cut off."""
+    monkeypatch.setattr(serve, "SLOW", 0.5)
+    token = services.access.sessions.open("link", role="admin")
+    with ExitStack() as stack, running(services) as where:
+        looking = stack.enter_context(asked(where, "/events?at=/workers", Cookie=f"taglane_session={token}"))
+        slow = stack.enter_context(socket.create_connection(("127.0.0.1", urlsplit(where.url).port or 0), timeout=10))
+        slow.sendall(begun)
+
+        assert b"" == slow.recv(1)
+        assert looking.readline()
 
 
 def test_a_port_that_somebody_has_is_named(services: Services) -> None:

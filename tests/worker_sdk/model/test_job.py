@@ -221,7 +221,9 @@ def test_frozen() -> None:
         make_job().name = "other"
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schedule":{"kind":"never"}}', '{"schedule":{"kind":"manual"}}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"schedule":{"kind":"never"}}', '{"schedule":{"kind":"manual"}}', "[" * 100_000]
+)
 def test_unreadable_definitions(text: str) -> None:
     """A definition that is none is a ValueError, whatever is wrong with it."""
     with pytest.raises(ValueError):  # noqa: PT011 - json, schedules and pydantic each have their own

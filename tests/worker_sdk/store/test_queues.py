@@ -13,7 +13,7 @@ from taglane.model.envelope import of_call
 from taglane.model.names import new_run_id
 from taglane.store import keys
 from taglane.store.jobs import Jobs
-from taglane.store.queues import QueueInfo, Queues
+from taglane.store.queues import LONGEST_TAG, MOST_TAGS, QueueInfo, Queues
 from taglane.store.runs import NewRun, Runs
 from taglane.store.server import Server
 
@@ -87,6 +87,19 @@ def test_list_names_a_tag_with_a_worker_and_nothing_to_do(queues: Queues, acme: 
     redis.hset(keys.worker("acme", "worker-1"), "seen", server_time(redis) - LEASE - 1_000)
 
     assert [] == queues.list()
+
+
+def test_list_looks_at_so_many_tags(queues: Queues, acme: Server, redis: Redis) -> None:
+    """A tenant may have named millions; the rest, and what is too long to be one, keeps nobody waiting."""
+    make(acme)
+    redis.sadd(keys.tags("acme"), *(f"acme.t{number}" for number in range(MOST_TAGS - 10)), "acme." + "x" * LONGEST_TAG)
+    redis.rpush(keys.queue("acme", "acme." + "x" * LONGEST_TAG, 0), "acme.1")
+    before = redis.info("stats")["total_reads_processed"]
+
+    (found,) = queues.list("acme")
+
+    assert ("acme", 1) == (found.tag, found.queued)
+    assert redis.info("stats")["total_reads_processed"] - before < MOST_TAGS / 5
 
 
 def test_list_is_of_those_in_reach(

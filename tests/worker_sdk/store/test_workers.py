@@ -9,7 +9,7 @@ import pytest
 from taglane.errors import ServerUnavailable
 from taglane.store import functions, keys
 from taglane.store.server import Server
-from taglane.store.workers import Workers
+from taglane.store.workers import LARGEST, Workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +79,14 @@ def test_a_tag_is_served_by_who_names_it_whole_and_lives(server: Server, redis: 
 
 
 @pytest.mark.parametrize(
-    "fields", [{"info": "{", "seen": "x"}, {"info": "[]", "tasks": "5"}, {"tags": b"\xff"}, {"active": "many"}]
+    "fields",
+    [
+        {"info": "{", "seen": "x"},
+        {"info": "[]", "tasks": "5"},
+        {"tags": b"\xff"},
+        {"active": "many"},
+        {"info": "[" * 100_000},
+    ],
 )
 def test_a_tenant_that_spoils_its_own_record_hides_nobody(
     server: Server, redis: Redis, fields: dict[str, str | bytes]
@@ -94,6 +101,19 @@ def test_a_tenant_that_spoils_its_own_record_hides_nobody(
     redis.delete(keys.workers("acme"))
     redis.set(keys.workers("acme"), "x")
     assert ["w2"] == [worker.id for worker in Workers(server).list()]
+
+
+def test_what_a_worker_says_of_itself_is_read_up_to_a_size(server: Server, redis: Redis) -> None:
+    """A tenant may write megabytes, and values of any kind: they are left out, and its worker is listed."""
+    hello(server, "w1")
+    redis.hset(keys.worker("acme", "w1"), "tasks", f'["{"x" * LARGEST}"]')
+    hello(server, "w2", tenant="other")
+    redis.hset(keys.worker("other", "w2"), "info", '{"host": ["h"], "pid": "7", "slots": {}, "pool": 1}')
+
+    large, odd = Workers(server).list()
+
+    assert ((), (), None) == (large.tags, large.tasks, large.host)
+    assert (None, None, None, None) == (odd.host, odd.pid, odd.slots, odd.pool)
 
 
 def test_a_server_that_is_gone() -> None:

@@ -95,7 +95,10 @@ class Job(BaseModel):
             TooNew: a newer Taglane wrote it, and used what it can do more.
             ValueError: *text* is something else.
         """
-        loaded = json.loads(text)
+        try:
+            loaded = json.loads(text)
+        except RecursionError as error:
+            raise ValueError("a definition is not nested so deep") from error
         if not isinstance(loaded, dict) or not isinstance(loaded.get("schedule"), dict):
             raise ValueError("a definition is a JSON object with a schedule")  # noqa: TRY004 - a stored text, not a type
         unknown = _unknown(tenant, loaded)

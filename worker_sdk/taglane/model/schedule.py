@@ -179,7 +179,10 @@ def to_json(schedule: Schedule) -> str:
 @lru_cache(maxsize=4_096)
 def from_json(text: str) -> Schedule:
     """Read what `to_json` wrote; ValueError for anything else. Memoised, as many jobs share a text."""
-    loaded = json.loads(text)
+    try:
+        loaded = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("a schedule is not nested so deep") from error
     if not isinstance(loaded, dict):
         raise ValueError(f"a schedule is a JSON object, not {text!r}")  # noqa: TRY004 - a user's mistake, not ours
     return from_fields(loaded)

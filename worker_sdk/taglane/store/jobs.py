@@ -290,7 +290,7 @@ class Jobs:
         try:
             both = {**json.loads(kept), **json.loads(envelope.of_call(params))}
             text = json.dumps(both, separators=(",", ":"), ensure_ascii=False)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise UnreadJob(tenant, name).error() from error
         return sized(name, text, self._payload_limit)
 

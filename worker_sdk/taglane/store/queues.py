@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from taglane.store.runs import Runs
 from taglane.store.workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from taglane.store.server import Server
 
@@ -20,6 +21,16 @@ log = logging.getLogger(__name__)
 
 MOST_JOBS = 1_000
 """Jobs of one tenant that are asked for parked runs: of more, which have a fixed delay as a rule, any so many."""
+
+
+MOST_TAGS, LONGEST_TAG = 5_000, 200
+"""Tags of one tenant that are looked at, and characters of one: of more, any so many; what is longer can be none."""
+
+BATCH = 200
+"""Tags that are asked for in one round trip."""
+
+Place = tuple[str, str]
+"""A tenant and a tag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,22 +66,27 @@ class Queues:
         self._runs = Runs(server)
 
     def list(self, tenant: str | None = None) -> Sequence[QueueInfo]:
-        """Return the queues of one tenant or of all, by tenant and tag: those that hold a run or have a worker."""
+        """Return the queues of one tenant or of all, by tenant and tag: those that hold a run or have a worker.
+
+        `MOST_TAGS` of one tenant: its set of tags may hold millions of names.
+        """
         serving: dict[tuple[str, str], int] = {}
         for worker in self._workers.list(tenant):
             for tag in worker.tags if worker.silent <= self._lease else ():
                 serving[worker.tenant, tag] = serving.get((worker.tenant, tag), 0) + 1
         tenants = [tenant] if tenant else self._runs.tenants()
-        asked = self._ask([("SMEMBERS", keys.tags(each)) for each in tenants])
+        asked = self._ask([("SRANDMEMBER", keys.tags(each), MOST_TAGS) for each in tenants])
         waiting = {
             (each, tag.decode(errors="replace"))
             for each, tags in zip(tenants, asked, strict=True)
             for tag in tags or ()
         }
         parked = self._count_parked(tenants)
+        places = list(_some({*waiting, *parked, *serving}))
         found = [
-            self._look_at(*place, parked.get(place, 0), serving.get(place, 0))
-            for place in sorted({*waiting, *parked, *serving})
+            queue
+            for start in range(0, len(places), BATCH)
+            for queue in self._look_at(places[start : start + BATCH], parked, serving)
         ]
         return [queue for queue in found if queue.queued or queue.delayed or queue.parked or queue.workers]
 
@@ -113,18 +129,33 @@ class Queues:
                 found[place] = found.get(place, 0) + count
         return found
 
-    def _look_at(self, tenant: str, tag: str, parked: int, workers: int) -> QueueInfo:
-        queues = [keys.queue(tenant, tag, step) for step in keys.STEPS]
-        lengths = [("LLEN", queue) for queue in queues]
-        heads = [("LRANGE", queue, 0, 0) for queue in queues]
-        delayed, *found = self._ask([("ZCARD", keys.delayed(tenant, tag)), *lengths, *heads])
-        queued = sum(length or 0 for length in found[: len(queues)])
-        first = [ids[0].decode(errors="replace") for ids in found[len(queues) :] if ids][:1]
-        since = None
-        for fields in self._ask([("HMGET", keys.run(tenant, run_id), "state", "queued_at") for run_id in first]):
-            state, queued_at = fields or (None, None)
-            since = int(queued_at) if state == b"queued" and queued_at and queued_at.isdigit() else None
-        return QueueInfo(tenant, tag, queued, delayed or 0, parked, since, workers)
+    def _look_at(
+        self, places: Sequence[Place], parked: Mapping[Place, int], serving: Mapping[Place, int]
+    ) -> Iterator[QueueInfo]:
+        commands: list[tuple[Any, ...]] = []
+        for tenant, tag in places:
+            queues = [keys.queue(tenant, tag, step) for step in keys.STEPS]
+            commands += [("ZCARD", keys.delayed(tenant, tag)), *(("LLEN", queue) for queue in queues)]
+            commands += [("LRANGE", queue, 0, 0) for queue in queues]
+        steps, answers = len(keys.STEPS), self._ask(commands)
+        rows = [answers[start : start + 1 + 2 * steps] for start in range(0, len(answers), 1 + 2 * steps)]
+        firsts = [next((ids[0].decode(errors="replace") for ids in row[1 + steps :] if ids), None) for row in rows]
+        asked = [
+            ("HMGET", keys.run(tenant, run_id), "state", "queued_at")
+            for (tenant, _), run_id in zip(places, firsts, strict=True)
+            if run_id is not None
+        ]
+        told = iter(self._ask(asked))
+        for place, (delayed, *row), first in zip(places, rows, firsts, strict=True):
+            state, queued_at = (None if first is None else next(told)) or (None, None)
+            yield QueueInfo(
+                *place,
+                queued=sum(length or 0 for length in row[:steps]),
+                delayed=delayed or 0,
+                parked=parked.get(place, 0),
+                since=_since(state, queued_at),
+                workers=serving.get(place, 0),
+            )
 
     def _ask(self, commands: Sequence[tuple[Any, ...]]) -> Sequence[Any]:
         """Ask all at once; a key of which its tenant has made something else reads as None, and is noted."""
@@ -139,3 +170,17 @@ class Queues:
                         raise answer
                     log.warning("key_unreadable key=%s", command[1])
         return [None if isinstance(answer, Exception) else answer for answer in answers]
+
+
+def _since(state: bytes | None, queued_at: bytes | None) -> int | None:
+    known = state == b"queued" and queued_at is not None and queued_at.isdigit() and len(queued_at) < 16
+    return int(queued_at or 0) if known else None
+
+
+def _some(places: Iterable[Place]) -> Iterator[Place]:
+    """Yield places in their order, without what can be no tag, and `MOST_TAGS` of one tenant."""
+    seen: Counter[str] = Counter()
+    for tenant, tag in sorted(places):
+        seen[tenant] += 1
+        if len(tag) <= LONGEST_TAG and seen[tenant] <= MOST_TAGS:
+            yield tenant, tag

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from taglane.errors import JobTooNew, ServerUnavailable
 from taglane.model.job import Job, TooNew
+from taglane.model.schedule import upcoming
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from taglane.errors import TaglaneError
 
 FIELDS = ("definition", "revision", "created", "paused", "last", "last_due", "born")
@@ -31,6 +34,15 @@ class StoredJob:
     """How many runs wait for its last one to end."""
     born: str = ""
     """What tells it from an earlier job of the same name."""
+
+    def coming(self, count: int, *, now: int, after: int | None = None) -> Sequence[int]:
+        """Return when it fires next, ms: first when the server says, unless asked for the times *after* an instant."""
+        schedule, hash_id = self.job.schedule, f"{self.job.tenant}/{self.job.name}"
+        if after is None and self.next_due is not None:
+            return [self.next_due, *upcoming(schedule, now=self.next_due, count=count - 1, hash_id=hash_id)]
+        if after is None and self.paused:
+            return []
+        return upcoming(schedule, now=now if after is None else after, count=count, hash_id=hash_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from taglane import errors
 from taglane_scheduler.web.app import status_of
 
 if TYPE_CHECKING:
-    from taglane_scheduler.desk.principal import Principal
+    from taglane_scheduler.access.principal import Principal
 
 DEEPEST = 100
 """Levels of a result that are told, where it has more than JSON's writers take."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
+from taglane.errors import OverLimit
 from typing_extensions import TypedDict
 
 from taglane_scheduler.web.api.reading import LONGEST
@@ -12,11 +15,26 @@ from taglane_scheduler.web.api.route import ApiRoute, Text
 from taglane_scheduler.web.api.shapes import Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from taglane_scheduler.desk.desk import Desk
     from taglane_scheduler.jobs_diff import Change
     from taglane_scheduler.web.api.route import Call
+
+
+AT_ONCE = 2
+"""Jobs files that are read at a time: a large one takes a core for a quarter of a minute."""
+
+_reading = threading.BoundedSemaphore(AT_ONCE)
+
+
+class TooManyFiles(OverLimit):
+    """As many jobs files are read as may."""
+
+    retry_after = 2.0
+
+    def __init__(self) -> None:
+        super().__init__(f"{AT_ONCE} jobs files are being read, and that is the most: ask again in a moment")
 
 
 class ChangeRow(TypedDict):
@@ -56,12 +74,14 @@ class JobsFileWanted(Wanted):
 
 def apply(desk: Desk, call: Call) -> Applied:
     """Make the server's jobs and limits those of the file."""
-    return {"items": _rows(desk.jobs_files.apply(call.body.file, prune=call.body.prune))}
+    with _turn():
+        return {"items": _rows(desk.jobs_files.apply(call.body.file, prune=call.body.prune))}
 
 
 def diff(desk: Desk, call: Call) -> Diff:
     """Return what applying the file would change."""
-    found = [each for each in desk.jobs_files.diff(call.body.file, prune=call.body.prune) if each.is_any]
+    with _turn():
+        found = [each for each in desk.jobs_files.diff(call.body.file, prune=call.body.prune) if each.is_any]
     rows: list[DiffRow] = [
         {**row, "before": each.before, "after": each.after} for row, each in zip(_rows(found), found, strict=True)
     ]
@@ -71,6 +91,16 @@ def diff(desk: Desk, call: Call) -> Diff:
 def export(desk: Desk, call: Call) -> Text:
     """Return a jobs file of a tenant."""
     return Text(desk.jobs_files.export(call.parts["tenant"]).encode(), "application/yaml")
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    if not _reading.acquire(blocking=False):
+        raise TooManyFiles
+    try:
+        yield
+    finally:
+        _reading.release()
 
 
 def _rows(found: Sequence[Change]) -> list[ChangeRow]:

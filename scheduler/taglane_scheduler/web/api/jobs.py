@@ -29,8 +29,6 @@ from taglane_scheduler.web.api.shapes import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from taglane.store.stored_job import StoredJob
 
     from taglane_scheduler.desk.desk import Desk
@@ -212,7 +210,7 @@ def next_(desk: Desk, call: Call) -> Instants:
     """Return when a job fires next."""
     stored = desk.jobs.get(call.parts["tenant"], call.parts["job"])
     after = read_instant("since", call.query.since)
-    return {"items": [instant(due) for due in _coming(stored, call.query.count, after)]}
+    return {"items": [instant(due) for due in stored.coming(call.query.count, now=_now(), after=after)]}
 
 
 def next_of_cron(desk: Desk, call: Call) -> Instants:
@@ -232,17 +230,6 @@ def last_runs(desk: Desk, call: Call) -> Page[RunRow]:
     """Return what a job ran last, the newest first."""
     found = desk.job_pages.last_runs(call.parts["tenant"], call.parts["job"], call.query.limit)
     return {"items": [row_of_run(each) for each in found], "next": None}
-
-
-def _coming(stored: StoredJob, count: int, after: int | None) -> Sequence[int]:
-    """Return when a job fires next: first when the server says, unless asked for the times after an instant."""
-    hash_id = f"{stored.job.tenant}/{stored.job.name}"
-    if after is None and stored.next_due is not None:
-        rest = upcoming(stored.job.schedule, now=stored.next_due, count=count - 1, hash_id=hash_id)
-        return [stored.next_due, *rest]
-    if after is None and stored.paused:
-        return []
-    return upcoming(stored.job.schedule, now=_now() if after is None else after, count=count, hash_id=hash_id)
 
 
 def _now() -> int:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from taglane_scheduler.access.api_keys import place
 from taglane_scheduler.web.api.route import ApiRoute
 from taglane_scheduler.web.api.shapes import Instant, Name, Page, TenantPageAsked, Wanted, instant, read_duration
-from taglane_scheduler.web.auth.api_keys import place
 
 if TYPE_CHECKING:
+    from taglane_scheduler.access.api_keys import ApiKey
+    from taglane_scheduler.access.people import Person
     from taglane_scheduler.desk.desk import Desk
     from taglane_scheduler.web.api.route import Call
-    from taglane_scheduler.web.auth.api_keys import ApiKey
-    from taglane_scheduler.web.auth.people import Person
 
 
 class KeyRow(TypedDict):

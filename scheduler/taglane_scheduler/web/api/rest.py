@@ -13,14 +13,14 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from taglane.errors import TaglaneError
 
+from taglane_scheduler.access.principal import Principal
 from taglane_scheduler.desk.desk import Desk
-from taglane_scheduler.desk.principal import Principal
 from taglane_scheduler.web.api.answers import answer, problem, problem_of
 from taglane_scheduler.web.api.openapi import document
 from taglane_scheduler.web.api.reading import LONGEST, TooLarge, read_body, read_query
 from taglane_scheduler.web.api.route import Call, Text
 from taglane_scheduler.web.api.table import ROUTES
-from taglane_scheduler.web.auth.doors import address_of
+from taglane_scheduler.web.doors import address_of
 from taglane_scheduler.web.gate import Visitor
 from taglane_scheduler.web.hosts import SAFE
 

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
+    from taglane_scheduler.access.principal import Role
     from taglane_scheduler.desk.desk import Desk
-    from taglane_scheduler.desk.principal import Role
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 

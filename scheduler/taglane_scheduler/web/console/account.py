@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taglane_scheduler.desk.principal import ROLES
-from taglane_scheduler.web.auth.errors import BadPassword
+from taglane_scheduler.access.errors import BadPassword
+from taglane_scheduler.access.principal import ROLES
 from taglane_scheduler.web.console.keys import lasts_of
 from taglane_scheduler.web.console.view import Action, Done, Page, View
 

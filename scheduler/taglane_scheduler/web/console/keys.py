@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from taglane.errors import BadSchedule
 from taglane.model.duration import parse_duration
 
-from taglane_scheduler.desk.principal import ROLES
-from taglane_scheduler.web.auth.api_keys import place
+from taglane_scheduler.access.api_keys import place
+from taglane_scheduler.access.principal import ROLES
 from taglane_scheduler.web.console.view import Action, Done, Page, View
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taglane_scheduler.desk.principal import ROLES
+from taglane_scheduler.access.principal import ROLES
 from taglane_scheduler.web.console.view import Action, Done, Page, View
 
 if TYPE_CHECKING:

@@ -132,16 +132,23 @@ def environment() -> Environment:
 
 def render(view: View, frame: Mapping[str, Any]) -> str:
     """Return the whole page; *frame* is what all pages have: who looks, language, csrf, path."""
-    return environment().get_template(view.template).render(**frame, **view.data, title=view.title, view=view)
+    return _sendable(
+        environment().get_template(view.template).render(**frame, **view.data, title=view.title, view=view)
+    )
 
 
 def render_live(view: View, frame: Mapping[str, Any]) -> str:
     """Return the page's block `live` alone."""
     template = environment().get_template(view.template)
     context = template.new_context({**frame, **view.data, "title": view.title, "view": view})
-    return "".join(template.blocks["live"](context))
+    return _sendable("".join(template.blocks["live"](context)))
 
 
 def render_part(template: str, frame: Mapping[str, Any], data: Mapping[str, Any]) -> str:
     """Return a template that is no whole page."""
-    return environment().get_template(template).render(**frame, **data)
+    return _sendable(environment().get_template(template).render(**frame, **data))
+
+
+def _sendable(html: str) -> str:
+    """Return it without halves of surrogate pairs: JSON that tenants wrote may have them, and UTF-8 has none."""
+    return html.encode("utf-8", "replace").decode()

@@ -11,7 +11,9 @@ from urllib.parse import quote
 from taglane.errors import BadName
 from taglane.model.names import check_run_id
 
+from taglane_scheduler.care.attention import attention
 from taglane_scheduler.desk.calls import CoveredCall
+from taglane_scheduler.web.console.attention import told
 from taglane_scheduler.web.console.bars import took, waited
 from taglane_scheduler.web.console.languages import text
 from taglane_scheduler.web.console.render import iso
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from taglane.store.logs import LogPage
 
     from taglane_scheduler.desk.desk import Desk
+    from taglane_scheduler.web.console.attention import Told
     from taglane_scheduler.web.console.view import Ask
 
 SHOWN = 500
@@ -34,6 +37,9 @@ SHOWN = 500
 
 _HOW = {"died": text("died"), "retry": text("retry")}
 """How an attempt went that did not end its run."""
+
+_HOLDS = frozenset({"paused", "at_limit"})
+"""What keeps all runs of a tenant from being taken."""
 
 PIECE = 1_000
 PIECES = 200
@@ -81,17 +87,18 @@ def show(desk: Desk, ask: Ask) -> View:
     """Return one run."""
     run_id, tenant = ask.parts["run_id"], ask.query.get("tenant")
     found = desk.calls.get(run_id, tenant)  # refuses a record that is too large to be read
-    return _view(desk, desk.runs.get(run_id, tenant), tenant, found)
+    return _view(desk, ask, desk.runs.get(run_id, tenant), found)
 
 
 def reveal(desk: Desk, ask: Ask) -> View:
     """Return the run with what its params cover, once; the audit log tells."""
     run_id, tenant = ask.parts["run_id"], ask.query.get("tenant")
     found = CoveredCall(desk.calls.uncovered(run_id, tenant), 0)
-    return _view(desk, desk.runs.get(run_id, tenant), tenant, found, uncovered=True)
+    return _view(desk, ask, desk.runs.get(run_id, tenant), found, uncovered=True)
 
 
-def _view(desk: Desk, run: RunInfo, tenant: str | None, found: CoveredCall, *, uncovered: bool = False) -> View:
+def _view(desk: Desk, ask: Ask, run: RunInfo, found: CoveredCall, *, uncovered: bool = False) -> View:
+    tenant = ask.query.get("tenant")
     args, params = found.call.args, found.call.params
     now = time.time_ns() // 1_000_000
     log = ShownLog(desk, run.id, tenant)
@@ -115,6 +122,8 @@ def _view(desk: Desk, run: RunInfo, tenant: str | None, found: CoveredCall, *, u
         "task": plain(run.task, 250),
         "job": plain(run.job or "", 70),
         "tag": plain(run.tag, 130),
+        "worker": plain(run.worker or "", 100),
+        "waits_for": _waits_for(desk, ask, run),
         "error": plain(run.error or "", 4_000),
         "of": _id(run.of),
         "replayed": _id(run.replayed),
@@ -133,10 +142,20 @@ def _view(desk: Desk, run: RunInfo, tenant: str | None, found: CoveredCall, *, u
     return View("run.html", "Run", data, live=not uncovered, tail=None if uncovered else tail, name=run.id)
 
 
-def _id(told: str | None) -> str:
+def _waits_for(desk: Desk, ask: Ask, run: RunInfo) -> list[Told]:
+    """Return why a run that waits is not taken: its tenant is paused or at its limit, or no worker serves its tag."""
+    if run.state != "queued" or run.parked:
+        return []
+    found = attention([desk.standing.of(run.tenant)])
+    return [
+        told(each, ask) for each in found if each.kind in _HOLDS or (each.kind, each.subject) == ("no_worker", run.tag)
+    ]
+
+
+def _id(named: str | None) -> str:
     """Return what may be a run's id; '' for what can't be one."""
     try:
-        return check_run_id(told) if told else ""
+        return check_run_id(named) if named else ""
     except BadName:
         return ""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from taglane.errors import JobNotFound, OtherTenant, QueueFull, ServerUnavailable
-from taglane_scheduler.desk.principal import Principal
+from taglane_scheduler.access.principal import Principal
 from taglane_scheduler.web.api.answers import problem_of, written
 
 

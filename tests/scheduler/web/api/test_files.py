@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
+
+from taglane_scheduler.web.api import files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import pytest
     from starlette.testclient import TestClient
 
 
@@ -37,3 +41,16 @@ def test_a_tenants_file_is_about_that_tenant(rest: Callable[..., TestClient]) ->
     assert 404 == client.post("/apply", json={"file": other}).status_code
     assert 403 == client.post("/apply", json={"file": FILE.replace("{jobs", "{limits: {running: 9}, jobs")}).status_code
     assert [] == client.get("/jobs").json()["items"]
+
+
+def test_few_files_are_read_at_a_time(rest: Callable[..., TestClient], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each may take a core for long: who comes then is told when to come again."""
+    turns = BoundedSemaphore(1)
+    monkeypatch.setattr(files, "_reading", turns)
+    client = rest("acme", "write")
+
+    with turns:
+        late = client.post("/diff", json={"file": FILE})
+
+    assert (429, "2") == (late.status_code, late.headers["retry-after"])
+    assert 200 == client.post("/diff", json={"file": FILE}).status_code

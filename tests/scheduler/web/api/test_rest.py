@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from scheduler.web.api.world import URL
 from starlette.testclient import TestClient
 from taglane.settings import load_settings
+from taglane_scheduler.access.sessions import csrf_of
 from taglane_scheduler.embedded import EmbeddedServer
 from taglane_scheduler.services import build
-from taglane_scheduler.web.auth.sessions import csrf_of
 from taglane_scheduler.web.gate import COOKIE
 from taglane_scheduler.web.serve import console_app
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from taglane_scheduler.desk.principal import ROLES
+from taglane_scheduler.access.principal import ROLES
 from taglane_scheduler.web.api.route import ApiRoute, Call
 from taglane_scheduler.web.api.table import ROUTES
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import jsonschema_rs
 import pytest
 from scheduler.web.api.world import Things, World, canary, in_order, name_of
-from taglane_scheduler.desk.principal import ROLES
+from taglane_scheduler.access.principal import ROLES
 from taglane_scheduler.web.api.openapi import described
 from taglane_scheduler.web.api.table import ROUTES
 

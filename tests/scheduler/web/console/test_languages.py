@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from taglane.model.run import STATES
+from taglane_scheduler.access.principal import ROLES
 from taglane_scheduler.alerting.rules import KINDS
-from taglane_scheduler.desk.principal import ROLES
 from taglane_scheduler.web.console.languages import LANGUAGES, catalog, language_of, translate
 
 if TYPE_CHECKING:

@@ -6,7 +6,9 @@ import re
 from importlib.resources import files
 
 import pytest
+from taglane_scheduler.access.principal import Principal
 from taglane_scheduler.web.console import render
+from taglane_scheduler.web.console.view import Ask, View
 
 
 @pytest.mark.parametrize(
@@ -22,6 +24,22 @@ from taglane_scheduler.web.console import render
 )
 def test_a_duration_is_short(ms: int | None, said: str, chinese: str) -> None:
     assert (said, chinese) == (render.ago(ms), render.ago(ms, "zh"))
+
+
+def test_half_of_a_surrogate_pair_breaks_no_page() -> None:
+    """JSON of a tenant's may hold one, and UTF-8 has none."""
+    view = View("error.html", "Not possible", {"text": "a\ud800b"})
+    frame = {"ask": Ask("/"), "me": Principal("ann", None, "read"), "csrf": "", "language": "en", "flash": None}
+
+    assert b"a?b" in render.render(view, frame).encode()
+
+
+def test_commands_to_be_copied_quote_what_they_name() -> None:
+    """A link to a form, or a worker's name, can't put a command of its own into one that somebody pastes."""
+    view = View("tenant_new.html", "New tenant", {"typed": "a; reboot", "wrong": ""})
+    frame = {"ask": Ask("/"), "me": Principal("ann", None, "admin"), "csrf": "", "language": "en", "flash": None}
+
+    assert "taglane tenant create &#39;a; reboot&#39;" in render.render(view, frame)
 
 
 def test_what_can_be_no_instant_is_none() -> None:

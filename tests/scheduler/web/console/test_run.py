@@ -104,3 +104,20 @@ def test_a_log_is_shown_and_downloaded(services: Services, console: Callable[...
     assert "attachment" in text.headers["content-disposition"]
     assert text.text.endswith(" [1] ERROR shop: <b> & more\n")
     assert 404 == console("acme", "read").get("/runs/globex.1/log.txt").status_code
+
+
+def test_a_run_that_waits_in_vain_says_why(services: Services, console: Callable[..., TestClient]) -> None:
+    """And what mends it; one that is taken says nothing of it."""
+    services.tenants.create("acme")
+    run_id = services.stores.client.enqueue("shop.tasks.report", tenant="acme").id
+    before = console("acme", "read").get(f"/runs/{run_id}").text
+    services.stores.limits.put_state("acme", "paused")
+
+    held = console("acme", "read").get(f"/runs/{run_id}").text
+    services.stores.limits.put_state("acme", "")
+    HandWorker(services.server, "acme").hello().fetch()
+    taken = console("acme", "read").get(f"/runs/{run_id}").text
+
+    assert "taglane tenant resume acme" not in before + taken
+    assert "paused, and 1 run waits" in held
+    assert "taglane tenant resume acme" in held

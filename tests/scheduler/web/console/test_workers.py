@@ -41,6 +41,16 @@ def test_a_worker_is_drained_by_who_may(filled: Services, console: Callable[...,
     assert "/workers/drain" not in operator.get("/workers").text
 
 
+def test_a_workers_name_is_quoted_where_a_command_is_to_be_copied(
+    filled: Services, console: Callable[..., TestClient]
+) -> None:
+    """Its tenant chose it, and the operator would paste it into a shell."""
+    name = "w$(reboot)"
+    filled.server.call("hello", "acme", name, "tags", "acme")
+
+    assert "taglane workers drain &#39;w$(reboot)&#39; --tenant acme" in console().get("/workers").text
+
+
 def test_a_tenant_sees_its_own_workers_alone(filled: Services, console: Callable[..., TestClient]) -> None:
     """And no pool."""
     filled.server.redis.sadd(keys.POOLS, "small")

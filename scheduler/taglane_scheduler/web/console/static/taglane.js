@@ -48,8 +48,9 @@ setInterval(() => { sayAll(); sayClock(); }, 1000);
 const STREAMS = 4, AGAIN_MS = 2000;
 let stream = null, release = null, timer = 0, opening = false, paused = false, cursor = document.body.dataset.cursor;
 const banner = $("#gone");
-function gone(text) {
+function gone(text, lost = true) {
   banner.hidden = false;
+  $("b", banner).hidden = !lost;
   $("span", banner).textContent = text || "";
 }
 function show(html) {
@@ -109,7 +110,7 @@ function listen() {
     if (follows) element.scrollTop = element.scrollHeight;
   });
   stream.addEventListener("gone", (event) => gone(JSON.parse(event.data).text));
-  stream.addEventListener("over", (event) => { close(); gone(JSON.parse(event.data).text); });
+  stream.addEventListener("over", (event) => { close(); gone(JSON.parse(event.data).text, false); });
   // not the browser's own way to come back: it would ask from the cursor that it began with, and repeat lines
   stream.addEventListener("error", () => { close(); gone(""); timer = setTimeout(open, AGAIN_MS); });
 }
