@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from processes import BIN
-from taglane_scheduler.web.auth.access import Access
+from taglane_scheduler.access.access import Access
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
