@@ -1,7 +1,8 @@
-"""`python -m bench.pages`: what pages read on a server with a million kept runs, and the pages: p50 and p95, in ms.
+"""`make bench-pages`: what pages read on a server with a million kept runs, the pages, and what looking on costs.
 
 PAGES_RUNS (100,000) and PAGES_JOBS (10,000) are of each of PAGES_TENANTS (10); each is read PAGES_ROUNDS (30) times.
-The server is filled by a script of its own: what the moves would write, in a tenth of the time.
+The server is filled by a script of its own: what the moves would write, in a tenth of the time. Then PAGES_MANY
+(10,000) tenants of two jobs each are looked at. PAGES_ONLY=pages,tabs,many does some of it.
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ from __future__ import annotations
 import os
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from bench import pages_http, report
-from bench.tenancy.figures import percentile
+from bench import pages_http, pages_many, pages_tabs, report
+from bench.reads import Reads
 from factories import make_job
 from taglane.model.query import parse_query
 from taglane.store import functions, keys
@@ -22,13 +23,14 @@ from taglane.store.jobs import Jobs
 from taglane.store.search import RunSearch
 from taglane.store.server import Server
 from taglane.store.standings import Standings
+from taglane_scheduler.care.alerts import Alerts
 from taglane_scheduler.care.board import Board
 from taglane_scheduler.embedded import EmbeddedServer
+from taglane_scheduler.tenancy.audit import Audit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Mapping, Sequence
 
-AIM_MS = 100.0
 DAY_MS = 82_800_000
 """Runs were made within the last 23 hours: the history keeps 24."""
 
@@ -72,35 +74,15 @@ class Size:
     runs: int = 100_000
     jobs: int = 10_000
     rounds: int = 30
+    many: int = 10_000
+    """Tenants of the second scene."""
+    seconds: float = 10.0
+    """For how long tabs are open."""
 
     @property
     def names(self) -> list[str]:
         """The tenants."""
         return [f"t{number}" for number in range(self.tenants)]
-
-
-@dataclass
-class Reads:
-    """What is timed: name -> the ms of each round."""
-
-    what: str = "read"
-    aim: float = AIM_MS
-    figures: dict[str, list[float]] = field(default_factory=dict)
-
-    def time(self, name: str, read: Callable[[], Any]) -> Any:
-        """Time one call; return what it answers."""
-        began = time.perf_counter()
-        answer = read()
-        self.figures.setdefault(name, []).append(1_000 * (time.perf_counter() - began))
-        return answer
-
-    def lines(self) -> Iterator[str]:
-        """Return what is printed."""
-        yield f"{'p50':>9} {'p95':>9} {'max':>9} ms  {self.what} (aim: p95 below {self.aim:g} ms)"
-        for name, values in self.figures.items():
-            fifty, most = percentile(values, 50), percentile(values, 95)
-            missed = "  MISSED" if most > self.aim else ""
-            yield f"{fifty:9.2f} {most:9.2f} {max(values):9.2f}     {name}{missed}"
 
 
 QUERIES = (
@@ -137,6 +119,17 @@ def fill(server: Server, size: Size) -> None:
         for first in range(0, size.runs, step):
             count = min(step, size.runs - first)
             server.redis.eval(FILL_RUNS, 1, prefix, first, count, now, DAY_MS, size.jobs, size.runs)
+        pages_many.serve(server, tenant, workers=5, queued=200)
+        _note(server, tenant, size.rounds * 10)
+
+
+def _note(server: Server, tenant: str, times: int) -> None:
+    """Enter what was done, and what is wrong."""
+    audit, alerts = Audit(server), Alerts(server)
+    for number in range(times):
+        audit.note("job-put", tenant, job=f"job-{number}", revision=number)
+    for number in range(20):
+        alerts.raise_alert("no_worker", tenant, f"{tenant}.{number}", "12 runs wait, and no worker serves the tag")
 
 
 def measure(server: Server, size: Size, reads: Reads) -> None:
@@ -169,41 +162,70 @@ def _board(board: Board) -> None:
     board.attention()
 
 
-def main(environ: Mapping[str, str], size: Size | None = None) -> tuple[Reads, Reads]:
-    """Measure on a server of its own, and print the report."""
+def main(environ: Mapping[str, str], size: Size | None = None) -> list[Reads]:
+    """Measure on servers of its own, and print the report."""
     size = size or Size(
         tenants=int(environ.get("PAGES_TENANTS", "10")),
         runs=int(environ.get("PAGES_RUNS", "100000")),
         jobs=int(environ.get("PAGES_JOBS", "10000")),
         rounds=int(environ.get("PAGES_ROUNDS", "30")),
+        many=int(environ.get("PAGES_MANY", "10000")),
     )
-    reads = Reads()
+    parts = environ.get("PAGES_ONLY", "pages,tabs,many").split(",")
+    found: list[Reads] = []
+    if {"pages", "tabs"} & {*parts}:
+        found += _few(size, parts)
+    if "many" in parts:
+        with EmbeddedServer() as running:
+            found += _say(pages_many.measure(running.url, size.many, size.rounds))
+    print(f"load after: {os.getloadavg()[0]:.2f}")
+    return found
+
+
+def _few(size: Size, parts: Sequence[str]) -> list[Reads]:
+    """Measure a few tenants with much of everything."""
+    found: list[Reads] = []
     with EmbeddedServer() as running:
         server = Server(running.url)
         functions.load(server.redis)
-        for line in report.machine(server.redis, f"{size} python -m bench.pages"):
+        for line in report.machine(server.redis, f"make bench-pages, of {size}"):
             print(line)
         began = time.perf_counter()
         fill(server, size)
         used = server.redis.info("memory")["used_memory"] / 1e6
         print(f"filled in {time.perf_counter() - began:.0f} s; the server holds {used:,.0f} MB")
-        server.redis.config_resetstat()
-        for _ in range(size.rounds):
-            measure(server, size, reads)
-        pages = Reads("page over HTTP", pages_http.AIM_MS)
-        with pages_http.opened(running.url) as console:
-            for name, path in pages_http.paths(server.redis, size.names):
-                for _ in range(size.rounds):
-                    answer = pages.time(name, partial(console.get, path))
-                    if answer.status_code != 200:
-                        raise AssertionError(f"{path}: {answer.status_code}")
-        slowest = server.redis.slowlog_get(1)
-        stats = server.redis.info("commandstats")["cmdstat_fcall"]
-        print(f"functions: {stats['usec_per_call']:.0f} us a call on the server; slow ones: {len(slowest)}")
+        if "pages" in parts:
+            found += _say([_reads(server, size), _pages(server, running.url, size)])
+        if "tabs" in parts:
+            print("\n".join(pages_tabs.lines(server, running.url, size.seconds)), flush=True)
         server.close()
-    for line in (*reads.lines(), *pages.lines()):
-        print(line)
-    return reads, pages
+    return found
+
+
+def _reads(server: Server, size: Size) -> Reads:
+    reads = Reads()
+    for _ in range(size.rounds):
+        measure(server, size, reads)
+    return reads
+
+
+def _pages(server: Server, url: str, size: Size) -> Reads:
+    pages = Reads("page over HTTP", pages_http.AIM_MS)
+    server.redis.config_resetstat()
+    with pages_http.opened(url) as console:
+        where = list(pages_http.paths(server.redis, size.names))
+        for _ in range(size.rounds):  # in turn, as the machine's other work comes and goes
+            for name, path in where:
+                pages_http.get(pages, console, name, path)
+    stats = server.redis.info("commandstats")["cmdstat_fcall"]
+    print(f"functions: {stats['usec_per_call']:.0f} us a call on the server, {stats['calls']:,} calls")
+    return pages
+
+
+def _say(found: list[Reads]) -> list[Reads]:
+    for each in found:
+        print("\n".join(each.lines()), flush=True)
+    return found
 
 
 if __name__ == "__main__":

@@ -102,8 +102,13 @@ class Board:
             ServerUnavailable: no answer.
         """
         self.step()
-        while len(self._known) < len(self._turn):
+        while not self.is_full:
             self.step()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nobody is missing: everybody has been read once, that is known of."""
+        return len(self._known) == len(self._turn)
 
     def get(self, tenant: str) -> TenantStanding | None:
         """Return how a tenant stood when it was last read; None for one that was not read yet."""

@@ -16,6 +16,9 @@ T = TypeVar("T")
 FRESH_S = 0.9
 """For how long a reading is shown before the next look reads again."""
 
+PATIENCE_S = 0.15
+"""For how long one look goes on reading tenants that were not read yet: soon after the start nobody is missing."""
+
 WANTED_S = 5.0
 """For how long a tenant that somebody looked at is read with every step."""
 
@@ -51,5 +54,7 @@ class SharedBoard:
             if new or self._read_at is None or now - self._read_at >= FRESH_S:
                 self._wanted = {name: at for name, at in self._wanted.items() if now - at < WANTED_S}
                 self._board.step(self._wanted)
+                while not self._board.is_full and self._clock() - now < PATIENCE_S:
+                    self._board.step()
                 self._read_at = self._clock()
             return say(self._board)

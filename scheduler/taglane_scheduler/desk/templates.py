@@ -72,16 +72,15 @@ class TemplateDesk:
         self._desk.principal.require_all("read", "what tenants share")
         tenants = self._desk.tenants_in_reach()
         found = self._desk.services.jobs.page(tenants, pattern=pattern, after=after, limit=LOOKED)
-        shared = [each for each in share(found.jobs) if alone or len(each.tenants) > 1]
-        return SharedPage(shared, len(found.jobs), len(found.unread), found.next)
+        return SharedPage(share(found.jobs, 1 if alone else 2), len(found.jobs), len(found.unread), found.next)
 
 
-def share(jobs: Iterable[StoredJob]) -> list[SharedJob]:
-    """Group jobs by name and task; what most tenants have comes first."""
+def share(jobs: Iterable[StoredJob], fewest: int = 1) -> list[SharedJob]:
+    """Group jobs by name and task, those that *fewest* tenants have or more; what most have comes first."""
     groups: defaultdict[tuple[str, str], list[StoredJob]] = defaultdict(list)
     for stored in jobs:
         groups[stored.job.name, stored.job.task].append(stored)
-    found = [_shared(name, task, members) for (name, task), members in groups.items()]
+    found = [_shared(name, task, members) for (name, task), members in groups.items() if len(members) >= fewest]
     return sorted(found, key=lambda each: (-len(each.tenants), each.name, each.task))
 
 

@@ -108,10 +108,11 @@ def paged(store: Server, text: str, *, limit: int = 7) -> list[str]:
     raise AssertionError("it does not end")
 
 
-@pytest.mark.parametrize("visits", [search.PAGE_VISITS, 25])
-def test_it_finds_what_the_query_takes(store: Server, monkeypatch: pytest.MonkeyPatch, visits: int) -> None:
-    """Each run once, the newest first, whether a page may look at all that there is or at a few."""
+@pytest.mark.parametrize(("visits", "many"), [(search.PAGE_VISITS, search.MANY), (25, search.MANY), (26, 0)])
+def test_it_finds_what_the_query_takes(store: Server, monkeypatch: pytest.MonkeyPatch, visits: int, many: int) -> None:
+    """Each run once, the newest first: may a page look at all that there is or at a few, of few tenants or of many."""
     monkeypatch.setattr(search, "PAGE_VISITS", visits)
+    monkeypatch.setattr(search, "MANY", many)
     live(store, seed=visits)
     now = server_time(store.redis)
     kept = {tenant: Runs(store).list(tenant, limit=10_000) for tenant in TENANTS}
@@ -193,8 +194,12 @@ def test_a_page_says_how_far_it_has_looked(store: Server, monkeypatch: pytest.Mo
     assert [] == paged(store, "task:nothing.*")
 
 
+@pytest.mark.parametrize("many", [search.MANY, 0])
 @pytest.mark.parametrize("key", [keys.runs, keys.ended, keys.unwell, keys.dead, keys.leases, keys.tags, keys.skipped])
-def test_a_spoiled_index_hides_no_other_tenant(store: Server, redis: Redis, key: Callable[[str], str]) -> None:
+def test_a_spoiled_index_hides_no_other_tenant(
+    store: Server, redis: Redis, key: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, many: int
+) -> None:
+    monkeypatch.setattr(search, "MANY", many)
     for tenant in TENANTS[:2]:
         enqueue(store, tenant)
         worker = HandWorker(store, tenant).hello()
@@ -254,3 +259,19 @@ def test_a_tenant_searches_its_own(acme: Server, store: Server) -> None:
 
 def found(server: Server, tenants: Sequence[str]) -> list[str]:
     return [run.id for run in RunSearch(server).page(parse_query(""), tenants).runs]
+
+
+def test_of_many_tenants_those_without_runs_are_not_looked_through(
+    store: Server, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An instant that can't be one hides nothing all the same."""
+    monkeypatch.setattr(search, "MANY", 0)
+    redis.config_resetstat()
+    assert [] == found(store, TENANTS)
+    assert "cmdstat_fcall" not in redis.info("commandstats")
+
+    for tenant in TENANTS[:2]:
+        enqueue(store, tenant)
+    redis.zadd(keys.runs(TENANTS[0]), {"nonsense": float("inf")})
+
+    assert {*TENANTS[:2]} == {run.partition(".")[0] for run in found(store, TENANTS)}

@@ -39,6 +39,8 @@ PREVIOUS = "taglane_previous"
 LONGEST_TRACE = 4_096
 """Characters that the trace headers of a run may take; of longer ones the first is kept alone."""
 
+_OBJECTS = frozenset("hprt")
+
 _BARE_EMBED = re.compile(r'\{"callbacks": ?null, ?"errbacks": ?null, ?"chain": ?null, ?"chord": ?null\}\]$')
 _NO_FAILURE_EMBED = re.compile(r'"errbacks": ?null, ?"chain": ?null, ?"chord": ?null\}\]$')
 
@@ -179,7 +181,7 @@ def unpack(delivery: Delivery) -> dict[str, Any]:
     run = delivery.of or delivery.run
     headers = {
         "root_id": run,
-        **{name: text for name, text in envelope.get("t", {}).items() if name in TRACE_HEADERS},
+        **({name: text for name, text in envelope["t"].items() if name in TRACE_HEADERS} if "t" in envelope else {}),
         **envelope.get("h", {}),
         "id": run,
         "task": ENDED_TASK if delivery.ended else delivery.task,
@@ -220,7 +222,7 @@ def _read(text: bytes) -> dict[str, Any]:
         envelope = json.loads(text)
         if not isinstance(envelope, dict) or not isinstance(envelope.get("b"), str):
             raise ValueError("it is no object with a body")  # noqa: TRY004 - a stored text, not a type
-        if any(not isinstance(envelope.get(name, {}), dict) for name in "hprt"):
+        if not all(isinstance(value, dict) for name, value in envelope.items() if name in _OBJECTS):
             raise ValueError("its headers, properties, retry policy or trace are no object")
         body = json.loads(envelope["b"])
     except RecursionError as error:

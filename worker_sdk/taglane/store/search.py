@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from taglane.errors import ServerUnavailable
 from taglane.model.names import tenant_of_run
 from taglane.model.query import matches
+from taglane.store import keys
 from taglane.store.runs import Runs
 from taglane.store.search_plan import Index, Place, indexes_of, may_have, read_place
 
@@ -35,11 +36,20 @@ PAGE_VISITS = 10_000
 PAGE_S = 0.05
 """Seconds after which a page looks no further: a busy server gives shorter pages, and not later ones."""
 
+FAR = 1 << 52
+"""No instant of ours, ms: a tenant may have written any number."""
+
 FEWEST = 20
 """Runs that a call looks at in any case."""
 
 BATCH = 500
 """Calls of one round trip."""
+
+MANY = 500
+"""Streams of which each is asked first for its newest run alone: most have none, or none that comes on this page."""
+
+_ZSETS = {"runs": keys.runs, "ended": keys.ended, "unwell": keys.unwell, "dead": keys.dead}
+"""The indexes that are kept in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +159,12 @@ class _Merging:
         now = _now(server) if query.since or query.until else 0
         self._since, self._until = (str(moment.instant(now)) if moment else "" for moment in (query.since, query.until))
         self.came_to: Place | None = None
-        self._ends = time.monotonic() + PAGE_S
 
     def __iter__(self) -> Iterator[Place]:
-        self._read(self._streams)
+        if len(self._streams) > MANY:
+            self._look_ahead()
+        ends = time.monotonic() + PAGE_S
+        self._read([each for each in self._streams if each.bound is None and not each.done])
         heap = [each for each in self._streams if each.found or not each.done]
         heapify(heap)
         while heap:
@@ -162,7 +174,7 @@ class _Merging:
                 if stream.found or not stream.done:
                     heappush(heap, stream)
                 continue
-            if self._left is not None and (self._left <= 0 or time.monotonic() >= self._ends):
+            if self._left is not None and (self._left <= 0 or time.monotonic() >= ends):
                 self.came_to = heap[0].place
                 return
             lacking: list[_Stream] = []
@@ -172,6 +184,25 @@ class _Merging:
             for stream in lacking:
                 if stream.found or not stream.done:
                     heappush(heap, stream)
+
+    def _look_ahead(self) -> None:
+        """Find out which streams are empty, and behind which instant the others begin.
+
+        Of what can't be read so, nothing is found out: it is read as all are of few.
+        """
+        for start in range(0, len(self._streams), BATCH):
+            some = [each for each in self._streams[start : start + BATCH] if each.index.name in _ZSETS]
+            with self._server.renamed("listing runs"):
+                pipeline = self._server.redis.pipeline(transaction=False)
+                for each in some:
+                    pipeline.zrevrange(_ZSETS[each.index.name](each.tenant), 0, 0, withscores=True)
+                answers = pipeline.execute(raise_on_error=False)
+            for stream, answer in zip(some, answers, strict=True):
+                if answer == []:
+                    stream.done = True
+                elif isinstance(answer, list) and abs(answer[0][1]) < FAR:
+                    newest = Place(int(answer[0][1]) + 1, "", "")
+                    stream.bound = newest if self._behind is None else min(newest, self._behind)
 
     def _read(self, streams: Sequence[_Stream]) -> None:
         """Look further through each of these."""

@@ -27,7 +27,7 @@ local function start(P, t, name, job, id, due, envelope, how)
     end
     local expires = job.expires and t + tonumber(job.expires)
     admit(P, t, {id = id, task = job.task, tag = job.tag, step = job.step, envelope = envelope, job = name,
-        expires = expires, extra = extra, at = how.at, parked = how.parked})
+        lives = true, expires = expires, extra = extra, at = how.at, parked = how.parked})
     if not how.parked and not (how.beside and goes(P, job.last)) then
         redis.call('HSET', job_key(P, name), 'last', id, 'last_due', int(due))
     end
@@ -46,7 +46,7 @@ local function skip(P, t, name, job, id, due, why)
         'job', name, 'due', int(due), 'queued_at', int(t), 'finished_at', int(t), 'error', why)
     redis.call('ZADD', runs_key(P), int(t), id)
     redis.call('ZADD', ended_key(P), int(t), id)
-    try(P, nil, note_made, P, name, id)
+    try(P, nil, note_made, P, name, id, true)
     if redis.call('RPUSH', skipped_key(P), id) > KEEP_SKIPPED then
         local oldest = redis.call('LPOP', skipped_key(P))
         redis.call('DEL', run_key(P, oldest))
@@ -63,7 +63,7 @@ local function fail(P, t, name, job, id, due, why)
     redis.call('HSET', run_key(P, id), 'task', job.task, 'tag', job.tag, 'step', job.step, 'job', name, 'due', int(due),
         'queued_at', int(t), 'envelope', job.envelope)
     redis.call('ZADD', runs_key(P), int(t), id)
-    try(P, nil, note_made, P, name, id)
+    try(P, nil, note_made, P, name, id, true)
     if not goes(P, job.last) then
         redis.call('HSET', job_key(P, name), 'last', id, 'last_due', int(due))
     end

@@ -92,9 +92,12 @@ local function pool_worker_key(Q, worker) return Q .. 'worker:' .. worker end
 
 local function int(number) return string.format('%d', number) end
 
+local asked_at = nil -- the time that it was when somebody last asked
+
 local function now()
     local time = redis.call('TIME')
-    return time[1] * 1000 + math.floor(time[2] / 1000)
+    asked_at = time[1] * 1000 + math.floor(time[2] / 1000)
+    return asked_at
 end
 
 -- Keep the id of what can't be read or served, for the tenant to look at: the oldest ones.

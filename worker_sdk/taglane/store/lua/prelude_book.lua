@@ -95,6 +95,9 @@ end
 
 -- Enter how many runs of a minute ended well, or not.
 local function enter_minute(P, t, well, unwell)
+    if well + unwell == 0 then
+        return -- most calls end nothing
+    end
     local minute = math.floor(t / 60000)
     local key = recent_key(P, string.format('%s%02d', date_at(t), math.floor(minute / 60) % 24))
     if well > 0 and redis.call('HINCRBY', key, string.format('%02d|s', minute % 60), well) == well then
@@ -111,7 +114,7 @@ local function enter(P, of_tenant, of_jobs)
             of_tenant[what] = (of_tenant[what] or 0) + times
         end
     end
-    local t = now()
+    local t = asked_at or now() -- that of the move
     local day = date_at(t)
     local ledger = ledger_key(P, day)
     for what, times in pairs(of_tenant) do
@@ -133,7 +136,7 @@ end
 -- something else of is not kept; the tenant's runs go on.
 local function booking(move)
     return function(keys, args)
-        booked, booked_of = {}, {}
+        booked, booked_of, asked_at = {}, {}, nil
         local done, answer = pcall(move, keys, args)
         local of_tenant, of_jobs = booked, booked_of
         booked, booked_of = nil, nil

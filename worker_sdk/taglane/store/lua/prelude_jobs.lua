@@ -61,26 +61,27 @@ local function begin_delay(P, t, name, after)
     return due
 end
 
--- Keep a job's runs to be found by its name: the last ones. Of a job that is gone none is kept.
-local function note_made(P, name, id)
+-- Keep a job's runs to be found by its name: the last ones. Of a job that is gone none is kept; `lives` says that it is
+-- known not to be.
+local function note_made(P, name, id, lives)
     local last = last_key(P, name)
     local count = redis.call('RPUSH', last, id)
     if count > KEEP_LAST then
         redis.call('LPOP', last)
-    elseif count == 1 and redis.call('EXISTS', job_key(P, name)) == 0 then
+    elseif count == 1 and not lives and redis.call('EXISTS', job_key(P, name)) == 0 then
         redis.call('DEL', last)
     end
 end
 
--- Count how many of a job's runs were unwell in a row: its `streak` so far is known. A cancel says nothing of that.
-local function count_streak(P, t, name, state, streak)
+-- Count how many of a job's runs were unwell in a row. A cancel says nothing of that; what ended well is told only where
+-- there is a streak to end.
+local function count_streak(P, t, name, state)
     if state == 'succeeded' then
-        if streak then
-            redis.call('HDEL', job_key(P, name), 'streak', 'unwell_at')
-            redis.call('ZREM', failing_key(P), name)
-        end
-    elseif state == 'failed' or state == 'dead' or state == 'expired' then
-        streak = redis.call('HINCRBY', job_key(P, name), 'streak', 1)
+        redis.call('HDEL', job_key(P, name), 'streak', 'unwell_at')
+        redis.call('ZREM', failing_key(P), name)
+    elseif (state == 'failed' or state == 'dead' or state == 'expired')
+        and redis.call('HGET', job_key(P, name), 'revision') then
+        local streak = redis.call('HINCRBY', job_key(P, name), 'streak', 1)
         redis.call('HSET', job_key(P, name), 'unwell_at', int(t))
         if streak >= FAILING then
             redis.call('ZADD', failing_key(P), int(streak), name)
@@ -94,9 +95,9 @@ local function go_on(P, t, run, state)
         and redis.call('LLEN', parked_key(P, run.job)) <= MOST_PARKED then -- a longer one is not ours, and slow
         redis.call('LREM', parked_key(P, run.job), 1, run.id)
     end
-    local job = redis.call('HMGET', job_key(P, run.job), 'after', 'paused', 'last', 'revision', 'streak')
-    if job[4] then
-        try(P, nil, count_streak, P, t, run.job, state, job[5])
+    local job = redis.call('HMGET', job_key(P, run.job), 'after', 'paused', 'last', 'streak')
+    if job[4] or state ~= 'succeeded' then
+        try(P, nil, count_streak, P, t, run.job, state)
     end
     if job[3] ~= run.id or let_next_go(P, t, run.job) then
         return

@@ -3,7 +3,7 @@
 -- Make a run that nobody has made yet. `run` holds id, task, tag, step, envelope, and what else is to be kept
 -- of it in `extra` (a flat list of fields and values); `at` is when it may be served, `parked` says that it waits for the
 -- end of its job's last run, `expires` is until when: the first that expires wakes the schedulers, who end it when no
--- worker came. `again` says that the run was made before, and begins anew.
+-- worker came. `lives` says that its job is there. `again` says that the run was made before, and begins anew.
 local function admit(P, t, run, again)
     if not again then
         book(nil, 'made')
@@ -32,7 +32,7 @@ local function admit(P, t, run, again)
     redis.call('HSET', run_key(P, run.id), unpack(fields))
     redis.call('ZADD', runs_key(P), int(t), run.id)
     if run.job then
-        try(P, nil, note_made, P, run.job, run.id)
+        try(P, nil, note_made, P, run.job, run.id, run.lives)
     end
     if run.parked then
         park(P, run.job, run.id)
