@@ -119,7 +119,7 @@ class ByWorkers(Lives):
         if log is None:
             return 0
         log.lines += [line.split("\t")[-1] for line in lines[max(0, log.heard + 1 - first) :]]
-        log.heard = max(log.heard, first + len(lines) - 1)
+        log.heard = max(log.heard, first + len(lines) - 1 if lines else 0)
         over = len(log.lines) - most
         if over > 0:
             log.lines, log.lost = log.lines[over:], log.lost + over
