@@ -175,10 +175,12 @@ class Users:
             pipeline.execute_command("ACL GETUSER", acl.user_of(name))
         users = pipeline.execute()
         database = self._database()
+        groups = sorted({group for user in users if user for group in user["categories"]} - {"-@all"})
+        meant = {group: _of_group(self._redis, group[2:]) for group in groups}
         return [
             name
             for (name, record), user in zip(wanted, users, strict=True)
-            if not _is_as(user, record.rules(name, database))
+            if not _is_as(user, record.rules(name, database), meant)
         ]
 
     def _write_when_full(self, name: str, old: bytes | None, new: bytes | None) -> bool:
@@ -279,13 +281,25 @@ def _tell(redis: Any, records: Mapping[str, bytes | None], database: int, *more:
     pipeline.execute()
 
 
-def _is_as(user: Any, rules: Sequence[str]) -> bool:
-    """Whether a user is what these rules make."""
+def _is_as(user: Any, rules: Sequence[str], groups: Mapping[str, set[str]]) -> bool:
+    """Whether a user is what these rules make. Redis 7.0 tells commands by *groups*, less some: `+@hash -hscan`."""
     if not user or ("on" if "on" in rules else "off") not in user["flags"]:
         return False
-    has = {*user["commands"], *_words(user["keys"]), *_words(user["channels"])} - {"-@all"}
+    commands = {f"+{command}" for group in user["categories"] if group[0] == "+" for command in groups.get(group, ())}
+    commands |= {command for command in user["commands"] if command[0] == "+"}
+    commands -= {f"+{command[1:]}" for command in user["commands"] if command[0] == "-"}
+    has = commands | {*_words(user["keys"]), *_words(user["channels"])}
     has |= {f"#{digest}" for digest in user["passwords"]}
     return has == set(rules) - {"reset", "on", "off"}
+
+
+def _of_group(redis: Any, group: str) -> set[str]:
+    """Return the commands of one of the server's categories; of `all`, which is none, something that no tenant has."""
+    return {group} if group == "all" else {_text(command) for command in redis.execute_command("ACL CAT", group)}
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def _words(value: Sequence[str] | str) -> Sequence[str]:
