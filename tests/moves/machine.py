@@ -107,7 +107,7 @@ class Machine(RuleBasedStateMachine):
         assert expected == answer, (move, args, expected, answer)
         self.settle()
         if move in UNORDERED:
-            self.adopt_order(before)
+            self.settle_order(before)
         self.agree()
         self.sound = True
         return answer
@@ -147,14 +147,21 @@ class Machine(RuleBasedStateMachine):
         self.redis.hset(keys.run(self.tenant, run.id), "expires", at)
         self.redis.zadd(keys.expiring(self.tenant), {run.id: at}, xx=True)
 
-    def adopt_order(self, before: dict[tuple[str, int], list[str]]) -> None:
+    def settle_order(self, before: dict[tuple[str, int], list[str]]) -> None:
+        """Write over the order in which the server has found a set, so that the same choices come to the same state."""
         for (tag, step), expected in list(self.model.queues.items()):
-            found = [run.decode() for run in self.redis.lrange(keys.queue(self.tenant, tag, step), 0, -1)]
+            key = keys.queue(self.tenant, tag, step)
+            found = [run.decode() for run in self.redis.lrange(key, 0, -1)]
             actual = [run for run in found if run in self.model.runs and self.model.runs[run].place == "queue"]
             assert sorted(expected) == sorted(actual)
             was = [run for run in before.get((tag, step), []) if run in expected]
             assert was == [run for run in actual if run in was]
-            self.model.queues[tag, step] = actual
+            new = iter(sorted(run for run in actual if run not in was))
+            ordered = {run: run if run in was else next(new) for run in actual}
+            if any(run != other for run, other in ordered.items()):
+                self.redis.delete(key)
+                self.redis.rpush(key, *(ordered.get(run, run) for run in found))
+            self.model.queues[tag, step] = list(ordered.values())
 
     # -- what holds --------------------------------------------------------------------------------------------------
 
