@@ -1098,9 +1098,10 @@ def test_a_fire_begins_a_trace(jobs: Jobs, firing: Firing, redis: Redis, overlap
     finally:
         tracing.stop()
 
-    untraced, traced = run_ids(redis)
     (span,) = map(seen, memory().get_finished_spans())
+    traced = str(span.attributes["taglane.run_id"])
+    (untraced,) = set(run_ids(redis)) - {traced}  # both may have been made in one millisecond
     envelope = json.loads(run_field(redis, traced, "envelope") or "")
     assert envelope.pop("t")["traceparent"].startswith(f"00-{span.trace}-{span.id}-")
     assert envelope == json.loads(run_field(redis, untraced, "envelope") or "")
-    assert ("fire report", "PRODUCER", traced) == (span.name, span.kind, span.attributes["taglane.run_id"])
+    assert ("fire report", "PRODUCER") == (span.name, span.kind)
