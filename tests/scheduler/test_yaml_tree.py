@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 from taglane_scheduler.yaml_tree import BadYaml, did_you_mean, fields, pairs, read_yaml
 
 
@@ -127,9 +128,14 @@ JSON = st.recursive(
 @settings(max_examples=50, deadline=None)
 @given(JSON)
 def test_what_yaml_writes_is_read_back(value: object) -> None:
-    """The same as ruamel's own reading."""
+    """The same as ruamel's own reading, where it can read what it writes: it can't read `[: a]`."""
     stream = io.StringIO()
-    YAML(typ="safe", pure=True).dump(value, stream)
+    yaml = YAML(typ="safe", pure=True)
+    yaml.dump(value, stream)
+    try:
+        assert value == yaml.load(stream.getvalue())
+    except YAMLError:
+        reject()
 
     assert value == read_yaml(stream.getvalue()).plain()
 
