@@ -11,6 +11,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 from redis import Redis
 from taglane_scheduler.embedded import EmbeddedServer, find_server
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from taglane_scheduler.embedded import ServerBinary
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's `&` has it ignored, and so would what we start
+
+settings.register_profile("same", derandomize=True)  # a run that fails fails again
+if not os.environ.get("EXPLORE"):  # EXPLORE=1 draws examples anew
+    settings.load_profile("same")
 
 ON_PATH = {"": None, "valkey": None, "redis": "redis-server"}
 
