@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import logging
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from taglane.errors import BadQuery
 from taglane.model.query import matches
 from taglane.store import keys
+from taglane.store.reading import read_all
 from taglane.store.runs import Runs
 from taglane.store.stored_job import StoredJob, UnreadJob
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     Name = tuple[str, str]
 
-log = logging.getLogger(__name__)
 
 OVERDUE_MS = 60_000
 """How late a job is that is called overdue."""
@@ -175,17 +174,7 @@ class JobPages:
 
     def _ask(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Ask all at once; a key of which its tenant has made something else reads as None, and is noted."""
-        with self._server.renamed("reading jobs"):
-            pipeline = self._server.redis.pipeline(transaction=False)
-            for command in commands:
-                pipeline.execute_command(*command)
-            answers = pipeline.execute(raise_on_error=False)
-            for command, answer in zip(commands, answers, strict=True):
-                if isinstance(answer, Exception):
-                    if not str(answer).startswith("WRONGTYPE"):
-                        raise answer
-                    log.warning("key_unreadable key=%s", command[1])
-        return [None if isinstance(answer, Exception) else answer for answer in answers]
+        return read_all(self._server, "reading jobs", commands)
 
 
 def last_runs(server: Server, tenant: str, name: str, count: int) -> Sequence[RunInfo]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from taglane.store import keys
+from taglane.store.reading import read_all
 from taglane.store.runs import Runs
 from taglane.store.workers import Workers
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from taglane.store.server import Server
 
-
-log = logging.getLogger(__name__)
 
 MOST_JOBS = 1_000
 """Jobs of one tenant that are asked for parked runs: of more, which have a fixed delay as a rule, any so many."""
@@ -159,17 +157,7 @@ class Queues:
 
     def _ask(self, commands: Sequence[tuple[Any, ...]]) -> Sequence[Any]:
         """Ask all at once; a key of which its tenant has made something else reads as None, and is noted."""
-        with self._server.renamed("reading the queues"):
-            pipeline = self._server.redis.pipeline(transaction=False)
-            for command in commands:
-                pipeline.execute_command(*command)
-            answers = pipeline.execute(raise_on_error=False)
-            for command, answer in zip(commands, answers, strict=True):
-                if isinstance(answer, Exception):
-                    if not str(answer).startswith("WRONGTYPE"):
-                        raise answer
-                    log.warning("key_unreadable key=%s", command[1])
-        return [None if isinstance(answer, Exception) else answer for answer in answers]
+        return read_all(self._server, "reading the queues", commands)
 
 
 def _since(state: bytes | None, queued_at: bytes | None) -> int | None:
