@@ -55,12 +55,12 @@ local function staff(P)
 end
 
 local function listed(P, name, due, is_served)
-    local f = redis.call('HMGET', job_key(P, name), 'revision', 'created', 'schedule', 'misfire', 'tag')
+    local f = redis.call('HMGET', job_key(P, name), 'revision', 'created', 'schedule', 'misfire', 'tag', 'no_worker',
+        'expires')
     if not f[1] or not f[5] or is_served(f[5]) then
         return f[1] and {name, due, f[1], f[2], f[3], f[4] or ''}
     end
-    local how = redis.call('HMGET', job_key(P, name), 'no_worker', 'expires')
-    return {name, due, f[1], f[2], f[3], f[4] or '', f[5], how[1] or '', how[2] and '1' or ''}
+    return {name, due, f[1], f[2], f[3], f[4] or '', f[5], f[6] or '', f[7] and '1' or ''}
 end
 
 -- Let a job go on when it waits for the end of a run that does not go any more. Returns when there is something to do

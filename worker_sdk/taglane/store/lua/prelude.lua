@@ -135,10 +135,10 @@ local function try(P, id, step, ...)
     return nil
 end
 
--- Wake one idle worker of a tag. A few tokens are enough: whoever is woken takes a batch and rings on. A pool's workers
--- wait elsewhere: the first token says once to who keeps the pools that this tenant has work for one; the fetch that finds
--- the queue empty takes it away.
-local function ring(P, tag)
+-- Wake one idle worker of a tag, or one for each of `count` runs. A few tokens are enough: whoever is woken takes a batch
+-- and rings on. A pool's workers wait elsewhere: the first token says once to who keeps the pools that this tenant has work
+-- for one; the fetch that finds the queue empty takes it away.
+local function ring(P, tag, count)
     local bell = bell_key(P, tag)
     local tokens = redis.call('LLEN', bell)
     if is_shared(tag) then
@@ -146,8 +146,10 @@ local function ring(P, tag)
             redis.call('RPUSH', bell, '1')
             redis.call('PUBLISH', pool_channel(P), tag)
         end
-    elseif tokens < TOKENS then
-        redis.call('RPUSH', bell, '1')
+    else
+        for _ = 1, math.min(count or 1, TOKENS - tokens) do
+            redis.call('RPUSH', bell, '1')
+        end
     end
 end
 
