@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import astuple
 from itertools import pairwise
 from threading import Barrier
 from typing import TYPE_CHECKING, Any
@@ -308,7 +307,7 @@ def test_what_a_newer_library_says_of_a_job_is_passed_over() -> None:
     _, laid_aside = _due_jobs([known[:2]])
 
     assert same == newer
-    assert ("report", 1_000, "7", "900", schedule.decode(), "", None) == astuple(newer)
+    assert ("report", 1_000, "7", "900", schedule.decode(), "", None) == newer
     assert Unserved("acme.gpu", "skip", expires=True) == unserved.unserved
     assert [] == nothing == nothing_more
     assert ["report"] == laid_aside
