@@ -10,6 +10,7 @@ are much larger than the others may be missed by one estimate, and caught by the
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import NoPermissionError
@@ -33,9 +34,12 @@ the one that holds the params may be none."""
 _LONGEST_MEMBER = 1_024
 """Bytes: of an index whose members are longer than ours on average, none is fetched."""
 
-_ALONE: tuple[Callable[[str], str], ...] = (
-    *(keys.leases, keys.workers, keys.waiting, keys.skipped, keys.due, keys.expiring, keys.ended, keys.unwell),
-    *(keys.dead, keys.aside, keys.jobs, keys.tags, keys.runs, keys.logs),
+_AT_REST: tuple[Callable[[str], str], ...] = (keys.due, keys.jobs)
+"""The indexes of a tenant that has jobs, and of whom nothing runs or waits, nor did of late."""
+
+_AT_WORK: tuple[Callable[[str], str], ...] = (
+    *(keys.leases, keys.workers, keys.waiting, keys.skipped, keys.expiring, keys.ended, keys.unwell),
+    *(keys.dead, keys.aside, keys.tags, keys.runs, keys.logs),
 )
 
 
@@ -87,7 +91,7 @@ class Footprints:
         self._server = server
 
     def measure(self, tenants: Sequence[str]) -> dict[str, int | None]:
-        """Return the bytes of each tenant's data, in three round trips; None where the server won't say.
+        """Return the bytes of each tenant's data, in four round trips; None where the server won't say.
 
         Raises:
             ServerUnavailable: no answer.
@@ -114,18 +118,22 @@ class Footprints:
         return totals
 
     def _indexes(self, tenants: Sequence[str]) -> dict[str, _Draft | None]:
-        """Ask for the size of every index, and for the number of its members."""
-        each = len(_ALONE) + len(_FAMILIES)
-        answers = self._ask(command for tenant in tenants for command in _questions(tenant))
+        """Ask for the size of every index that is there, and for the number of its members."""
+        at_work = self._ask(("EXISTS", *(key(tenant) for key in _AT_WORK)) for tenant in tenants)
+        indexes = [_AT_REST + _AT_WORK if _count(there) else _AT_REST for there in at_work]
+        answers = iter(
+            self._ask(command for pair in zip(tenants, indexes, strict=True) for command in _questions(*pair))
+        )
         drafts: dict[str, _Draft | None] = {}
-        for number, tenant in enumerate(tenants):
-            answer = answers[number * each : (number + 1) * each]
+        for tenant, own in zip(tenants, indexes, strict=True):
+            families = [family for family in _FAMILIES if family.index in own]
+            answer = list(islice(answers, len(own) + len(families)))
             if isinstance(answer[0], NoPermissionError):
                 drafts[tenant] = None
                 continue
-            sizes = dict(zip(_ALONE, map(_count, answer), strict=False))
+            sizes = dict(zip(own, map(_count, answer), strict=False))
             draft = drafts[tenant] = _Draft(alone=sum(sizes.values()))
-            for family, count in zip(_FAMILIES, map(_count, answer[len(_ALONE) :]), strict=True):
+            for family, count in zip(families, map(_count, answer[len(own) :]), strict=True):
                 draft.counts[family] = count
                 if count and sizes[family.index] <= count * _LONGEST_MEMBER:
                     draft.sizes.append((family, family.index(tenant)))
@@ -155,11 +163,12 @@ class Footprints:
             return answers
 
 
-def _questions(tenant: str) -> Iterator[Command]:
-    for key in _ALONE:
+def _questions(tenant: str, indexes: Sequence[Callable[[str], str]]) -> Iterator[Command]:
+    for key in indexes:
         yield "MEMORY", "USAGE", key(tenant)
     for family in _FAMILIES:
-        yield family.count, family.index(tenant)
+        if family.index in indexes:
+            yield family.count, family.index(tenant)
 
 
 def _count(answer: Any) -> int:

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SWEEP_MS = 30_000  # every tenant is looked at as often as this
+ROUNDS = 30  # sweeps in that time: the tenants of one are looked at together, a batch in a round trip
 BATCH = 64  # tenants a step
 PACE_S = 0.005  # from one step's begin to the next one's, at least, unless more is due than one takes
 BACKOFF_S = (0.1, 1.0)  # between two attempts to reach a server that is gone: the first, the longest
@@ -302,7 +303,7 @@ class SchedulerLoop:
             if report.held:
                 self._heap.update(tenant, 0)
                 continue
-            sweep = int(now) + random.randint(SWEEP_MS * 9 // 10, SWEEP_MS)  # spread: they were all read at the start
+            sweep = _sweep_at(int(now) + random.randint(SWEEP_MS * 9 // 10, SWEEP_MS))
             instant = report.next.get(tenant)
             self._heap.update(tenant, sweep if instant is None else min(sweep, instant + self._peers.delay(tenant)))
         self._staffed = (self._staffed - set(tenants)) | report.staffed
@@ -313,6 +314,12 @@ class SchedulerLoop:
             return 0
         self._rescue_at = clock + self._rescue.interval
         return len(self._rescue.step(sorted(self._staffed)))
+
+
+def _sweep_at(instant: int) -> int:
+    """Return when a tenant is swept that is to be at *instant* at the latest: spread, and not each one by itself."""
+    apart = max(1, SWEEP_MS // ROUNDS)
+    return instant // apart * apart
 
 
 def _reading(server: int, sent: float) -> Reading:
