@@ -1,8 +1,9 @@
 """Many idle workers in one process, each of a tenant of its own: what a real one asks of its server, and as often.
 
-`python -m bench.crowd.idlers FILE PORT LEASE_S` reads a tenant and its password a line. Each worker has two connections, as a real
-one: on one it fetches and waits on its bell, on the other its heart beats. It says `ready N` once all are in, then
-`took RUN SECONDS` for each run that it was given, which it ends at once; seconds are of the machine's monotonic clock.
+`python -m bench.crowd.idlers FILE PORT LEASE_S` reads a tenant and its password a line. Each worker has two
+connections, as a real one: on one it fetches and waits on its bell, on the other its heart beats. It says `ready N` once
+all are in, then `took RUN SECONDS` for each run that it was given, which it ends at once; seconds are of the machine's
+monotonic clock.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Line:
     def ask(self, hear: Callable[[Any], None], *command: str | int) -> None:
         """Send one command; *hear* is called with its answer."""
         self._hears.append(hear)
-        self._socket.send(hiredis.pack_command(tuple(str(word).encode() for word in command)))
+        self._socket.send(hiredis.pack_command(command))  # type: ignore[arg-type]
 
     def listen(self) -> None:
         """Take what has come."""

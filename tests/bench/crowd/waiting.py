@@ -1,4 +1,4 @@
-"""What very many tenants cost that do nothing, with a waiting worker each: memory, processor time, latency beside them."""
+"""What very many tenants cost that do nothing, with a waiting worker each: memory, processor time, latency."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ LEASE_S = 15.0
 
 
 def waiting(sheet: Sheet, size: Size) -> None:
-    """Measure a server that holds the tenants, that they log in to, that a scheduler looks after, and on which some work."""
+    """Measure a server that holds the tenants, then with their workers, then with a scheduler, then at work."""
     files = open_files()
     workers = min(size.tenants, (files - SPARE) // LINES)
     if workers < size.tenants:
@@ -171,7 +171,7 @@ def _idle(sheet: Sheet, redis: Any, size: Size, workers: int, what: str) -> None
 
 
 def called(redis: Any) -> int:
-    """How many functions were called, and waits begun: all that a waiting worker asks. What is inside of them is not."""
+    """How many functions were called, and waits begun, which is all that a waiting worker asks."""
     stats = redis.info("commandstats")
     return sum(stats[f"cmdstat_{name}"]["calls"] for name in ("fcall", "blpop") if f"cmdstat_{name}" in stats)
 

@@ -136,7 +136,7 @@ def test_say_hands_each_answer_on(acme: Server) -> None:
     )
     leases.say([], lambda *each: heard.append(each))
 
-    assert [("finish", [1]), ("finish", [0]), ("renew", [[], []]), ("died", [1, 0])] == heard
+    assert [("finish", [1]), ("finish", [0]), ("renew", [[], [], 1]), ("died", [1, 0])] == heard
 
 
 def test_say_raises_when_one_has_no_answer(store: Server) -> None:
