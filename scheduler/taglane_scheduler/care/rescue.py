@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 AT_ONCE = 2_000
-"""Tenants with workers that are read in each step: of more, a part each step, and all within a quarter of a lease."""
 
 BATCH = 500
 """Commands of one round trip: the server serves others in between."""
@@ -47,10 +46,15 @@ class Rescue:
         server: the operator's, or a tenant's own.
         lease_ms: how long a worker may be silent.
         clock: monotonic, s.
+        at_once: tenants with workers that are read in each step: of more, a part each step, and all of them within a
+            quarter of a lease.
     """
 
-    def __init__(self, server: Server, lease_ms: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, server: Server, lease_ms: int, clock: Callable[[], float] = time.monotonic, *, at_once: int = AT_ONCE
+    ) -> None:
         self._server = server
+        self._at_once = at_once
         self._clock = clock
         self._watch = Watch(lease_ms / 1000)
         self._staff: dict[str, list[str]] = {}
@@ -65,7 +69,7 @@ class Rescue:
     def step(self, tenants: Collection[str], told: Iterable[str] | None = None) -> list[Rescued]:
         """Read the counters of the workers of these tenants; rescue what is held by those that are dead.
 
-        Of more tenants than `AT_ONCE` it reads a part, and whoever's counter did not move before its last reading.
+        Of more tenants than are read at once it reads a part, and those with a counter that stood still of late.
 
         Args:
             tenants: all that have workers.
@@ -105,7 +109,7 @@ class Rescue:
     def _turn(self, tenants: Collection[str]) -> list[str]:
         """Whom to read in this step."""
         self._steps += 1
-        parts = min(self._parts, -(-len(tenants) // AT_ONCE))
+        parts = min(self._parts, -(-len(tenants) // self._at_once))
         if parts < 2:
             return list(tenants)
         part = self._steps % parts

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bench import report
+from bench.crowd.herd import herd
 from bench.crowd.size import FULL
 from bench.crowd.waiting import waiting
 from bench.tenancy.figures import Sheet
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from bench.crowd.size import Size
 
-MEASURES: dict[str, Callable[[Sheet, Size], None]] = {"waiting": waiting}
+MEASURES: dict[str, Callable[[Sheet, Size], None]] = {"waiting": waiting, "herd": herd}
 
 
 def measure(names: Sequence[str], size: Size) -> Sheet:

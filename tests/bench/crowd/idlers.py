@@ -1,9 +1,9 @@
 """Many idle workers in one process, each of a tenant of its own: what a real one asks of its server, and as often.
 
 `python -m bench.crowd.idlers FILE PORT LEASE_S` reads a tenant and its password a line. Each worker has two
-connections, as a real one: on one it fetches and waits on its bell, on the other its heart beats. It says `ready N` once
-all are in, then `took RUN SECONDS` for each run that it was given, which it ends at once; seconds are of the machine's
-monotonic clock.
+connections, as a real one: on one it fetches and waits on its bell, on the other its heart beats. It says `ready N`
+once all are in, then `took RUN SECONDS` for each run that it was given, which it ends at once; seconds are of the
+machine's monotonic clock.
 """
 
 from __future__ import annotations

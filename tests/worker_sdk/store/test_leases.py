@@ -216,6 +216,13 @@ def test_beats(acme: Server, redis: Redis) -> None:
     assert {"w1": "0", "w2": "1", "w3": ""} == {name: beat.counter for name, beat in make_leases(acme).beats().items()}
 
 
+def test_beats_of_the_next_few(acme: Server) -> None:
+    """Those that come after this worker in the order of their names, which goes round."""
+    all_of_them = [make_leases(acme, f"w{number}") for number in range(5)]
+
+    assert [["w1", "w2"], ["w4", "w0"]] == [list(all_of_them[number].beats(2)) for number in (0, 3)]
+
+
 def test_rescue(acme: Server) -> None:
     """Who saw the counter stand still takes over; who saw another counter does not."""
     run_id = enqueue(acme)

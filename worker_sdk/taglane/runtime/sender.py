@@ -38,7 +38,7 @@ BEAT = 3.0
 BUSY_BEAT = 1.0
 """Seconds between two heartbeats at most, while something is executed: they carry who asks to stop it."""
 
-NEAR = 8
+NEAR = 3
 """How many other workers of its tenant one looks after, as long as none of them is silent."""
 
 FAREWELL = 5.0
