@@ -114,7 +114,7 @@ class Alarm:
 
 
 class SchedulerLoop:
-    """Drives firing and rescue for all tenants in `taglane:tenants`. For one thread.
+    """Drives firing and rescue for all tenants in `taglane:{.}:tenants`. For one thread.
 
     Args:
         server: with the operator's credential.

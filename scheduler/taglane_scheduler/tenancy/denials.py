@@ -4,7 +4,7 @@ A server's own log of refusals (`ACL LOG`) joins those that come within a minute
 count, keeps 128 entries, and is gone with its process. Each scheduler reads it every other second, and enters by how
 much each count has grown.
 
-From Redis 7.2 and in each Valkey an entry has an id. How often it was counted is kept in `taglane:denials`, and
+From Redis 7.2 and in each Valkey an entry has an id. How often it was counted is kept in `taglane:{.}:denials`, and
 written in one transaction with the entries of the audit log: so of many schedulers one counts, and one that is killed
 between any two commands loses nothing and counts nothing twice. In Redis 7.0 an entry has none: there the log is read
 and emptied in one transaction, which also counts once; a scheduler that is killed right then loses what it had read.

@@ -1,4 +1,4 @@
-"""Makes, lists and removes tenants: the record in `taglane:tenants` is the truth, the server's ACL users follow it.
+"""Makes, lists and removes tenants: the record in `taglane:{.}:tenants` is the truth, the server's ACL users follow it.
 
 ACL users are neither replicated nor in the append-only file, so whoever starts a scheduler, or fails over, applies them
 again from the record. It holds hashes of passwords; a password itself is shown once, in the url that `create` returns.
