@@ -13,16 +13,16 @@ import logging
 import random
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from taglane.errors import Refused, ServerUnavailable
 from taglane.runtime.health import Pulse, State
-from taglane.store import keys
 
 from taglane_scheduler.firing.clock import Reading, ServerClock
 from taglane_scheduler.firing.firing import StepReport
 from taglane_scheduler.firing.heap import TenantHeap
-from taglane_scheduler.firing.peers import BEAT_S, Peers
+from taglane_scheduler.firing.peers import BEAT_S
+from taglane_scheduler.firing.roster import Roster
 from taglane_scheduler.firing.wakes import Wakes
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from taglane.store.server import Server
 
     from taglane_scheduler.firing.firing import Firing
+    from taglane_scheduler.firing.roster import Company
+    from taglane_scheduler.firing.wakes import Waker
 
     class Rescuer(Protocol):
         """What the loop needs to know of `care.rescue`."""
@@ -48,6 +50,8 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger(__name__)
+
+Log = logging.Logger | logging.LoggerAdapter[logging.Logger]
 
 SWEEP_MS = 30_000  # every tenant is looked at as often as this
 BATCH = 64  # tenants a step
@@ -67,8 +71,9 @@ class LoopReport:
 class _Gone:
     """How long the server has been gone: says so once, and waits longer from attempt to attempt."""
 
-    def __init__(self, patience: float) -> None:
+    def __init__(self, patience: float, log: Log) -> None:
         self._patience = patience
+        self._log = log
         self._since: float | None = None
         self._backoff = BACKOFF_S[0]
 
@@ -77,9 +82,9 @@ class _Gone:
         now = time.monotonic()
         if self._since is None:
             self._since = now
-            log.warning("server_lost error=%s", error)
+            self._log.warning("server_lost error=%s", error)
         if now - self._since > self._patience:
-            log.error("server_gone_for_good after_s=%.1f", now - self._since)
+            self._log.error("server_gone_for_good after_s=%.1f", now - self._since)
             raise error
         until = now + self._backoff
         self._backoff = min(2 * self._backoff, BACKOFF_S[1])
@@ -89,14 +94,15 @@ class _Gone:
     def ended(self) -> None:
         """Note that the server is there."""
         if self._since is not None:
-            log.warning("server_back after_s=%.1f", time.monotonic() - self._since)
+            self._log.warning("server_back after_s=%.1f", time.monotonic() - self._since)
             self._since, self._backoff = None, BACKOFF_S[0]
 
 
 class Alarm:
     """Says that the server's clock is not believed: at once, now and then, and when that is over."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: Log = log) -> None:
+        self._log = log
         self._since: float | None = None
         self._again_at = 0.0
 
@@ -105,12 +111,12 @@ class Alarm:
         now = time.monotonic()
         if apart_ms is None:
             if self._since is not None:
-                log.warning("clock_agrees after_s=%.1f", now - self._since)
+                self._log.warning("clock_agrees after_s=%.1f", now - self._since)
             self._since = None
         elif self._since is None or now >= self._again_at:
             self._since = now if self._since is None else self._since
             self._again_at = now + ALARM_S
-            log.error("clock_apart by_ms=%d", apart_ms)
+            self._log.error("clock_apart by_ms=%d", apart_ms)
 
 
 class SchedulerLoop:
@@ -125,6 +131,9 @@ class SchedulerLoop:
         sweep: called whenever the tenants are listed anew: gives replicas what a server keeps nowhere itself.
         looked: called in every step with the tenants that it has looked at: no tenant is left out for a whole sweep.
         watch: called every second, for a few ms: measures what tenants use.
+        roster: whom it looks after; without, all tenants of the server.
+        wakes: where it hears of tenants; without, by a subscription of its own.
+        log: where it says what goes on: that of a shard names it.
     """
 
     def __init__(  # noqa: PLR0913 - what it drives, and its hooks
@@ -138,8 +147,12 @@ class SchedulerLoop:
         sweep: Callable[[], object] = lambda: None,
         looked: Callable[[Sequence[str]], object] = lambda _: None,
         watch: Callable[[], object] = lambda: None,
+        roster: Company | None = None,
+        wakes: Waker | None = None,
+        log: Log = log,
+        pulse: Pulse | None = None,
     ) -> None:
-        self.pulse = Pulse()
+        self.pulse = pulse or Pulse()
         """What the loop says of itself, for whoever asks after its health."""
 
         self._server = server
@@ -150,13 +163,14 @@ class SchedulerLoop:
         self._sweep = sweep
         self._looked = looked
         self._watch = watch
-        self._wakes = Wakes(server)
-        self._peers = Peers(server)
+        self._wakes = wakes or Wakes(server)
+        self._roster = roster or Roster(server)
+        self._log = log
         self._heap = TenantHeap()
         self._staffed: set[str] = set()
         self._connected = False
         self._clock = ServerClock()
-        self._alarm = Alarm()
+        self._alarm = Alarm(log)
         self._list_at = self._beat_at = self._rescue_at = 0.0
 
     def run(self, stopping: threading.Event, ready: Callable[[], object] | None = None) -> None:
@@ -168,7 +182,7 @@ class SchedulerLoop:
                 lasts: a server that has just taken over may not know its users yet.
         """
         ready = ready or (lambda: None)
-        gone = _Gone(self._patience)
+        gone = _Gone(self._patience, self._log)
         try:
             while not stopping.is_set():
                 try:
@@ -200,19 +214,19 @@ class SchedulerLoop:
         clock = time.monotonic()
         if clock >= self._beat_at:
             self._beat_at = clock + BEAT_S
-            self._believes(_reading(self._peers.beat(clock), clock))
+            self._believes(_reading(self._roster.beat(clock), clock))
             with self._server.renamed("watching the tenants"):
                 self._watch()
         if clock >= self._list_at:
             with self._server.renamed("sweeping"):
                 self._sweep()
             self._list_tenants()
-        tenants = [] if self.holds_fire else self._heap.pop_due(self.now(), BATCH)
+        tenants = [] if self.holds_fire else self._roster.keep(self._heap.pop_due(self.now(), BATCH))
         report = self._firing.step(tenants, self._believes) if tenants else StepReport()
         self._take_in(tenants, report)
         rescued = self._rescue_the_dead()
         self._looked(tenants)
-        return LoopReport(tenants, report, rescued)
+        return LoopReport(list(tenants), report, rescued)
 
     def wait(self, stopping: threading.Event) -> None:
         """Sleep until the next thing to do, or until a tenant's wake.
@@ -227,8 +241,8 @@ class SchedulerLoop:
         if earliest is not None and not self.holds_fire:
             seconds = min(seconds, (earliest - self.now()) / 1000)
         for wake in self._wakes.wait(seconds, stopping):
-            if wake.tenant in self._heap or self._is_tenant(wake.tenant):
-                self._heap.hint(wake.tenant, wake.instant + self._peers.delay(wake.tenant))
+            if wake.tenant in self._heap or self._roster.has(wake.tenant):
+                self._heap.hint(wake.tenant, wake.instant + self._roster.delay(wake.tenant))
 
     def now(self) -> float:
         """Return the server's time, ms, by our monotonic clock."""
@@ -249,9 +263,9 @@ class SchedulerLoop:
         """Leave the other schedulers, and end the subscription."""
         if self._connected:
             try:
-                self._peers.leave()
+                self._roster.leave()
             except ServerUnavailable as error:
-                log.info("leave_failed error=%s", error)
+                self._log.info("leave_failed error=%s", error)
         self.disconnect()
 
     def _connect(self) -> None:
@@ -259,19 +273,15 @@ class SchedulerLoop:
             self._prepare()
         self._wakes.subscribe()  # before the full read: what changes after that comes as a wake
         sent = time.monotonic()
-        with self._server.renamed("reading the server's time"):
-            seconds, micros = self._server.redis.time()
-        self._believes(_reading(seconds * 1000 + micros // 1000, sent))
+        self._believes(_reading(self._roster.time(), sent))
         self._heap = TenantHeap()
         self._staffed.clear()
         self._list_tenants()
         self._connected = True
-        log.info("connected scheduler=%s tenants=%d", self._peers.me, len(self._heap))
+        self._log.info("connected scheduler=%s tenants=%d", self._roster.me, len(self._heap))
 
     def _list_tenants(self) -> None:
-        with self._server.renamed("reading the tenants"):
-            names: Any = self._server.redis.hkeys(keys.TENANTS)
-        listed = {name.decode() for name in names}
+        listed = self._roster.tenants()
         for tenant in self._heap.tenants() - listed:
             self._heap.remove(tenant)
             self._staffed.discard(tenant)
@@ -283,13 +293,9 @@ class SchedulerLoop:
         """Take in what the server's clock shows, and say what is to be said of it."""
         moved = self._clock.take(reading)
         if moved:
-            log.warning("clock_moved by_ms=%d", moved)
+            self._log.warning("clock_moved by_ms=%d", moved)
         self._alarm.tell(self._clock.apart_ms)
         return not self.holds_fire
-
-    def _is_tenant(self, name: str) -> bool:
-        with self._server.renamed("looking for a tenant"):
-            return bool(self._server.redis.hexists(keys.TENANTS, name))
 
     def _take_in(self, tenants: Sequence[str], report: StepReport) -> None:
         now = self.now()
@@ -299,7 +305,7 @@ class SchedulerLoop:
                 continue
             sweep = int(now) + random.randint(SWEEP_MS * 9 // 10, SWEEP_MS)  # spread: they were all read at the start
             instant = report.next.get(tenant)
-            self._heap.update(tenant, sweep if instant is None else min(sweep, instant + self._peers.delay(tenant)))
+            self._heap.update(tenant, sweep if instant is None else min(sweep, instant + self._roster.delay(tenant)))
         self._staffed = (self._staffed - set(tenants)) | report.staffed
 
     def _rescue_the_dead(self) -> int:

@@ -9,7 +9,7 @@ from taglane import context
 from taglane.store.pool_keys import *  # noqa: F403 - whoever needs a key finds it here
 
 NOBODY = "taglane:{.}:"
-"""What each key starts with that is no tenant's and no pool's: no name has a dot alone, so no pattern of a tenant reaches
+"""What each key starts with that is no tenant's and no pool's: no name is a dot alone, so no tenant's pattern reaches
 it. One slot of a cluster, since some are used together in one step: so they lie on one node."""
 
 TENANTS = f"{NOBODY}tenants"  # hash: tenant -> record, JSON
