@@ -9,6 +9,8 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from taglane.store.cluster import primaries_of
+
 if TYPE_CHECKING:
     from redis import Redis
 
@@ -105,8 +107,12 @@ def number_of(source: str) -> int:
 def load(redis: Redis) -> bool:
     """Load the library where it is missing or another one; return whether it was. Takes the operator's credential.
 
-    A newer one stays: an older command or scheduler goes on with it.
+    A newer one stays: an older command or scheduler goes on with it. Of a cluster, each primary is seen to.
     """
+    return any(list(map(_load, primaries_of(redis))))
+
+
+def _load(redis: Redis) -> bool:
     there = _loaded(redis)
     if there == library():
         return False

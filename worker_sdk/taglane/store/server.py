@@ -20,6 +20,7 @@ from taglane.errors import (
     TenantDraining,
 )
 from taglane.store import keys
+from taglane.store.cluster import ClusterClient
 from taglane.store.connect import USER, address_of, connect, connect_node, tenant_of_url, without_clients
 
 if TYPE_CHECKING:
@@ -96,11 +97,45 @@ class Server:
         self.url = url
         self.replicas = replicas
         self.redis: Any = redis if redis is not None else connect(url)  # its stubs mix bytes and str; ours are bytes
+        self.clustered = isinstance(self.redis, ClusterClient)
+        """Whether this is a cluster of servers, each of which has the tenants of its slots."""
 
     @property
     def tenant(self) -> str | None:
         """The tenant whose credential this is, or None for the operator's."""
         return tenant_of_url(self.url)
+
+    def shards(self) -> list[str]:
+        """Return the ids of a cluster's primaries, as they are known now; one empty text for one server.
+
+        Raises:
+            ServerUnavailable: no node tells.
+        """
+        if not self.clustered:
+            return [""]
+        with self.renamed("asking which nodes there are"):
+            return [*self.redis.nodes.shards()]
+
+    def shard_of(self, tenant: str) -> str:
+        """Return which of `shards` has a tenant, as far as is known: it may move at any time."""
+        return self.shard_at(keys.prefix(tenant))
+
+    def shard_at(self, key: str) -> str:
+        """Return which of `shards` has a key."""
+        if not self.clustered:
+            return ""
+        with self.renamed("asking which node has a key"):
+            return str(self.redis.node_of(key).id)
+
+    def nodes(self, *, replicas: bool = False) -> list[redis_py.Redis]:
+        """Return a plain client of each primary, and of each of their replicas, too; of one server, its own client.
+
+        One whose node is known to be gone refuses at once. They are closed with this.
+        """
+        if not self.clustered:
+            return [self.redis]
+        with self.renamed("asking which nodes there are"):
+            return [*self.redis.nodes.clients(replicas=replicas)]
 
     @contextmanager
     def renamed(self, what: str, *, operator: bool = False) -> Iterator[None]:
