@@ -54,6 +54,7 @@ log = logging.getLogger(__name__)
 Log = logging.Logger | logging.LoggerAdapter[logging.Logger]
 
 SWEEP_MS = 30_000  # every tenant is looked at as often as this
+MOVING_MS = 200  # until a tenant is looked at again that is on its way to another node of a cluster
 BATCH = 64  # tenants a step
 BACKOFF_S = (0.1, 1.0)  # between two attempts to reach a server that is gone: the first, the longest
 ALARM_S = 30.0  # between two alarms of a clock that is not believed
@@ -155,6 +156,7 @@ class SchedulerLoop:
         self.pulse = pulse or Pulse()
         """What the loop says of itself, for whoever asks after its health."""
 
+        self.pulses = [self.pulse]
         self._server = server
         self._firing = firing
         self._rescue = rescue
@@ -169,6 +171,8 @@ class SchedulerLoop:
         self._heap = TenantHeap()
         self._staffed: set[str] = set()
         self._connected = False
+        self.is_lost = False
+        """Whether the server has given no answer since the last turn that went well."""
         self._clock = ServerClock()
         self._alarm = Alarm(log)
         self._list_at = self._beat_at = self._rescue_at = 0.0
@@ -190,6 +194,7 @@ class SchedulerLoop:
                     self.step()
                     self.pulse.answer(State.HOLDS_FIRE if self.holds_fire else State.SERVING)
                     gone.ended()
+                    self.is_lost = False
                     if ready is not None:
                         ready()
                         ready = None
@@ -197,6 +202,7 @@ class SchedulerLoop:
                 except (ServerUnavailable, Refused) as error:
                     if isinstance(error, Refused) and ready is not None:
                         raise  # it has never worked
+                    self.is_lost = True
                     self.disconnect()
                     gone.still(error, stopping)
         finally:
@@ -247,6 +253,11 @@ class SchedulerLoop:
     def now(self) -> float:
         """Return the server's time, ms, by our monotonic clock."""
         return self._clock.now(time.monotonic())
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it knows its tenants."""
+        return self._connected
 
     @property
     def holds_fire(self) -> bool:
@@ -300,8 +311,8 @@ class SchedulerLoop:
     def _take_in(self, tenants: Sequence[str], report: StepReport) -> None:
         now = self.now()
         for tenant in tenants:
-            if report.held:
-                self._heap.update(tenant, 0)
+            if report.held or tenant in report.moving:
+                self._heap.update(tenant, int(now) + MOVING_MS if tenant in report.moving else 0)
                 continue
             sweep = int(now) + random.randint(SWEEP_MS * 9 // 10, SWEEP_MS)  # spread: they were all read at the start
             instant = report.next.get(tenant)

@@ -178,7 +178,11 @@ class Audit:
 
     def _address(self) -> str:
         with suppress(ResponseError):  # a managed server may not say
-            return client_fields(self._redis.execute_command("CLIENT", "INFO")).get("addr", "").rpartition(":")[0]
+            return (
+                client_fields(self._server.node_at(keys.AUDIT).execute_command("CLIENT", "INFO"))
+                .get("addr", "")
+                .rpartition(":")[0]
+            )
         return ""
 
 

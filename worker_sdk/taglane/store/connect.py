@@ -65,6 +65,11 @@ def tenant_of_url(url: str) -> str | None:
     return user.removeprefix(USER) if user.startswith(USER) else None
 
 
+def is_cluster(url: str) -> bool:
+    """Whether a url names nodes of a cluster."""
+    return urlsplit(url).scheme in CLUSTERS
+
+
 def address_of(url: str) -> str:
     """Return what may be shown of *url*, which has a password: ``host:port``, each sentinel's, or a socket's path."""
     parts = urlsplit(url)

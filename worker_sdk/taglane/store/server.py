@@ -9,6 +9,7 @@ from redis import exceptions
 
 from taglane.errors import (
     LibraryMissing,
+    NodeUnavailable,
     NotReplicated,
     OperatorNeeded,
     ParamsOverLimit,
@@ -21,7 +22,7 @@ from taglane.errors import (
 )
 from taglane.store import keys
 from taglane.store.cluster import ClusterClient
-from taglane.store.connect import USER, address_of, connect, connect_node, tenant_of_url, without_clients
+from taglane.store.connect import USER, address_of, connect, connect_node, is_cluster, tenant_of_url, without_clients
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -39,6 +40,11 @@ _REFUSALS = ("NOPERM", "No permissions", "ACL failure", "can't run this command"
 
 def rename(error: Exception, what: str, url: str, *, operator: bool = False) -> TaglaneError:
     """Return ours for an error of redis-py; *what* is what was being done, *operator* that it takes the operator's."""
+    told = _of_a_node(error, what, url) if is_cluster(url) else None
+    return told or _of_the_server(error, what, url, operator=operator)
+
+
+def _of_the_server(error: Exception, what: str, url: str, *, operator: bool) -> TaglaneError:
     match error:
         case exceptions.AuthenticationError():
             why = str(error).rstrip(".")
@@ -63,6 +69,21 @@ def rename(error: Exception, what: str, url: str, *, operator: bool = False) -> 
             return ServerUnavailable(f"{what}: {text}")
         case _:
             return ServerUnavailable(f"{what}: {error}")
+
+
+def _of_a_node(error: Exception, what: str, url: str) -> TaglaneError | None:
+    """Read what is the trouble of one node of a cluster, or of one slot."""
+    match error:
+        case exceptions.AuthenticationError():
+            return None
+        case exceptions.ConnectionError() | exceptions.TimeoutError() | exceptions.BusyLoadingError():
+            return NodeUnavailable(f"no server at {address_of(url)}: {without_clients(error)}")
+        case (
+            exceptions.MovedError() | exceptions.AskError() | exceptions.TryAgainError() | exceptions.ClusterDownError()
+        ):
+            told = f"{what}: this part of the cluster is being moved, or no node serves it now: {error}"
+            return NodeUnavailable(told, moving=True)
+    return None
 
 
 def _over_limit(text: str) -> TaglaneError | None:
@@ -126,6 +147,17 @@ class Server:
             return ""
         with self.renamed("asking which node has a key"):
             return str(self.redis.node_of(key).id)
+
+    def node_at(self, key: str) -> Any:
+        """Return a plain client of the node that has a key; of one server, its own client.
+
+        Raises:
+            ServerUnavailable: no node tells which has it.
+        """
+        if not self.clustered:
+            return self.redis
+        with self.renamed("asking which node has a key"):
+            return self.redis.node_of(key).client
 
     def nodes(self, *, replicas: bool = False) -> list[redis_py.Redis]:
         """Return a plain client of each primary, and of each of their replicas, too; of one server, its own client.
