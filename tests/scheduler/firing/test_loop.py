@@ -219,6 +219,7 @@ def test_stops_at_once(store: Server, url: str) -> None:
     assert 0 == store.redis.hlen(keys.SCHEDULERS)
 
 
+@pytest.mark.one_server("the nodes of a cluster talk all the time")
 def test_idle_loop_asks_nothing(store: Server, redis: Redis) -> None:
     """While nothing is due and nobody wakes it, a wait sends the server no command."""
     loop, stopping = make_loop(store), threading.Event()
