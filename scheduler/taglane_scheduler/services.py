@@ -7,6 +7,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from taglane.settings import Settings
     from taglane.store.jobs import Jobs
     from taglane.store.server import Server
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from taglane_scheduler.desk.bulk_works import BulkWorks
     from taglane_scheduler.firing.firing import Firing
     from taglane_scheduler.firing.loop import SchedulerLoop
+    from taglane_scheduler.firing.shards import LoopParts, Shards
     from taglane_scheduler.metrics.exposition import Exposition
     from taglane_scheduler.metrics.gathering import Gathering
     from taglane_scheduler.metrics.scale import Scale
@@ -179,10 +182,12 @@ class Services:
         return Watchdog(self.server, self.alerts, self.stores.limits, cut=self.cutoff.cut, default=default)
 
     @cached_property
-    def loop(self) -> SchedulerLoop:
-        """The scheduler's loop, over all of these."""
+    def loop(self) -> SchedulerLoop | Shards:
+        """The scheduler's loop, over all of these; on a cluster, one for each primary."""
         from taglane_scheduler.firing.loop import SchedulerLoop
 
+        if self.server.clustered:
+            return self._shards()
         return SchedulerLoop(
             self.server,
             self.firing,
@@ -192,6 +197,46 @@ class Services:
             sweep=self.tenants.sweep,
             looked=self.unserved.step,
             watch=self.watchdog.step,
+        )
+
+    def _shards(self) -> Shards:
+        from taglane.store.functions import load
+
+        from taglane_scheduler.care.rescue import Rescue
+        from taglane_scheduler.care.unserved import Unserved
+        from taglane_scheduler.firing.firing import Firing
+        from taglane_scheduler.firing.lookout import Lookout
+        from taglane_scheduler.firing.loop import SchedulerLoop
+        from taglane_scheduler.firing.shard import node_of
+        from taglane_scheduler.firing.shards import Shards
+
+        server, serves = self.server, self.pool_serves
+
+        def make_loop(shard: str, connects: Callable[[], None], parts: LoopParts) -> SchedulerLoop:
+            def prepare() -> None:
+                load(node_of(server, shard))
+                connects()
+
+            firing, rescue = Firing(server, pool_serves=serves.known), Rescue(server, self.settings.lease)
+            return SchedulerLoop(server, firing, rescue, prepare=prepare, **parts)
+
+        def sweep() -> None:
+            load(server.redis)
+            self.tenants.sweep()
+
+        def watch() -> None:
+            serves.refresh()
+            self.watchdog.step()
+
+        return Shards(
+            server,
+            Lookout(server),
+            make_loop,
+            lambda: Unserved(server, self.alerts, pool_serves=serves.known).step,
+            patience_ms=self.settings.patience,
+            prepare=self.prepare,
+            sweep=sweep,
+            watch=watch,
         )
 
     @cached_property

@@ -99,7 +99,7 @@ def test_a_server_that_is_there_is_left_alone(tmp_path: Path, redis: Redis, url:
 
     assert 0 == demo.returncode, output
     assert b"1" == redis.get("somebody-elses")
-    assert not redis.keys("taglane:{*")
+    assert not redis.keys("taglane:{[a-z0-9]*")
     assert ["default"] == redis.acl_users()
 
 

@@ -223,7 +223,7 @@ def test_no_command_reaches_a_neighbour(acme: Server, command: str, neighbour: s
         "EVAL return(1) 0", "SCRIPT LOAD x", "FUNCTION LIST", "FUNCTION FLUSH", "KEYS *", "SCAN 0", "FLUSHALL",
         "FLUSHDB", "CONFIG GET *", "MONITOR", "ACL LIST", "ACL WHOAMI", "CLIENT LIST", "CLIENT PAUSE 1",
         "CLIENT KILL TYPE normal", "INFO", "SHUTDOWN", "SAVE", "RANDOMKEY", "SWAPDB 0 1", "SLOWLOG GET",
-        "HGETALL taglane:tenants", "HGETALL taglane:schedulers", "SET taglane-ro:{acme}:limits 999",
+        f"HGETALL {keys.TENANTS}", f"HGETALL {keys.SCHEDULERS}", "SET taglane-ro:{acme}:limits 999",
         "DEL taglane-ro:{acme}:limits", "SORT taglane:{acme}:runs BY taglane:{other}:*",
         "COPY taglane:{other}:runs taglane:{acme}:runs", "MULTI", "PUBSUB CHANNELS *", "COMMAND", "LATENCY LATEST",
         "MEMORY STATS", "REPLICAOF NO ONE",

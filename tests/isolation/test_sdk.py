@@ -15,6 +15,7 @@ from taglane.client import Taglane
 from taglane.errors import Refused, TaglaneError
 from taglane.model.limits import change_limits, read_limits
 from taglane.model.query import parse_query
+from taglane.store import keys
 from taglane.store.bulk import Bulk
 from taglane.store.calls import Calls
 from taglane.store.dead_letters import DeadLetters
@@ -114,7 +115,7 @@ GIVEN: dict[str, Any] = {
     "info": {},
     "timeout": 0.01,
     "deadline": 0.0,
-    "ends": {"taglane:audit": "0", "taglane:denied": "0"},
+    "ends": {keys.AUDIT: "0", keys.DENIED: "0"},
     "seconds": 0.01,
     "wait_ms": 1,
     "rule": make_rule(name="nights", owner=VICTIM, on="failed", channels=["ops"]),

@@ -14,6 +14,7 @@ from factories import make_job, run_ids, server_time
 from redis.exceptions import NoPermissionError
 from scraping import Page
 from taglane.settings import load_settings
+from taglane.store import keys
 from taglane.store.server import Server
 from taglane_scheduler.embedded import free_port
 from taglane_scheduler.process import run_scheduler
@@ -112,7 +113,7 @@ def test_sigterm_ends_it_in_order(redis: Redis, url: str) -> None:
         assert process.stdout is not None
         try:
             assert "ready\n" == process.stdout.readline()
-            assert 1 == redis.hlen("taglane:schedulers")
+            assert 1 == redis.hlen(keys.SCHEDULERS)
 
             process.send_signal(signal.SIGTERM)
 
@@ -120,7 +121,7 @@ def test_sigterm_ends_it_in_order(redis: Redis, url: str) -> None:
             assert 0 == process.wait(10)
         finally:
             process.kill()
-    assert 0 == redis.hlen("taglane:schedulers")
+    assert 0 == redis.hlen(keys.SCHEDULERS)
 
 
 def test_handlers_are_put_back(url: str) -> None:

@@ -27,6 +27,7 @@ from taglane.errors import (
     JobNotFound,
     JobTooNew,
     LibraryMissing,
+    NodeUnavailable,
     NotFenced,
     NotFound,
     NotReplayable,
@@ -94,6 +95,7 @@ EXAMPLES = [
     ServerFull(),
     NotReplicated(0, 1),
     LibraryMissing(),
+    NodeUnavailable("no server at 127.0.0.1:7000"),
     RunFailed("acme.1", "failed", "ValueError: no", "Traceback"),
     RunTimeout("acme.1", "queued", 2.0),
 ]

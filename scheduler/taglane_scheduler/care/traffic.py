@@ -12,6 +12,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from redis.exceptions import ConnectionError as LostConnection
+from redis.exceptions import TimeoutError as TimedOut
 from taglane.store.server import USER
 
 if TYPE_CHECKING:
@@ -32,8 +34,8 @@ _LINE = re.compile(
 class Traffic:
     """What one tenant's connections are, and have done since the look before."""
 
-    ids: list[int] = field(default_factory=list)
-    """Of its connections, as the server numbers them; the newest has the highest."""
+    ids: list[tuple[int, Any]] = field(default_factory=list)
+    """Of its connections, as their server numbers them, the newest has the highest; and that server's client."""
 
     memory: int = 0
     """Bytes that the server holds for them: buffers of what it has read, and of what they have not taken yet."""
@@ -61,16 +63,16 @@ class TrafficMeter:
     """
 
     def __init__(self, server: Server, clock: Callable[[], float] = time.monotonic) -> None:
-        self._redis: Any = server.redis
         self._server = server
         self._clock = clock
-        self._before: dict[tuple[int, bytes], int | None] = {}
+        self._before: dict[tuple[int, bytes, int], int | None] = {}
         self._read_at: float | None = None
 
     def read(self) -> dict[str, Traffic]:
         """Return the traffic of each tenant that has a connection.
 
-        What a connection did that has ended since the look before is not in it: the bandwidth is a lower bound.
+        What a connection did that has ended since the look before is not in it: the bandwidth is a lower bound. Nor are
+        those to a node of a cluster that gives no answer.
 
         Raises:
             ServerUnavailable: no answer; the next reading is a first one.
@@ -78,23 +80,33 @@ class TrafficMeter:
         """
         last, self._read_at = self._read_at, None
         with self._server.renamed("listing the connections", operator=True):
-            text = self._redis.execute_command("CLIENT", "LIST")
+            nodes = self._server.nodes(replicas=True)
+            connections = [(each, node) for node in nodes for each in self._connections_of(node)]
         now = self._clock()
-        connections = list(_connections(text if isinstance(text, bytes) else str(text).encode()))
         found: dict[str, Traffic] = defaultdict(Traffic)
-        for each in connections:
+        for each, node in connections:
             traffic = found[each.tenant]
-            traffic.ids.append(each.id)
+            traffic.ids.append((each.id, node))
             traffic.memory += each.memory
             if last is not None and each.moved is not None:
-                traffic.bandwidth = (traffic.bandwidth or 0.0) + self._since(each, now - last) / max(now - last, 0.001)
-        self._before = {(each.id, each.addr): each.moved for each in connections}
+                moved = self._since(each, node, now - last)
+                traffic.bandwidth = (traffic.bandwidth or 0.0) + moved / max(now - last, 0.001)
+        self._before = {(each.id, each.addr, id(node)): each.moved for each, node in connections}
         self._read_at = now
         return dict(found)
 
-    def _since(self, each: _Connection, seconds: float) -> int:
+    def _connections_of(self, node: Any) -> list[_Connection]:
+        try:
+            text = node.execute_command("CLIENT", "LIST")
+        except (LostConnection, TimedOut):
+            if not self._server.clustered:
+                raise
+            return []
+        return list(_connections(text if isinstance(text, bytes) else str(text).encode()))
+
+    def _since(self, each: _Connection, node: Any, seconds: float) -> int:
         """Return the bytes that a connection has moved since the look before, which was so many seconds ago."""
-        before = self._before.get((each.id, each.addr))
+        before = self._before.get((each.id, each.addr, id(node)))
         if before is None:
             before = 0 if each.age <= seconds + 1 else each.moved  # an older one was another tenant's, or nobody's
         return max(0, (each.moved or 0) - (before or 0))

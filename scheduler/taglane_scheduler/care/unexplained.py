@@ -5,7 +5,7 @@ Such keys are in no estimate, and to find whose they are takes a scan of all key
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from taglane.model.size import about
 
@@ -35,14 +35,13 @@ class Unexplained:
 
     def __init__(self, server: Server, alerts: Alerts) -> None:
         self._server = server
-        self._redis: Any = server.redis
         self._alerts = alerts
 
     def judge(self, measured: Collection[int], heaviest: Sequence[str]) -> None:
         """Compare; *measured* are the bytes of each tenant's data, *heaviest* who sends and is sent most."""
         with self._server.renamed("asking for the memory", operator=True):
-            memory = self._redis.info("memory")
-        used, kept = int(memory.get("used_memory", 0)), int(memory.get("used_memory_dataset", 0))
+            memories = [node.info("memory") for node in self._server.nodes()]
+        used, kept = (sum(int(each.get(f"used_memory{of}", 0)) for each in memories) for of in ("", "_dataset"))
         explained = sum(measured)
         if not 0 <= kept <= used:  # some versions of the server subtract more than there is
             return

@@ -212,13 +212,16 @@ class Watchdog:
     def _end_newest(self, tenant: str, limit: int) -> int:
         """End a tenant's connections above its limit; by number and user, so none of another's."""
         traffic = (self._traffic or {}).get(tenant, Traffic())
-        newest = sorted(traffic.ids)[limit:][-MOST_ENDED:]
-        traffic.ids = [number for number in traffic.ids if number < newest[0]]
+        traffic.ids.sort(key=lambda each: each[0])
+        newest = traffic.ids[limit:][-MOST_ENDED:]
+        traffic.ids = traffic.ids[: -len(newest)]
+        ended = 0
         with self._server.renamed("ending connections", operator=True):
-            pipeline = self._redis.pipeline(transaction=False)
-            for number in newest:
-                pipeline.execute_command("CLIENT", "KILL", "ID", number, "USER", USER + tenant, "SKIPME", "yes")
-            ended = sum(answer for answer in pipeline.execute(raise_on_error=False) if isinstance(answer, int))
+            for node, numbers in _by_node(newest).items():
+                pipeline = node.pipeline(transaction=False)
+                for number in numbers:
+                    pipeline.execute_command("CLIENT", "KILL", "ID", number, "USER", USER + tenant, "SKIPME", "yes")
+                ended += sum(answer for answer in pipeline.execute(raise_on_error=False) if isinstance(answer, int))
         log.warning("connections_ended tenant=%s count=%d limit=%d", tenant, ended, limit)
         return ended
 
@@ -227,6 +230,13 @@ class Watchdog:
             self._cut(tenant, reason)
         except TenantNotFound:
             log.info("tenant_gone_before_cut tenant=%s", tenant)
+
+
+def _by_node(connections: Sequence[tuple[int, Any]]) -> dict[Any, list[int]]:
+    found: dict[Any, list[int]] = {}
+    for number, node in connections:
+        found.setdefault(node, []).append(number)
+    return found
 
 
 def _figures(measure: Measure, limits: Limits) -> Iterator[tuple[str, float | None, float | None]]:

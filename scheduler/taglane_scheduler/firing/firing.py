@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from taglane.errors import LibraryMissing, TaglaneError
+from taglane.errors import LibraryMissing, NodeUnavailable, TaglaneError
 from taglane.model.names import SHARED, owner_of
 from taglane.runtime import tracing
 
@@ -60,6 +60,9 @@ class StepReport:
 
     staffed: set[str] = field(default_factory=set)
     """The tenants that have workers."""
+
+    moving: set[str] = field(default_factory=set)
+    """The tenants that are on their way to another node of a cluster: it takes a moment."""
 
     failed: dict[str, str] = field(default_factory=dict)
     """What was wrong with a tenant that could not be served."""
@@ -192,8 +195,12 @@ class Firing:
         return job._replace(unserved=None) if owner_of(tag) == SHARED and self._pool_serves(tag) else job
 
     def _failed(self, report: StepReport, tenant: str, error: TaglaneError, now: int | None) -> None:
-        if isinstance(error, LibraryMissing):
-            raise error
+        if isinstance(error, NodeUnavailable) and error.moving:
+            report.moving.add(tenant)
+            report.failed[tenant] = str(error)
+            return
+        if isinstance(error, (LibraryMissing, NodeUnavailable)):
+            raise error  # all tenants of a step are one node's
         report.failed[tenant] = str(error)
         report.next[tenant] = None if now is None else now + RETRY_MS
         self._say_once(tenant, "tenant_failed tenant=%s error=%s", tenant, error)

@@ -13,16 +13,16 @@ import logging
 import random
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from taglane.errors import Refused, ServerUnavailable
 from taglane.runtime.health import Pulse, State
-from taglane.store import keys
 
 from taglane_scheduler.firing.clock import Reading, ServerClock
 from taglane_scheduler.firing.firing import StepReport
 from taglane_scheduler.firing.heap import TenantHeap
-from taglane_scheduler.firing.peers import BEAT_S, Peers
+from taglane_scheduler.firing.peers import BEAT_S
+from taglane_scheduler.firing.roster import Roster
 from taglane_scheduler.firing.wakes import Wakes
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from taglane.store.server import Server
 
     from taglane_scheduler.firing.firing import Firing
+    from taglane_scheduler.firing.roster import Company
+    from taglane_scheduler.firing.wakes import Waker
 
     class Rescuer(Protocol):
         """What the loop needs to know of `care.rescue`."""
@@ -49,8 +51,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+Log = logging.Logger | logging.LoggerAdapter[logging.Logger]
+
 SWEEP_MS = 30_000  # every tenant is looked at as often as this
 ROUNDS = 30  # sweeps in that time: the tenants of one are looked at together, a batch in a round trip
+MOVING_MS = 200  # until a tenant is looked at again that is on its way to another node of a cluster
 BATCH = 64  # tenants a step
 PACE_S = 0.005  # from one step's begin to the next one's, at least, unless more is due than one takes
 BACKOFF_S = (0.1, 1.0)  # between two attempts to reach a server that is gone: the first, the longest
@@ -69,8 +74,9 @@ class LoopReport:
 class _Gone:
     """How long the server has been gone: says so once, and waits longer from attempt to attempt."""
 
-    def __init__(self, patience: float) -> None:
+    def __init__(self, patience: float, log: Log) -> None:
         self._patience = patience
+        self._log = log
         self._since: float | None = None
         self._backoff = BACKOFF_S[0]
 
@@ -79,9 +85,9 @@ class _Gone:
         now = time.monotonic()
         if self._since is None:
             self._since = now
-            log.warning("server_lost error=%s", error)
+            self._log.warning("server_lost error=%s", error)
         if now - self._since > self._patience:
-            log.error("server_gone_for_good after_s=%.1f", now - self._since)
+            self._log.error("server_gone_for_good after_s=%.1f", now - self._since)
             raise error
         until = now + self._backoff
         self._backoff = min(2 * self._backoff, BACKOFF_S[1])
@@ -91,14 +97,15 @@ class _Gone:
     def ended(self) -> None:
         """Note that the server is there."""
         if self._since is not None:
-            log.warning("server_back after_s=%.1f", time.monotonic() - self._since)
+            self._log.warning("server_back after_s=%.1f", time.monotonic() - self._since)
             self._since, self._backoff = None, BACKOFF_S[0]
 
 
 class Alarm:
     """Says that the server's clock is not believed: at once, now and then, and when that is over."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: Log = log) -> None:
+        self._log = log
         self._since: float | None = None
         self._again_at = 0.0
 
@@ -107,16 +114,16 @@ class Alarm:
         now = time.monotonic()
         if apart_ms is None:
             if self._since is not None:
-                log.warning("clock_agrees after_s=%.1f", now - self._since)
+                self._log.warning("clock_agrees after_s=%.1f", now - self._since)
             self._since = None
         elif self._since is None or now >= self._again_at:
             self._since = now if self._since is None else self._since
             self._again_at = now + ALARM_S
-            log.error("clock_apart by_ms=%d", apart_ms)
+            self._log.error("clock_apart by_ms=%d", apart_ms)
 
 
 class SchedulerLoop:
-    """Drives firing and rescue for all tenants in `taglane:tenants`. For one thread.
+    """Drives firing and rescue for all tenants in `taglane:{.}:tenants`. For one thread.
 
     Args:
         server: with the operator's credential.
@@ -127,6 +134,9 @@ class SchedulerLoop:
         sweep: called whenever the tenants are listed anew: gives replicas what a server keeps nowhere itself.
         looked: called in every step with the tenants that it has looked at: no tenant is left out for a whole sweep.
         watch: called every second, for a few ms: measures what tenants use.
+        roster: whom it looks after; without, all tenants of the server.
+        wakes: where it hears of tenants; without, by a subscription of its own.
+        log: where it says what goes on: that of a shard names it.
     """
 
     def __init__(  # noqa: PLR0913 - what it drives, and its hooks
@@ -140,10 +150,15 @@ class SchedulerLoop:
         sweep: Callable[[], object] = lambda: None,
         looked: Callable[[Sequence[str]], object] = lambda _: None,
         watch: Callable[[], object] = lambda: None,
+        roster: Company | None = None,
+        wakes: Waker | None = None,
+        log: Log = log,
+        pulse: Pulse | None = None,
     ) -> None:
-        self.pulse = Pulse()
+        self.pulse = pulse or Pulse()
         """What the loop says of itself, for whoever asks after its health."""
 
+        self.pulses = [self.pulse]
         self._server = server
         self._firing = firing
         self._rescue = rescue
@@ -152,14 +167,17 @@ class SchedulerLoop:
         self._sweep = sweep
         self._looked = looked
         self._watch = watch
-        self._wakes = Wakes(server)
-        self._peers = Peers(server)
+        self._wakes = wakes or Wakes(server)
+        self._roster = roster or Roster(server)
+        self._log = log
         self._heap = TenantHeap()
         self._staffed: set[str] = set()
         self._looked_at: set[str] = set()
         self._connected = False
+        self.is_lost = False
+        """Whether the server has given no answer since the last turn that went well."""
         self._clock = ServerClock()
-        self._alarm = Alarm()
+        self._alarm = Alarm(log)
         self._list_at = self._beat_at = self._rescue_at = 0.0
         self._step_at = 0.0
         """Until when to wait after a step, s: what comes due meanwhile is then done in one, which costs hardly more."""
@@ -173,7 +191,7 @@ class SchedulerLoop:
                 lasts: a server that has just taken over may not know its users yet.
         """
         ready = ready or (lambda: None)
-        gone = _Gone(self._patience)
+        gone = _Gone(self._patience, self._log)
         try:
             while not stopping.is_set():
                 try:
@@ -181,6 +199,7 @@ class SchedulerLoop:
                     self.step()
                     self.pulse.answer(State.HOLDS_FIRE if self.holds_fire else State.SERVING)
                     gone.ended()
+                    self.is_lost = False
                     if ready is not None:
                         ready()
                         ready = None
@@ -188,6 +207,7 @@ class SchedulerLoop:
                 except (ServerUnavailable, Refused) as error:
                     if isinstance(error, Refused) and ready is not None:
                         raise  # it has never worked
+                    self.is_lost = True
                     self.disconnect()
                     gone.still(error, stopping)
         finally:
@@ -205,20 +225,20 @@ class SchedulerLoop:
         clock = time.monotonic()
         if clock >= self._beat_at:
             self._beat_at = clock + BEAT_S
-            self._believes(_reading(self._peers.beat(clock), clock))
+            self._believes(_reading(self._roster.beat(clock), clock))
             with self._server.renamed("watching the tenants"):
                 self._watch()
         if clock >= self._list_at:
             with self._server.renamed("sweeping"):
                 self._sweep()
             self._list_tenants()
-        tenants = [] if self.holds_fire else self._heap.pop_due(self.now(), BATCH)
+        tenants = [] if self.holds_fire else self._roster.keep(self._heap.pop_due(self.now(), BATCH))
         self._step_at = clock + PACE_S if 0 < len(tenants) < BATCH else 0.0
         report = self._firing.step(tenants, self._believes) if tenants else StepReport()
         self._take_in(tenants, report)
         rescued = self._rescue_the_dead()
         self._looked(tenants)
-        return LoopReport(tenants, report, rescued)
+        return LoopReport(list(tenants), report, rescued)
 
     def wait(self, stopping: threading.Event) -> None:
         """Sleep until the next thing to do, or until a tenant's wake.
@@ -234,12 +254,17 @@ class SchedulerLoop:
         if earliest is not None and not self.holds_fire:
             seconds = min(seconds, (earliest - self.now()) / 1000)
         for wake in self._wakes.wait(seconds, stopping):
-            if wake.tenant in self._heap or self._is_tenant(wake.tenant):
-                self._heap.hint(wake.tenant, wake.instant + self._peers.delay(wake.tenant))
+            if wake.tenant in self._heap or self._roster.has(wake.tenant):
+                self._heap.hint(wake.tenant, wake.instant + self._roster.delay(wake.tenant))
 
     def now(self) -> float:
         """Return the server's time, ms, by our monotonic clock."""
         return self._clock.now(time.monotonic())
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it knows its tenants."""
+        return self._connected
 
     @property
     def holds_fire(self) -> bool:
@@ -256,9 +281,9 @@ class SchedulerLoop:
         """Leave the other schedulers, and end the subscription."""
         if self._connected:
             try:
-                self._peers.leave()
+                self._roster.leave()
             except ServerUnavailable as error:
-                log.info("leave_failed error=%s", error)
+                self._log.info("leave_failed error=%s", error)
         self.disconnect()
 
     def _connect(self) -> None:
@@ -266,19 +291,15 @@ class SchedulerLoop:
             self._prepare()
         self._wakes.subscribe()  # before the full read: what changes after that comes as a wake
         sent = time.monotonic()
-        with self._server.renamed("reading the server's time"):
-            seconds, micros = self._server.redis.time()
-        self._believes(_reading(seconds * 1000 + micros // 1000, sent))
+        self._believes(_reading(self._roster.time(), sent))
         self._heap = TenantHeap()
         self._staffed.clear()
         self._list_tenants()
         self._connected = True
-        log.info("connected scheduler=%s tenants=%d", self._peers.me, len(self._heap))
+        self._log.info("connected scheduler=%s tenants=%d", self._roster.me, len(self._heap))
 
     def _list_tenants(self) -> None:
-        with self._server.renamed("reading the tenants"):
-            names: Any = self._server.redis.hkeys(keys.TENANTS)
-        listed = {name.decode() for name in names}
+        listed = self._roster.tenants()
         for tenant in self._heap.tenants() - listed:
             self._heap.remove(tenant)
             self._staffed.discard(tenant)
@@ -290,23 +311,19 @@ class SchedulerLoop:
         """Take in what the server's clock shows, and say what is to be said of it."""
         moved = self._clock.take(reading)
         if moved:
-            log.warning("clock_moved by_ms=%d", moved)
+            self._log.warning("clock_moved by_ms=%d", moved)
         self._alarm.tell(self._clock.apart_ms)
         return not self.holds_fire
-
-    def _is_tenant(self, name: str) -> bool:
-        with self._server.renamed("looking for a tenant"):
-            return bool(self._server.redis.hexists(keys.TENANTS, name))
 
     def _take_in(self, tenants: Sequence[str], report: StepReport) -> None:
         now = self.now()
         for tenant in tenants:
-            if report.held:
-                self._heap.update(tenant, 0)
+            if report.held or tenant in report.moving:
+                self._heap.update(tenant, int(now) + MOVING_MS if tenant in report.moving else 0)
                 continue
             sweep = _sweep_at(int(now) + random.randint(SWEEP_MS * 9 // 10, SWEEP_MS))
             instant = report.next.get(tenant)
-            self._heap.update(tenant, sweep if instant is None else min(sweep, instant + self._peers.delay(tenant)))
+            self._heap.update(tenant, sweep if instant is None else min(sweep, instant + self._roster.delay(tenant)))
         self._staffed.difference_update(tenants)
         self._staffed |= report.staffed
         self._looked_at.update(tenants)

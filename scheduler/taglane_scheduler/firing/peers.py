@@ -43,7 +43,7 @@ def _weight(scheduler: str, tenant: str) -> bytes:
 
 
 class Peers:
-    """The other schedulers of this server, by their heartbeat counters in `taglane:schedulers`."""
+    """The other schedulers of this server, by their heartbeat counters in `taglane:{.}:schedulers`."""
 
     def __init__(self, server: Server, me: str = "") -> None:
         self.me = me or scheduler_id()

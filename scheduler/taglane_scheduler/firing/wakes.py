@@ -10,18 +10,30 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from taglane.errors import ServerUnavailable
 from taglane.store import keys
+
+from taglane_scheduler.listening import SLICE_S, Listening
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
+    from typing import Protocol
 
-    from redis.client import PubSub
     from taglane.store.server import Server
 
-SLICE_S = 0.2  # of a wait: in between we see whether we are to stop. Nothing is asked of the server
-CONFIRM_S = 5.0  # until a subscription is confirmed
+    class Waker(Protocol):
+        """Where a loop hears of tenants."""
+
+        def subscribe(self) -> None:
+            """Begin to hear wakes."""
+
+        def wait(self, seconds: float, stopping: threading.Event) -> list[Wake]:
+            """Wait for wakes, so long at most."""
+
+        def close(self) -> None:
+            """Hear no more."""
+
+
 MOST = 1_000  # messages taken at once
 
 
@@ -42,9 +54,8 @@ class Wakes:
     """
 
     def __init__(self, server: Server, clock: Callable[[], float] = time.monotonic) -> None:
-        self._server = server
         self._clock = clock
-        self._pubsub: PubSub | None = None
+        self._listening = Listening(server, "waiting for wakes", patterns=[keys.WAKE_ALL], clock=clock)
 
     def subscribe(self) -> None:
         """Subscribe, on a new connection; return when the server has confirmed it.
@@ -52,15 +63,7 @@ class Wakes:
         Raises:
             ServerUnavailable: it did not.
         """
-        self.close()
-        with self._server.renamed("subscribing to the tenants' wake channels"):
-            redis: Any = self._server.redis  # redis-py leaves these untyped
-            self._pubsub = pubsub = redis.pubsub()
-            pubsub.psubscribe(keys.WAKE_ALL)
-            give_up = self._clock() + CONFIRM_S
-            while (message := pubsub.get_message(timeout=SLICE_S)) is None or message["type"] != "psubscribe":
-                if self._clock() > give_up:
-                    raise ServerUnavailable("the server does not confirm a subscription")
+        self._listening.open()
 
     def wait(self, seconds: float, stopping: threading.Event) -> list[Wake]:
         """Wait until there is a wake, the time is over or we are to stop; return all wakes that are there.
@@ -72,7 +75,7 @@ class Wakes:
         wakes: list[Wake] = []
         left = max(0.0, seconds)
         while len(wakes) < MOST:
-            message = self._read(0.0 if wakes else min(left, SLICE_S))
+            message = self._listening.read(0.0 if wakes else min(left, SLICE_S))
             if message is not None:
                 wakes += _read_wake(message)
                 continue
@@ -83,18 +86,7 @@ class Wakes:
 
     def close(self) -> None:
         """End the subscription."""
-        pubsub, self._pubsub = self._pubsub, None
-        if pubsub is not None:
-            pubsub.close()
-
-    def _read(self, seconds: float) -> dict[str, Any] | None:
-        if self._pubsub is None:
-            raise ServerUnavailable("there is no subscription")
-        with self._server.renamed("waiting for wakes"):
-            message: dict[str, Any] | None = self._pubsub.get_message(timeout=seconds)
-        if message is not None and message["type"] == "psubscribe":
-            raise ServerUnavailable("the connection was lost and made anew: wakes may be missing")
-        return message
+        self._listening.close()
 
 
 def _read_wake(message: dict[str, Any]) -> list[Wake]:

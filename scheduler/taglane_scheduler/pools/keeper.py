@@ -10,14 +10,17 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from taglane.errors import Refused, ServerUnavailable
+from taglane.errors import NodeUnavailable, Refused, ServerUnavailable
 from taglane.model.names import SHARED, owner_of, pool_of
 from taglane.store import keys
 
+from taglane_scheduler.listening import SLICE_S, Listening
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from taglane.store.limits import LimitStore
     from taglane.store.pools import Pools
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SWEEP_S = 30.0
-SLICE_S = 0.2  # of a wait: in between we see whether we are to stop
+AGAIN_S = 1.0  # after a sweep that missed some
 MOST = 1_000  # messages taken at once
 BACKOFF_S = 1.0
 
@@ -57,7 +60,11 @@ class PoolKeeper:
         self._limits = limits
         self._rescue = rescue
         self._clock = clock
-        self._pubsub: Any = None
+        self._listening = Listening(
+            server, "waiting for work of the pools", patterns=[keys.POOL_ALL], channels=[keys.POOLS], clock=clock
+        )
+        self._missed = False
+        """Whether a sweep could not see to all tenants, or pools: a node of a cluster gave no answer."""
         self._known: set[str] = set()
         """The pools that have had a worker: a tenant may name any, and makes none by that."""
         self._stopping = threading.Event()
@@ -75,7 +82,7 @@ class PoolKeeper:
 
     def close(self) -> None:
         """Close the connections."""
-        self._close()
+        self._listening.close()
         self._server.close()
 
     def _run(self) -> None:
@@ -88,7 +95,7 @@ class PoolKeeper:
                 log.exception("pools_unattended")  # whatever it is: without this thread no pool has work
             self._rescue.restart()
             self._stopping.wait(BACKOFF_S)
-        self._close()
+        self._listening.close()
 
     def _serve(self) -> None:
         self.connect()
@@ -98,21 +105,15 @@ class PoolKeeper:
             self.step(SLICE_S)
             now = self._clock()
             if now >= sweep_at:
-                sweep_at = now + SWEEP_S
                 self.sweep()
+                sweep_at = now + (AGAIN_S if self._missed else SWEEP_S)
             if now >= rescue_at:
                 rescue_at = now + self._rescue.interval
                 self._rescue.step(sorted(self._known))
 
     def connect(self) -> None:
         """Listen to every tenant, then look at every tenant."""
-        self._close()
-        with self._server.renamed("listening for work of the pools"):
-            self._pubsub = self._server.redis.pubsub()
-            self._pubsub.psubscribe(keys.POOL_ALL)
-            self._pubsub.subscribe(keys.POOLS)
-            for _ in range(2):
-                self._pubsub.get_message(timeout=5.0)
+        self._listening.open()
         self.sweep()
 
     def step(self, seconds: float) -> int:
@@ -134,16 +135,37 @@ class PoolKeeper:
             self._known = set(self._pools.names())
         names = sorted(self._known) if pools is None else pools
         tenants = self._tenants() if names else []
+        self._missed = False
         for pool in names:
-            self._wake(pool, self._pools.with_work(pool, tenants), guessed=True)
+            for some in self._by_shard(tenants):
+                with self._passing_over():
+                    self._wake(pool, self._pools.with_work(pool, some), guessed=True)
 
     def _wake(self, pool: str, tenants: Iterable[str], *, guessed: bool = False) -> int:
-        names, woken = sorted(tenants), 0
-        for start in range(0, len(names), MOST):
-            there = self._limits.of_tenants(names[start : start + MOST])
-            self._pools.wake(pool, there, guessed=guessed)
-            woken += len(there)
+        woken = 0
+        for names in self._by_shard(sorted(tenants)):
+            for start in range(0, len(names), MOST):
+                with self._passing_over():
+                    there = self._limits.of_tenants(names[start : start + MOST])
+                    self._pools.wake(pool, there, guessed=guessed)
+                    woken += len(there)
         return woken
+
+    def _by_shard(self, tenants: Sequence[str]) -> list[list[str]]:
+        """Part tenants by the node that they are on: one that is gone is the trouble of its own alone."""
+        parts: dict[str, list[str]] = {}
+        for tenant in tenants:
+            parts.setdefault(self._server.shard_of(tenant), []).append(tenant)
+        return list(parts.values())
+
+    @contextmanager
+    def _passing_over(self) -> Iterator[None]:
+        """Go on where one node of a cluster gives no answer; what was missed is looked for again soon."""
+        try:
+            yield
+        except NodeUnavailable as error:
+            self._missed = True
+            log.debug("pools_missed error=%s", error)
 
     def _tenants(self) -> list[str]:
         with self._server.renamed("reading the tenants"):
@@ -151,17 +173,9 @@ class PoolKeeper:
 
     def _read(self, seconds: float) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
-        with self._server.renamed("waiting for work of the pools"):
-            while len(found) < MOST:
-                message = self._pubsub.get_message(timeout=0.0 if found else seconds)
-                if message is None:
-                    break
-                if message["type"] in ("subscribe", "psubscribe"):
-                    raise ServerUnavailable("the connection was lost and made anew: messages may be missing")
-                found.append(message)
+        while len(found) < MOST:
+            message = self._listening.read(0.0 if found else seconds)
+            if message is None:
+                break
+            found.append(message)
         return found
-
-    def _close(self) -> None:
-        pubsub, self._pubsub = self._pubsub, None
-        if pubsub is not None:
-            pubsub.close()

@@ -10,7 +10,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from taglane.errors import ServerUnavailable, TaglaneError
+from taglane.errors import NodeUnavailable, ServerUnavailable, TaglaneError
 from taglane.model.watch import Watch
 from taglane.store import keys
 
@@ -52,14 +52,13 @@ class PoolRescue:
         """
         try:
             beats: dict[tuple[str, str], Beat] = {}
-            for pool in pools:
-                beats |= {(pool, worker): beat for worker, beat in self._pools.beats(pool).items()}
+            there = [pool for pool in pools if self._read(pool, beats)]
             at = self._clock()
             for (pool, worker), beat in beats.items():
                 if self._watch.observe((pool, worker), beat.counter, at, beat.lease):
                     self._pools.claim_lost(pool, worker, beat.counter)
             self._watch.keep(beats)
-            return sum(self._take_over(pool) for pool in pools)
+            return sum(self._take_over(pool) for pool in there)
         except ServerUnavailable:
             self.restart()
             raise
@@ -68,23 +67,35 @@ class PoolRescue:
         """Start every watch anew: what was read before a reconnect says nothing."""
         self._watch.restart()
 
+    def _read(self, pool: str, beats: dict[tuple[str, str], Beat]) -> bool:
+        """Add the heartbeats of a pool's workers; False where its node of a cluster gives no answer."""
+        try:
+            beats |= {(pool, worker): beat for worker, beat in self._pools.beats(pool).items()}
+        except NodeUnavailable:
+            return False
+        return True
+
     def _take_over(self, pool: str) -> int:
         lost = self._pools.lost(pool)
         for life, visited in lost.items():
             tenants = self._known(visited)
             queued = dead = 0
+            unreached: list[str] = []
             while tenants:  # one call moves so many runs at most
                 answers = self._server.calls([("rescue", tenant, [life, "", "1"]) for tenant in tenants])
                 left = []
                 for tenant, answer in zip(tenants, answers, strict=True):
-                    if isinstance(answer, TaglaneError):
+                    if isinstance(answer, NodeUnavailable):
+                        unreached.append(tenant)
+                    elif isinstance(answer, TaglaneError):
                         log.error("rescue_failed tenant=%s worker=%s error=%s", tenant, life, answer)
                     elif any(answer):
                         queued, dead = queued + answer[0], dead + answer[1]
                         left.append(tenant)
                 tenants = left
             log.warning("pool_worker_rescued pool=%s worker=%s queued=%d dead=%d", pool, life, queued, dead)
-            self._pools.forget_lost(pool, life)
+            if not unreached:  # else it stays on record, until each node has answered
+                self._pools.forget_lost(pool, life)
         return len(lost)
 
     def _known(self, tenants: Sequence[str]) -> list[str]:

@@ -36,8 +36,20 @@ class Serving:
         Raises:
             ServerUnavailable: no answer.
         """
+        self.refresh()
+        return self.known(tag)
+
+    def known(self, tag: str) -> bool:
+        """Whether a worker serves a tag, as it was last read: for who may not wait for the node of a pool."""
+        return self._read_at is None or pool_of(tag) in self._staffed
+
+    def refresh(self) -> None:
+        """Read which pools have workers, unless that was just done.
+
+        Raises:
+            ServerUnavailable: no answer.
+        """
         now = self._clock()
         if self._read_at is None or now - self._read_at > KEPT_S:
             self._staffed = set(self._pools.staffed())
             self._read_at = now
-        return pool_of(tag) in self._staffed

@@ -1,7 +1,7 @@
 """The audit log: who did what to which tenant, from where and when; and what the server refused to whom.
 
-Two streams of the operator's, to which entries are added and in which none is changed: `taglane:audit` for what was
-done, `taglane:denied` for what was refused. They are two so that a tenant that is refused a thousand times a second
+Two streams of the operator's, to which entries are added and in which none is changed: `taglane:{.}:audit` for what was
+done, `taglane:{.}:denied` for what was refused. They are two so that a tenant that is refused a thousand times a second
 pushes nobody's deeds out of the log. Each keeps about its last hundred thousand entries. No tenant reaches them;
 whoever has the operator's credential, or the server's machine, could still write them anew: ship them elsewhere
 (`taglane audit -f -o json`) where that matters.
@@ -178,7 +178,11 @@ class Audit:
 
     def _address(self) -> str:
         with suppress(ResponseError):  # a managed server may not say
-            return client_fields(self._redis.execute_command("CLIENT", "INFO")).get("addr", "").rpartition(":")[0]
+            return (
+                client_fields(self._server.node_at(keys.AUDIT).execute_command("CLIENT", "INFO"))
+                .get("addr", "")
+                .rpartition(":")[0]
+            )
         return ""
 
 

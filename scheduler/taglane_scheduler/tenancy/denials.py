@@ -1,10 +1,10 @@
 """Copies what the server refused into the audit log, with how often: the server itself groups that, and forgets it.
 
 A server's own log of refusals (`ACL LOG`) joins those that come within a minute of each other into one entry with a
-count, keeps 128 entries, and is gone with its process. Each scheduler reads it every other second, and enters by how
-much each count has grown.
+count, keeps 128 entries, and is gone with its process. Each scheduler reads it every other second, of a cluster that of
+every node, and enters by how much each count has grown.
 
-From Redis 7.2 and in each Valkey an entry has an id. How often it was counted is kept in `taglane:denials`, and
+From Redis 7.2 and in each Valkey an entry has an id. How often it was counted is kept in `taglane:{.}:denials`, and
 written in one transaction with the entries of the audit log: so of many schedulers one counts, and one that is killed
 between any two commands loses nothing and counts nothing twice. In Redis 7.0 an entry has none: there the log is read
 and emptied in one transaction, which also counts once; a scheduler that is killed right then loses what it had read.
@@ -74,12 +74,12 @@ class Denial:
 
 
 class Denials:
-    """Counts what one server refuses. Takes the operator's credential, with the right to `ACL LOG`."""
+    """Counts what a server refuses, or each node of a cluster. Takes the operator's, with the right to `ACL LOG`."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self._redis: Any = server.redis
-        self._head: Denial | None = None
+        self._heads: dict[str, Denial] = {}
         self._said_refused = False
 
     def run(self, over: threading.Event) -> None:
@@ -95,24 +95,46 @@ class Denials:
                 log.debug("denials_not_read error=%s", error)
 
     def step(self) -> int:
-        """Enter what was refused since the last time; return how many refusals that were."""
+        """Enter what was refused since the last time; return how many refusals that were.
+
+        Raises:
+            ServerUnavailable: a server gives no answer; the other nodes of a cluster are counted all the same.
+        """
+        if not self._server.clustered:
+            return self._step_at(self._redis, "")
+        counted, errors = 0, []
+        for node in self._server.nodes(replicas=True):
+            told = node.get_connection_kwargs()
+            try:
+                counted += self._step_at(node, f"{told['host']}:{told['port']}/")
+            except TaglaneError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
+        return counted
+
+    def _step_at(self, node: Any, name: str) -> int:
         with self._server.renamed("reading what was refused", operator=True):
-            head = [read_denial(entry) for entry in self._redis.execute_command("ACL", "LOG", 1)]
-            if not head or head[0] == self._head:
+            head = [read_denial(entry) for entry in node.execute_command("ACL", "LOG", 1)]
+            if not head or head[0] == self._heads.get(name):
                 return 0
             if not head[0].id:
-                return self._take()
-            counted, self._head = self._claim(), head[0]
+                return self._take(node)
+            counted, self._heads[name] = self._claim(node, name), head[0]
             return counted
 
-    def _claim(self) -> int:
-        """Enter by how much the entries of the log have grown since anybody has counted them."""
+    def _claim(self, node: Any, name: str) -> int:
+        """Enter by how much the entries of a node's log have grown since anybody has counted them.
+
+        What was counted is kept under their ids, behind the node's *name*: each numbers its own.
+        """
         while True:
             with self._redis.pipeline() as pipeline:
                 pipeline.watch(keys.DENIALS)
-                seen = {name.decode(): int(count) for name, count in pipeline.hgetall(keys.DENIALS).items()}
+                kept = {field.decode(): int(count) for field, count in pipeline.hgetall(keys.DENIALS).items()}
+                seen = {field[len(name) :]: count for field, count in kept.items() if _is_of(field, name)}
                 # Read behind the watch: what others have counted is in it, and what is not in it is gone.
-                denials = [read_denial(entry) for entry in pipeline.execute_command("ACL", "LOG", ALL)]
+                denials = [read_denial(entry) for entry in node.execute_command("ACL", "LOG", ALL)]
                 grown = [(denial, denial.count - seen.get(denial.id, 0)) for denial in denials]
                 grown = [(denial, more) for denial, more in grown if more > 0]
                 if not grown:
@@ -121,19 +143,19 @@ class Denials:
                 gone = set(seen) - {denial.id for denial in denials}
                 pipeline.multi()
                 self._enter(pipeline, grown, forgotten)
-                counts = [word for denial, _ in grown for word in (denial.id, str(denial.count))]
+                counts = [word for denial, _ in grown for word in (name + denial.id, str(denial.count))]
                 full.write(pipeline, "HSET", keys.DENIALS, *counts)
                 if gone:
-                    pipeline.hdel(keys.DENIALS, *gone)
+                    pipeline.hdel(keys.DENIALS, *(name + each for each in gone))
                 try:
                     pipeline.execute()
                 except WatchError:
                     continue
                 return sum(more for _, more in grown)
 
-    def _take(self) -> int:
+    def _take(self, node: Any) -> int:
         """Read the log and empty it, in one step, and enter what it said."""
-        with self._redis.pipeline() as pipeline:
+        with node.pipeline() as pipeline:
             pipeline.execute_command("ACL", "LOG", ALL)
             pipeline.execute_command("ACL", "LOG", "RESET")
             answer, _ = pipeline.execute()
@@ -149,6 +171,11 @@ class Denials:
         if forgotten:
             lost: dict[str, str | int] = {"reason": "forgotten", "object": "(acllog-max-len)", "count": forgotten}
             add(pipeline, keys.DENIED, fields(DENIED, "", "", "", lost))
+
+
+def _is_of(field: str, name: str) -> bool:
+    """Whether a count is of an entry of this node: one server's own have no name before them."""
+    return field.startswith(name) and "/" not in field[len(name) :]
 
 
 def gap(seen: Iterable[str], there: Iterable[str]) -> int:

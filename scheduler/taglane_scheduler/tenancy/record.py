@@ -1,4 +1,4 @@
-"""What is kept of a tenant in `taglane:tenants`: which passwords open it, and until when. Pure."""
+"""What is kept of a tenant in `taglane:{.}:tenants`: which passwords open it, and until when. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OURS = ("created", "password_hashes", "cut", "until")
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One field of `taglane:tenants`.
+    """One field of `taglane:{.}:tenants`.
 
     created          ms
     password_hashes  SHA-256, in hex, of each password that opens it; the newest is last

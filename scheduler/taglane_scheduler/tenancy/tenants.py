@@ -1,4 +1,4 @@
-"""Makes, lists and removes tenants: the record in `taglane:tenants` is the truth, the server's ACL users follow it.
+"""Makes, lists and removes tenants: the record in `taglane:{.}:tenants` is the truth, the server's ACL users follow it.
 
 ACL users are neither replicated nor in the append-only file, so whoever starts a scheduler, or fails over, applies them
 again from the record. It holds hashes of passwords; a password itself is shown once, in the url that `create` returns.
@@ -15,6 +15,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
+from redis.exceptions import ConnectionError as LostConnection
+from redis.exceptions import TimeoutError as TimedOut
 from taglane.errors import NotFenced, TenantExists, TenantNotFound
 from taglane.model.names import check_tenant
 from taglane.store import functions, keys
@@ -26,7 +28,7 @@ from taglane_scheduler.tenancy.record import Record
 from taglane_scheduler.tenancy.users import Users
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from taglane.store.server import Server
@@ -277,13 +279,16 @@ class Tenants:
     def _unlink(self, name: str) -> int:
         """Remove what lies under the tenant's prefixes; return how many keys that were."""
         own, read_only = keys.prefix(name).encode(), keys.read_only_prefix(name).encode()
-        count, cursor = 0, 0
-        while True:  # one walk for both: the pattern finds strangers' keys, too
-            cursor, found = self._redis.scan(cursor, match=f"*:{{{name}}}:*", count=_BATCH)
-            if mine := [key for key in found if key.startswith((own, read_only))]:
-                count += self._redis.unlink(*mine)
-            if cursor == 0:
-                return count
+        count = 0
+        for node in self._server.nodes():  # all: the tenant may be on its way from one to another
+            try:
+                for found in _walk(node, f"*:{{{name}}}:*"):  # one for both: it finds strangers' keys, too
+                    if mine := [key for key in found if key.startswith((own, read_only))]:
+                        count += self._redis.unlink(*mine)
+            except (LostConnection, TimedOut):
+                if node is self._server.node_at(keys.prefix(name)):
+                    raise
+        return count
 
     def _forget_alerting(self, name: str) -> None:
         """Forget the tenant's own rules and channels: whoever gets the name next has none of them."""
@@ -305,7 +310,7 @@ class Tenants:
         self._redis.publish(keys.wake(name), b"0")
 
     def _now(self) -> int:
-        seconds, micros = self._redis.time()
+        seconds, micros = self._server.node_at(keys.TENANTS).time()  # the clock that ends passwords, too
         return int(seconds) * 1000 + int(micros) // 1000
 
     def _made(self, action: str, name: str, password: str, **details: int) -> Tenant:
@@ -313,6 +318,15 @@ class Tenants:
         self.audit.note(action, name, **details, **({} if fenced else {"fenced": 0}))
         url = url_for(self._server.url, acl.user_of(name), password) if fenced else self._server.url
         return Tenant(tenant=name, tag=name, url=url, fenced=fenced)
+
+
+def _walk(redis: Any, pattern: str) -> Iterator[Sequence[bytes]]:
+    cursor = 0
+    while True:
+        cursor, found = redis.scan(cursor, match=pattern, count=_BATCH)
+        yield found
+        if cursor == 0:
+            return
 
 
 def _info(name: str, record: Record) -> TenantInfo:

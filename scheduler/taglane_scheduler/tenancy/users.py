@@ -1,7 +1,8 @@
-"""Makes the ACL users that the record of tenants asks for, on the primary and on each of its replicas.
+"""Makes the ACL users that the record of tenants asks for: where the record lies, and on every other node.
 
 A server neither replicates its users nor appends them to its log. A replica that becomes the primary must have them by
-then: it has the tenants' data and the function library, and without the users nobody could log in.
+then: it has the tenants' data and the function library, and without the users nobody could log in. Each node of a
+cluster has every tenant's user: a tenant may move to any, and a client asks any of them where its tenant is.
 
 Where the operator's credential may make no users, as on some managed servers, the record is kept all the same and no
 user is made: workers then have the operator's credential, and a tag is a convention. `enforces` tells.
@@ -15,11 +16,14 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from redis.exceptions import ConnectionError as LostConnection
 from redis.exceptions import NoPermissionError, OutOfMemoryError, RedisError, ResponseError, WatchError
+from redis.exceptions import TimeoutError as TimedOut
 from taglane.store import full, keys
 from taglane.store.server import USER, connect_node
 
 from taglane_scheduler.tenancy import acl
+from taglane_scheduler.tenancy.amiss import amiss_at
 from taglane_scheduler.tenancy.record import Record, has_ends
 
 if TYPE_CHECKING:
@@ -38,6 +42,9 @@ NODE_TIMEOUT = 1.0
 SHUNNED = 300.0
 """Seconds for which a replica that gave no answer is not asked again."""
 
+SHUNNED_NODE = 5.0
+"""Likewise a node of a cluster: it has tenants of its own, who can't log in to it without their users."""
+
 ROUNDS = 5
 """How often a replica is brought up to a record that changes under our hands; the next sweep does the rest."""
 
@@ -47,8 +54,8 @@ _NO_RULE = "?"
 
 
 @dataclass(slots=True)
-class _Replica:
-    """What this process has told one replica: for which of its lives, and of which records."""
+class _Other:
+    """What this process has told one node: for which of its lives, and of which records."""
 
     life: str = ""
     applied: dict[str, bytes] = field(default_factory=dict)
@@ -61,7 +68,7 @@ class Users:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._redis: Any = server.redis
-        self._replicas: dict[tuple[str, int], _Replica] = {}
+        self._others: dict[tuple[str, int], _Other] = {}
         self._enforces: bool | None = None
 
     def enforces(self, *, ask_again: bool = False) -> bool:
@@ -110,10 +117,10 @@ class Users:
                     if not self._write_when_full(name, text, wanted):
                         continue
                     if fenced:
-                        _tell(self._redis, {name: wanted}, self._database(), *ends)
+                        _tell(self._home, {name: wanted}, self._database(), *ends)
                 break
         if fenced:
-            self._on_replicas(lambda replica, _: _tell(replica, {name: wanted}, self._database(), *ends))
+            self._tell_others(name, wanted, ends)
         return True
 
     def end_passwords(self) -> list[str]:
@@ -121,7 +128,7 @@ class Users:
 
         A client that has the new password connects again by itself.
         """
-        seconds, micros = self._redis.time()
+        seconds, micros = self._home.time()
         now = seconds * 1000 + micros // 1000
 
         def at_now(record: Record | None) -> Record | None:
@@ -139,10 +146,10 @@ class Users:
         tenants = {name.decode() for name in self._redis.hkeys(keys.TENANTS)}
         if not self.enforces(ask_again=True):
             return len(tenants)
-        names = sorted(tenants | self._strays(self._redis, tenants))
+        names = sorted(tenants | self._strays(self._home, tenants))
         for start in range(0, len(names), BATCH):
             self._apply(names[start : start + BATCH])
-        self._replicas.clear()
+        self._others.clear()
         self.apply_to_replicas()
         return len(tenants)
 
@@ -150,38 +157,42 @@ class Users:
         """Make one tenant's user as its record says now, or remove it when there is none."""
         if self.enforces():
             self._apply([name])
-            self._on_replicas(lambda replica, _: _tell(replica, {name: self._records().get(name)}, self._database()))
+            self._tell_others(name, self._redis.hget(keys.TENANTS, name), [])
 
     def disconnect(self, name: str) -> None:
         """End all connections of a tenant. By user, not by id: those that open meanwhile need the new password."""
         if self.enforces():
             end = ("CLIENT KILL", "USER", acl.user_of(name), "SKIPME", "yes")
-            self._redis.execute_command(*end)
-            self._on_replicas(lambda replica, _: replica.execute_command(*end))
+            self._home.execute_command(*end)
+            self._on_others(lambda node, _: node.execute_command(*end))
 
     def apply_to_replicas(self) -> None:
-        """Bring every replica up to the record: all of it for a new one, what has changed for one that we know.
+        """Bring every other node up to the record: all of it for a new one, what has changed for one that we know.
 
         One that can't be reached is logged, and left alone for a while.
         """
         if self.enforces():
-            self._on_replicas(self._bring_up)
+            self._on_others(self._bring_up)
 
     def amiss(self) -> list[str]:
-        """Return the tenants whose user the primary has not, or has otherwise than the record asks for."""
+        """Return the tenants whose user a primary has not, or has otherwise than the record asks for.
+
+        A node of a cluster that gives no answer is passed over: nobody can log in there anyway.
+        """
         wanted = [(name, Record.from_json(text)) for name, text in sorted(self._records().items())]
-        pipeline = self._redis.pipeline(transaction=False)
-        for name, _ in wanted:
-            pipeline.execute_command("ACL GETUSER", acl.user_of(name))
-        users = pipeline.execute()
-        database = self._database()
-        groups = sorted({group for user in users if user for group in user["categories"]} - {"-@all"})
-        meant = {group: _of_group(self._redis, group[2:]) for group in groups}
-        return [
-            name
-            for (name, record), user in zip(wanted, users, strict=True)
-            if not _is_as(user, record.rules(name, database), meant)
-        ]
+        found: dict[str, None] = {}
+        for node in self._server.nodes():
+            try:
+                found |= dict.fromkeys(amiss_at(node, wanted, self._database()))
+            except (LostConnection, TimedOut):
+                if not self._server.clustered:
+                    raise
+        return sorted(found)
+
+    @property
+    def _home(self) -> Any:
+        """A plain client of the node that has the record."""
+        return self._server.node_at(keys.TENANTS)
 
     def _write_when_full(self, name: str, old: bytes | None, new: bytes | None) -> bool:
         """Write a record outside of a transaction; answers whether it was still as it had been read."""
@@ -193,7 +204,7 @@ class Users:
 
     def _may_make_users(self) -> bool:
         try:
-            self._redis.execute_command("ACL SETUSER", USER, _NO_RULE)
+            self._home.execute_command("ACL SETUSER", USER, _NO_RULE)
         except NoPermissionError:
             return False
         except ResponseError as error:
@@ -221,35 +232,53 @@ class Users:
         """Make these users outside of a transaction: one that was changed meanwhile is wrong until it is made again."""
         done: Any = None
         while (texts := self._redis.hmget(keys.TENANTS, names)) != done:
-            _tell(self._redis, dict(zip(names, texts, strict=True)), self._database())
+            _tell(self._home, dict(zip(names, texts, strict=True)), self._database())
             done = texts
 
-    def _on_replicas(self, step: Callable[[Any, _Replica], object]) -> None:
-        """Do *step* on one replica after the other; what goes wrong with one is logged, and the next has its turn."""
-        addresses = self._server.replica_addresses()
-        self._replicas = {address: self._replicas.get(address, _Replica()) for address in addresses}
-        for (host, port), replica in self._replicas.items():
-            if time.monotonic() < replica.not_before:
+    def _tell_others(self, name: str, record: bytes | None, ends: Sequence[Sequence[str]]) -> None:
+        """Make one user on the other nodes, again when the record was changed meanwhile: who wrote last tells last."""
+        told: bytes | None = b""
+        while told != record:
+            told = record
+            wanted = {name: record}
+            self._on_others(lambda node, _: _tell(node, wanted, self._database(), *ends))  # noqa: B023 - called at once
+            record = self._redis.hget(keys.TENANTS, name)
+
+    def _on_others(self, step: Callable[[Any, _Other], object]) -> None:
+        """Do *step* on one other node after the other; what goes wrong with one is logged, and the next has its turn.
+
+        Of one server these are its replicas, of a cluster all nodes but the one that has the record.
+        """
+        self._others = {address: self._others.get(address, _Other()) for address in self._other_addresses()}
+        shunned = SHUNNED_NODE if self._server.clustered else SHUNNED
+        for (host, port), other in self._others.items():
+            if time.monotonic() < other.not_before:
                 continue
             try:
                 with closing(connect_node(self._server.url, host, port, timeout=NODE_TIMEOUT)) as client:
-                    step(client, replica)
+                    step(client, other)
             except (RedisError, OSError) as error:
-                replica.not_before, replica.life = time.monotonic() + SHUNNED, ""
+                other.not_before, other.life = time.monotonic() + shunned, ""
                 log.warning("replica_without_users replica=%s:%d error=%s", host, port, error)
 
-    def _bring_up(self, redis: Any, replica: _Replica) -> None:
+    def _other_addresses(self) -> Sequence[tuple[str, int]]:
+        if not self._server.clustered:
+            return self._server.replica_addresses()
+        home = _address_of(self._home)
+        return [address for node in self._server.nodes(replicas=True) if (address := _address_of(node)) != home]
+
+    def _bring_up(self, redis: Any, other: _Other) -> None:
         life = str(redis.info("server")["run_id"])
-        if replica.life != life:
-            replica.life, replica.applied = life, {}
+        if other.life != life:
+            other.life, other.applied = life, {}
         for _ in range(ROUNDS):
             wanted = self._records()
-            gone = set(replica.applied) - set(wanted) if replica.applied else self._strays(redis, wanted)
-            changed = {name: record for name, record in wanted.items() if replica.applied.get(name) != record}
+            gone = set(other.applied) - set(wanted) if other.applied else self._strays(redis, wanted)
+            changed = {name: record for name, record in wanted.items() if other.applied.get(name) != record}
             if not changed and not gone:
                 return
             _tell(redis, {**changed, **dict.fromkeys(gone)}, self._database())
-            replica.applied = wanted
+            other.applied = wanted
 
     def _records(self) -> dict[str, bytes]:
         with self._server.renamed("the list of tenants"):  # so that an error of the primary is not a replica's
@@ -263,6 +292,11 @@ class Users:
 
     def _database(self) -> int:
         return int(self._redis.get_connection_kwargs().get("db") or 0)
+
+
+def _address_of(redis: Any) -> tuple[str, int]:
+    told = redis.get_connection_kwargs()
+    return told["host"], told["port"]
 
 
 def _commands(records: Mapping[str, bytes | None], database: int) -> Iterator[Sequence[str]]:
@@ -279,32 +313,6 @@ def _tell(redis: Any, records: Mapping[str, bytes | None], database: int, *more:
     for command in [*_commands(records, database), *more]:
         pipeline.execute_command(*command)
     pipeline.execute()
-
-
-def _is_as(user: Any, rules: Sequence[str], groups: Mapping[str, set[str]]) -> bool:
-    """Whether a user is what these rules make. Redis 7.0 tells commands by *groups*, less some: `+@hash -hscan`."""
-    if not user or ("on" if "on" in rules else "off") not in user["flags"]:
-        return False
-    commands = {f"+{command}" for group in user["categories"] if group[0] == "+" for command in groups.get(group, ())}
-    commands |= {command for command in user["commands"] if command[0] == "+"}
-    commands -= {f"+{command[1:]}" for command in user["commands"] if command[0] == "-"}
-    has = commands | {*_words(user["keys"]), *_words(user["channels"])}
-    has |= {f"#{digest}" for digest in user["passwords"]}
-    return has == set(rules) - {"reset", "on", "off"}
-
-
-def _of_group(redis: Any, group: str) -> set[str]:
-    """Return the commands of one of the server's categories; of `all`, which is none, something that no tenant has."""
-    return {group} if group == "all" else {_text(command) for command in redis.execute_command("ACL CAT", group)}
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value
-
-
-def _words(value: Sequence[str] | str) -> Sequence[str]:
-    """Key patterns: a text in one version of the server, a list in another."""
-    return value.split() if isinstance(value, str) else value
 
 
 def _is_ours(redis: Any, tenant: str) -> bool:

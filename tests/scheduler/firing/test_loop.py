@@ -219,6 +219,7 @@ def test_stops_at_once(store: Server, url: str) -> None:
     assert 0 == store.redis.hlen(keys.SCHEDULERS)
 
 
+@pytest.mark.one_server("the nodes of a cluster talk all the time")
 def test_idle_loop_asks_nothing(store: Server, redis: Redis) -> None:
     """While nothing is due and nobody wakes it, a wait sends the server no command."""
     loop, stopping = make_loop(store), threading.Event()
@@ -247,7 +248,7 @@ def test_two_schedulers_share(jobs: Jobs, redis: Redis, url: str) -> None:
 def test_survivor_takes_over(store: Server, jobs: Jobs, redis: Redis, told_by: str) -> None:
     """Who comes second for a tenant fires half a second later than the first would have, if that one is dead."""
     loop, stopping = make_loop(store), threading.Event()
-    me = loop._peers.me  # noqa: SLF001 - it is made of chance
+    me = loop._roster.me  # noqa: SLF001 - it is made of chance
     first = next(name for name in map("dead-{}".format, count()) if goes_first(name, {me}, TENANT))
     redis.hset(keys.SCHEDULERS, first, 1)
     if told_by == "wake":

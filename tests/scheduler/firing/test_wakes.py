@@ -99,7 +99,7 @@ def test_lost_connection_is_an_error(wakes: Wakes, redis: Redis) -> None:
 def test_replaced_connection_is_an_error(wakes: Wakes) -> None:
     """Nor may redis-py replace it by itself: a second confirmation means that there was a gap."""
     wakes.subscribe()
-    pubsub = wakes._pubsub  # noqa: SLF001 - what redis-py does when it reconnects
+    pubsub = wakes._listening._pubsub  # noqa: SLF001 - what redis-py does when it reconnects
     assert pubsub is not None
     pubsub.psubscribe(keys.WAKE_ALL)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pooling import POOL, HandPool
 from taglane.errors import ServerUnavailable
-from taglane.store import functions
+from taglane.store import functions, keys
 from taglane.store.pools import Pools
 from taglane.store.server import Server
 from taglane_scheduler.pools.rescue import PoolRescue
@@ -59,7 +59,7 @@ def test_a_tenant_that_was_deleted_is_left_alone(pool: HandPool) -> None:
     pool.enqueue("acme", 1)
     pool.attend()
     worker.fetch(1, [], idle=True)
-    pool.redis.hdel("taglane:tenants", "acme")
+    pool.redis.hdel(keys.TENANTS, "acme")
     for key in pool.redis.keys("taglane:{acme}:*"):
         pool.redis.delete(key)
 

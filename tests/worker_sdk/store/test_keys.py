@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from fnmatch import fnmatchcase
 from importlib import resources
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 import taglane
 from hypothesis import given
 from hypothesis import strategies as st
+from taglane.errors import BadName
+from taglane.model.names import check_tenant
 from taglane.store import keys
 
 LUA = resources.files("taglane.store") / "lua"
@@ -124,6 +127,31 @@ def test_no_tenants_key_is_anothers(one: str, other: str, part: str) -> None:
     """Nor is one prefix the start of another, as `acme` is of `acme1`."""
     for name in BUILDERS:
         assert one == other or not built(name, one, part, part, "0").startswith(keys.prefix(other))
+
+
+def nobodys_keys() -> dict[str, str]:
+    """The keys that are neither a tenant's nor a pool's: constants, and what is built of one part."""
+    named = {name: value for name, value in vars(keys).items() if name.isupper() and isinstance(value, str)}
+    patterns = {"POOL_ALL", "WAKE_ALL"}  # of the tenants' channels
+    built_ones = {name: getattr(keys, name)("x") for name in ("session", "ticket", "tries", "alert_queue")}
+    return {name: value for name, value in {**named, **built_ones}.items() if name not in patterns}
+
+
+def test_what_is_nobodys_is_one_slot() -> None:
+    """Some of it is written, or read, in one step."""
+    assert {"."} == {hash_tag(key) for key in nobodys_keys().values()}
+    assert {"TENANTS", "DENIALS", "ALERT_OUTBOX", "PEOPLE", "session"} <= nobodys_keys().keys()
+
+
+@given(tenants)
+def test_what_is_nobodys_is_in_no_tenants_reach(tenant: str) -> None:
+    """Neither by the patterns of its user, nor as a tenant's name, nor as a pattern of many keys."""
+    mine = (f"{keys.prefix(tenant)}*", f"{keys.read_only_prefix(tenant)}*")
+
+    assert not re.search(r"[*?\[\]^\\]", keys.NOBODY)
+    assert not [key for key in nobodys_keys().values() for pattern in mine if fnmatchcase(key, pattern)]
+    with pytest.raises(BadName):
+        check_tenant(hash_tag(keys.NOBODY))
 
 
 def test_no_two_kinds_share_a_key() -> None:

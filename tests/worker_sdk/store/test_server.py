@@ -163,7 +163,7 @@ def test_what_a_credential_does_not_reach_is_refused(store: Server) -> None:
     own, others, own_too = acme.calls([("beat", "acme", ["w"]), ("beat", "other", ["w"]), ("beat", "acme", ["w"])])
     assert (0, Refused, 0) == (own, type(others), own_too)
     with pytest.raises(Refused, match="the server refused reading it"), acme.renamed("reading it"):
-        acme.redis.get("taglane:tenants")
+        acme.redis.get(keys.TENANTS)
     acme.close()
 
 

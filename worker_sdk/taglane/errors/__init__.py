@@ -37,6 +37,7 @@ TaglaneError
 │   └── NotFenced            it may make no users, so there are no passwords of tenants
 ├── ServerUnavailable        no answer, or no answer that we can use
 │   ├── ServerFull           maxmemory is reached: nothing was written
+│   ├── NodeUnavailable      one node of a cluster: it is its tenants' trouble alone
 │   ├── NotReplicated        written on the primary, and on too few replicas yet
 │   └── LibraryMissing       the server has no functions of ours yet
 ├── RunFailed                the run ended without a result
@@ -69,6 +70,7 @@ from taglane.errors.kinds import (
 )
 from taglane.errors.servers import (
     LibraryMissing,
+    NodeUnavailable,
     NotFenced,
     NotReplicated,
     OperatorNeeded,
@@ -111,6 +113,7 @@ __all__ = [
     "JobNotFound",
     "JobTooNew",
     "LibraryMissing",
+    "NodeUnavailable",
     "NotFenced",
     "NotFound",
     "NotReplayable",

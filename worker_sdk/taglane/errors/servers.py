@@ -65,6 +65,17 @@ class NotReplicated(ServerUnavailable):
         )
 
 
+class NodeUnavailable(ServerUnavailable):
+    """One node of a cluster gives no answer that its tenants could use: they wait, and no others do.
+
+    `moving` says that the node is there, and that the slot is on its way to another or has no node now.
+    """
+
+    def __init__(self, told: str, *, moving: bool = False) -> None:
+        self.moving = moving
+        super().__init__(told)
+
+
 class LibraryMissing(ServerUnavailable):
     """The server has no functions of ours yet."""
 

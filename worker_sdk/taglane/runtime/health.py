@@ -54,8 +54,12 @@ class Pulse:
     Each of its three numbers is written alone, by one thread: nobody needs a lock.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic, slate: Slate | None = None) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, slate: Slate | None = None, *, name: str = ""
+    ) -> None:
         self._clock = clock  # the same one in all processes of a machine
+        self.name = name
+        """What its checks are told by where there are several; without one, its number."""
         self.slate = slate
         """Where a worker shows what it has counted; None where nobody asks."""
         self._memory = mmap.mmap(-1, 24)
@@ -200,11 +204,12 @@ class _Handler(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         if path not in ("/livez", "/readyz"):
             return None
-        pulses = self.server.pulses
+        pulses = list(self.server.pulses)  # those of a cluster's shards come and go
         found = [pulse.live_checks() if path == "/livez" else pulse.ready_checks() for pulse in pulses]
         if len(found) == 1:
             return found[0]
-        return {f"{name}.{number}": said for number, checks in enumerate(found, 1) for name, said in checks.items()}
+        names = [pulse.name or str(number) for number, pulse in enumerate(pulses, 1)]
+        return {f"{name}.{of}": said for of, checks in zip(names, found, strict=True) for name, said in checks.items()}
 
     def _answer_scraper(self, metrics: Metrics) -> None:
         address = str(self.server.server_address[0])

@@ -1,4 +1,4 @@
-"""What a url says, a server or the sentinels that know one, and the client that connects to it."""
+"""What a url says, a server, the sentinels that know one, or a cluster, and the client that connects to it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from taglane.errors import BadSetting
+from taglane.store.cluster import ClusterClient
 
 USER = "taglane-"
 """What the ACL user of a tenant is called, before the tenant's name."""
@@ -22,18 +23,26 @@ USER = "taglane-"
 SENTINELS = {"sentinel": "redis", "sentinels": "rediss"}
 """Schemes of urls that name sentinels, and what the servers themselves are then spoken to with; the second has TLS."""
 
+CLUSTERS = {"cluster": "redis", "clusters": "rediss"}
+"""Schemes of urls that name some nodes of a cluster, and what these are spoken to with; the second has TLS."""
+
 EXAMPLES = (
     "it must look like redis://user:password@host:6379/0 (rediss:// with TLS) or, where sentinels choose the primary, "
-    "sentinel://user:password@host:26379,host2:26379/0?master=NAME (sentinels:// with TLS)"
+    "sentinel://user:password@host:26379,host2:26379/0?master=NAME (sentinels:// with TLS) or, of a cluster, "
+    "cluster://user:password@host:6379,host2:6379 (clusters:// with TLS)"
 )
 
 CONNECT_TIMEOUT = 5.0
 SENTINEL_TIMEOUT = 1.0
 """Seconds that one sentinel has to answer, before the next one is asked."""
 
-_SENTINEL_PORT = 26379
+NODE_TIMEOUT = 3.0
+"""Seconds that a node of a cluster has to answer: those that stand still are found out by that."""
 
-_SCHEMES = ("redis", "rediss", "unix", *SENTINELS)
+_SENTINEL_PORT = 26379
+_NODE_PORT = 6379
+
+_SCHEMES = ("redis", "rediss", "unix", *SENTINELS, *CLUSTERS)
 
 # What may stand behind the question mark; more of what redis-py knows would change what it answers.
 _OPTIONS = (
@@ -56,13 +65,18 @@ def tenant_of_url(url: str) -> str | None:
     return user.removeprefix(USER) if user.startswith(USER) else None
 
 
+def is_cluster(url: str) -> bool:
+    """Whether a url names nodes of a cluster."""
+    return urlsplit(url).scheme in CLUSTERS
+
+
 def address_of(url: str) -> str:
     """Return what may be shown of *url*, which has a password: ``host:port``, each sentinel's, or a socket's path."""
     parts = urlsplit(url)
     if parts.scheme == "unix":
         return unquote(parts.path)
-    if parts.scheme in SENTINELS:
-        return ",".join(f"{host}:{port}" for host, port in _hosts(parts.netloc))
+    if parts.scheme in SENTINELS or parts.scheme in CLUSTERS:
+        return ",".join(f"{host}:{port}" for host, port in _hosts(parts.netloc, _port(parts.scheme)))
     return f"{parts.hostname or 'localhost'}:{parts.port or 6379}"
 
 
@@ -70,6 +84,7 @@ def connect(url: str, *, timeout: float | None = 10.0) -> redis_py.Redis:
     """Return a client of *url* that answers bytes; it connects when first used.
 
     With sentinels, each new connection asks them where the primary is; one that turns out to be a replica is dropped.
+    Of a cluster, each command goes to the node that has its key: see `cluster.ClusterClient`.
 
     Args:
         url: see `EXAMPLES`; ``sentinel_username`` and ``sentinel_password`` in the query are for the sentinels.
@@ -79,6 +94,9 @@ def connect(url: str, *, timeout: float | None = 10.0) -> redis_py.Redis:
         BadSetting: the url is none.
     """
     place = _read(url)
+    if place.nodes:
+        patience = timeout if timeout is None else min(timeout, NODE_TIMEOUT)
+        return ClusterClient(place.nodes, {**_client_options(patience), **place.options})
     if not place.sentinels:
         wanted = _client_options(timeout)
         if "path" in place.options:
@@ -114,12 +132,13 @@ def _client_options(timeout: float | None) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A url, read: redis-py's options for the server, and the sentinels that know where the server is."""
+    """A url, read: redis-py's options for a server, and the sentinels or nodes that know where servers are."""
 
     options: dict[str, Any]
     sentinels: list[tuple[str, int]] = field(default_factory=list)
     master: str = ""
     sentinel_login: dict[str, str] = field(default_factory=dict)
+    nodes: list[tuple[str, int]] = field(default_factory=list)
 
 
 def without_clients(error: Exception) -> str:
@@ -130,7 +149,10 @@ def without_clients(error: Exception) -> str:
 def _read(url: str) -> _Place:
     try:
         _check(url)
-        return _read_sentinels(url) if urlsplit(url).scheme in SENTINELS else _Place(_options(url))
+        scheme = urlsplit(url).scheme
+        if scheme in CLUSTERS:
+            return _read_cluster(url)
+        return _read_sentinels(url) if scheme in SENTINELS else _Place(_options(url))
     except ValueError as error:
         raise BadSetting("TAGLANE_URL", _without_secrets(url), f"{error}; {EXAMPLES}") from error
 
@@ -143,9 +165,12 @@ def _check(url: str) -> None:
     database = parts.path.removeprefix("/")
     if parts.scheme != "unix" and database and not (database.isascii() and database.isdigit()):
         raise ValueError(f"{database!r} is not the number of a database")
+    if parts.scheme in CLUSTERS and database:
+        raise ValueError("a cluster has no databases to choose from")
+    never = {"unix": ("socket_keepalive",), "cluster": ("db",), "clusters": ("db",)}.get(parts.scheme, ())
     known = (
-        *(name for name in _OPTIONS if parts.scheme != "unix" or name != "socket_keepalive"),
-        *(_TLS_OPTIONS if parts.scheme in ("rediss", "sentinels") else ()),
+        *(name for name in _OPTIONS if name not in never),
+        *(_TLS_OPTIONS if parts.scheme in ("rediss", "sentinels", "clusters") else ()),
         *(_SENTINEL_OPTIONS if parts.scheme in SENTINELS else ()),
     )
     seen = set()
@@ -171,17 +196,30 @@ def _read_sentinels(url: str) -> _Place:
     plain = urlunsplit((SENTINELS[parts.scheme], server, parts.path, urlencode(query, quote_via=quote), ""))
     options = _options(plain)
     del options["host"]
-    return _Place(options, _hosts(parts.netloc), master, login)
+    return _Place(options, _hosts(parts.netloc, _SENTINEL_PORT), master, login)
 
 
-def _hosts(netloc: str) -> list[tuple[str, int]]:
-    """Read ``a:1,b`` behind the credential; ValueError for what is no host or no port."""
+def _read_cluster(url: str) -> _Place:
+    parts = urlsplit(url)
+    credential = parts.netloc.rpartition("@")[0]
+    node = f"{credential}@node" if credential else "node"
+    options = _options(urlunsplit((CLUSTERS[parts.scheme], node, "", parts.query, "")))
+    del options["host"]
+    return _Place(options, nodes=_hosts(parts.netloc, _NODE_PORT))
+
+
+def _port(scheme: str) -> int:
+    return _SENTINEL_PORT if scheme in SENTINELS else _NODE_PORT
+
+
+def _hosts(netloc: str, port: int) -> list[tuple[str, int]]:
+    """Read ``a:1,b`` behind the credential, *port* for who has none; ValueError for what is no host or no port."""
     found = []
     for text in netloc.rpartition("@")[2].split(","):
         one = urlsplit(f"//{text.strip()}")
         if not one.hostname:
-            raise ValueError("it names no sentinel")
-        found.append((one.hostname, one.port or _SENTINEL_PORT))
+            raise ValueError("it names no host, or an empty one")
+        found.append((one.hostname, one.port or port))
     return found
 
 

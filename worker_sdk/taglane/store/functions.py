@@ -9,6 +9,11 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from redis.exceptions import ConnectionError as LostConnection
+from redis.exceptions import TimeoutError as TimedOut
+
+from taglane.store.cluster import primaries_of
+
 if TYPE_CHECKING:
     from redis import Redis
 
@@ -105,8 +110,21 @@ def number_of(source: str) -> int:
 def load(redis: Redis) -> bool:
     """Load the library where it is missing or another one; return whether it was. Takes the operator's credential.
 
-    A newer one stays: an older command or scheduler goes on with it.
+    A newer one stays: an older command or scheduler goes on with it. Of a cluster, each primary that answers is seen
+    to; the others are, by a scheduler, when they come back.
     """
+    nodes, loaded, gone = primaries_of(redis), False, []
+    for node in nodes:
+        try:
+            loaded = _load(node) or loaded
+        except (LostConnection, TimedOut) as error:
+            gone.append(error)
+    if len(gone) == len(nodes):
+        raise gone[0]
+    return loaded
+
+
+def _load(redis: Redis) -> bool:
     there = _loaded(redis)
     if there == library():
         return False

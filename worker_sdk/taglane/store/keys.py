@@ -8,14 +8,18 @@ from __future__ import annotations
 from taglane import context
 from taglane.store.pool_keys import *  # noqa: F403 - whoever needs a key finds it here
 
-TENANTS = "taglane:tenants"  # hash: tenant -> record, JSON
-SCHEDULERS = "taglane:schedulers"  # hash: scheduler -> heartbeat counter
-AUDIT = "taglane:audit"  # stream: who did what to which tenant
-DENIED = "taglane:denied"  # stream: what the server refused to whom
-DENIALS = "taglane:denials"  # hash: entry of the server's own log of refusals -> how often it was counted here
-ALERTS = "taglane:alerts"  # hash: kind, tenant and subject, JSON -> what is wrong now, JSON
-ALERTING = "taglane:alerting:{alerting}:"
-"""What each key starts with that alerting keeps: rules, incidents, messages. One slot, so that a step is atomic."""
+NOBODY = "taglane:{.}:"
+"""What each key starts with that is no tenant's and no pool's: no name is a dot alone, so no tenant's pattern reaches
+it. One slot of a cluster, since some are used together in one step: so they lie on one node."""
+
+TENANTS = f"{NOBODY}tenants"  # hash: tenant -> record, JSON
+SCHEDULERS = f"{NOBODY}schedulers"  # hash: scheduler -> heartbeat counter
+AUDIT = f"{NOBODY}audit"  # stream: who did what to which tenant
+DENIED = f"{NOBODY}denied"  # stream: what a server refused to whom
+DENIALS = f"{NOBODY}denials"  # hash: entry of a server's own log of refusals -> how often it was counted here
+ALERTS = f"{NOBODY}alerts"  # hash: kind, tenant and subject, JSON -> what is wrong now, JSON
+ALERTING = f"{NOBODY}alerting:"
+"""What each key starts with that alerting keeps: rules, incidents, messages."""
 
 ALERT_RULES = f"{ALERTING}rules"  # hash: owner/name -> rule, JSON
 ALERT_CHANNELS = f"{ALERTING}channels"  # hash: owner/name -> channel, JSON, with its secret
@@ -25,15 +29,15 @@ ALERT_INCIDENTS = f"{ALERTING}incidents"  # hash: rule, tenant and subject, JSON
 ALERT_OUTBOX = f"{ALERTING}outbox"  # zset: owner/name of a channel with messages -> when one is sent next, ms
 ALERT_MESSAGES = f"{ALERTING}messages"  # hash: id -> message that is not delivered yet, JSON
 ALERT_DELIVERIES = f"{ALERTING}deliveries"  # list: what became of messages, JSON, the newest first
-WATCH = "taglane:watch"  # hash: tenant -> what it uses of the server, as it was last measured, JSON
-POOLS = "taglane:pools"  # set: names of shared pools that have had a worker
+WATCH = f"{NOBODY}watch"  # hash: tenant -> what it uses of the server, as it was last measured, JSON
+POOLS = f"{NOBODY}pools"  # set: names of shared pools that have had a worker
 POOL_ALL = "taglane:{*}:pool"  # the pattern of every tenant's channel of work for a pool
 WAKE_ALL = "taglane:{*}:wake"  # the pattern of every tenant's wake channel
 
-PEOPLE = "taglane:people"  # hash: name -> who may log in to the console, JSON
-API_KEYS = "taglane:api-keys"  # hash: id -> an API key's record, JSON
-API_KEY_ORDER = "taglane:api-keys:order"  # zset of one score: `tenant|id`, so that a tenant's are one range
-API_KEY_USE = "taglane:api-keys:use"  # hash: id -> when, ms, it was last used, about
+PEOPLE = f"{NOBODY}people"  # hash: name -> who may log in to the console, JSON
+API_KEYS = f"{NOBODY}api-keys"  # hash: id -> an API key's record, JSON
+API_KEY_ORDER = f"{NOBODY}api-keys:order"  # zset of one score: `tenant|id`, so that a tenant's are one range
+API_KEY_USE = f"{NOBODY}api-keys:use"  # hash: id -> when, ms, it was last used, about
 
 STEPS = (0, 3, 6, 9)  # kombu's priority steps: 0 is served first
 
@@ -282,14 +286,14 @@ def wake(tenant: str) -> str:
 
 def session(digest: str) -> str:
     """String: one login of the console, by the SHA-256 of what its cookie holds; no tenant's, as those below."""
-    return f"taglane:session:{digest}"
+    return f"{NOBODY}session:{digest}"
 
 
 def ticket(digest: str) -> str:
     """String: a link that opens the console once, by the SHA-256 of its token."""
-    return f"taglane:ticket:{digest}"
+    return f"{NOBODY}ticket:{digest}"
 
 
 def tries(digest: str) -> str:
     """String: how often a login was tried of late with one name, or from one address, by its SHA-256."""
-    return f"taglane:tries:{digest}"
+    return f"{NOBODY}tries:{digest}"

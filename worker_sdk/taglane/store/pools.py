@@ -47,13 +47,14 @@ class Pools:
             return sorted(name.decode() for name in self._redis.smembers(keys.POOLS))
 
     def staffed(self) -> Sequence[str]:
-        """Return the names of the pools that have workers now."""
+        """Return the names of the pools that have workers now; one whose node of a cluster gives no answer counts."""
         names = self.names()
         with self._server.renamed("listing pools", operator=True):
             pipeline = self._redis.pipeline(transaction=False)
             for name in names:
                 pipeline.exists(keys.pool_workers(name))
-            return [name for name, there in zip(names, pipeline.execute(), strict=True) if there]
+            answers = pipeline.execute(raise_on_error=not self._server.clustered)
+            return [name for name, there in zip(names, answers, strict=True) if there]
 
     def list(self) -> Sequence[PoolInfo]:
         """Return the pools that have had a worker, by name, with the workers that they know."""

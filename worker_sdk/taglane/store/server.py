@@ -9,6 +9,7 @@ from redis import exceptions
 
 from taglane.errors import (
     LibraryMissing,
+    NodeUnavailable,
     NotReplicated,
     OperatorNeeded,
     ParamsOverLimit,
@@ -20,7 +21,8 @@ from taglane.errors import (
     TenantDraining,
 )
 from taglane.store import keys
-from taglane.store.connect import USER, address_of, connect, connect_node, tenant_of_url, without_clients
+from taglane.store.cluster import ClusterClient
+from taglane.store.connect import USER, address_of, connect, connect_node, is_cluster, tenant_of_url, without_clients
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -38,6 +40,11 @@ _REFUSALS = ("NOPERM", "No permissions", "ACL failure", "can't run this command"
 
 def rename(error: Exception, what: str, url: str, *, operator: bool = False) -> TaglaneError:
     """Return ours for an error of redis-py; *what* is what was being done, *operator* that it takes the operator's."""
+    told = _of_a_node(error, what, url) if is_cluster(url) else None
+    return told or _of_the_server(error, what, url, operator=operator)
+
+
+def _of_the_server(error: Exception, what: str, url: str, *, operator: bool) -> TaglaneError:
     match error:
         case exceptions.AuthenticationError():
             why = str(error).rstrip(".")
@@ -62,6 +69,21 @@ def rename(error: Exception, what: str, url: str, *, operator: bool = False) -> 
             return ServerUnavailable(f"{what}: {text}")
         case _:
             return ServerUnavailable(f"{what}: {error}")
+
+
+def _of_a_node(error: Exception, what: str, url: str) -> TaglaneError | None:
+    """Read what is the trouble of one node of a cluster, or of one slot."""
+    match error:
+        case exceptions.AuthenticationError():
+            return None
+        case exceptions.ConnectionError() | exceptions.TimeoutError() | exceptions.BusyLoadingError():
+            return NodeUnavailable(f"no server at {address_of(url)}: {without_clients(error)}")
+        case (
+            exceptions.MovedError() | exceptions.AskError() | exceptions.TryAgainError() | exceptions.ClusterDownError()
+        ):
+            told = f"{what}: this part of the cluster is being moved, or no node serves it now: {error}"
+            return NodeUnavailable(told, moving=True)
+    return None
 
 
 def _over_limit(text: str) -> TaglaneError | None:
@@ -96,11 +118,56 @@ class Server:
         self.url = url
         self.replicas = replicas
         self.redis: Any = redis if redis is not None else connect(url)  # its stubs mix bytes and str; ours are bytes
+        self.clustered = isinstance(self.redis, ClusterClient)
+        """Whether this is a cluster of servers, each of which has the tenants of its slots."""
 
     @property
     def tenant(self) -> str | None:
         """The tenant whose credential this is, or None for the operator's."""
         return tenant_of_url(self.url)
+
+    def shards(self) -> list[str]:
+        """Return the ids of a cluster's primaries, as they are known now; one empty text for one server.
+
+        Raises:
+            ServerUnavailable: no node tells.
+        """
+        if not self.clustered:
+            return [""]
+        with self.renamed("asking which nodes there are"):
+            return [*self.redis.nodes.shards()]
+
+    def shard_of(self, tenant: str) -> str:
+        """Return which of `shards` has a tenant, as far as is known: it may move at any time."""
+        return self.shard_at(keys.prefix(tenant))
+
+    def shard_at(self, key: str) -> str:
+        """Return which of `shards` has a key."""
+        if not self.clustered:
+            return ""
+        with self.renamed("asking which node has a key"):
+            return str(self.redis.node_of(key).id)
+
+    def node_at(self, key: str) -> Any:
+        """Return a plain client of the node that has a key; of one server, its own client.
+
+        Raises:
+            ServerUnavailable: no node tells which has it.
+        """
+        if not self.clustered:
+            return self.redis
+        with self.renamed("asking which node has a key"):
+            return self.redis.node_of(key).client
+
+    def nodes(self, *, replicas: bool = False) -> list[redis_py.Redis]:
+        """Return a plain client of each primary, and of each of their replicas, too; of one server, its own client.
+
+        One whose node is known to be gone refuses at once. They are closed with this.
+        """
+        if not self.clustered:
+            return [self.redis]
+        with self.renamed("asking which nodes there are"):
+            return [*self.redis.nodes.clients(replicas=replicas)]
 
     @contextmanager
     def renamed(self, what: str, *, operator: bool = False) -> Iterator[None]:

@@ -6,7 +6,7 @@ import logging
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from taglane.errors import ServerUnavailable
+from taglane.errors import NodeUnavailable, ServerUnavailable
 from taglane.model.standing import MINUTES, FailingJob, Minute, TagStanding, TenantStanding
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ class Standings:
         return found
 
     def _read(self, tenant: str, answer: Any) -> TenantStanding:
+        if isinstance(answer, NodeUnavailable):  # whoever looks at many tenants sees the others all the same
+            return TenantStanding(tenant, readable=False)
         if type(answer) is ServerUnavailable:  # the function itself could not go on: of this tenant alone
             log.warning("standing_unreadable tenant=%s why=%s", tenant, answer)
             return TenantStanding(tenant, readable=False)

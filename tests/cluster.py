@@ -1,0 +1,390 @@
+"""Starts a cluster of real processes of one program: what a test kills, freezes and reshards."""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import socket
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from eventually import eventually
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+from taglane.store import keys
+from taglane.store.cluster import ClusterClient
+from taglane.store.command_keys import slot_of
+from taglane.store.connect import connect
+from taglane_scheduler.child_process import ChildProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from taglane_scheduler.embedded import ServerBinary
+
+SLOTS = 16_384
+NODE_TIMEOUT_MS = 1_000
+"""After which the other nodes say of one that it has failed, and its replica takes its place."""
+
+TAKEOVER = 15.0
+"""Seconds that a failover may take on a busy machine; it takes about two."""
+
+
+class ClusterNode:
+    """One process of a cluster. It may be killed, frozen, and started again as who it was."""
+
+    def __init__(self, binary: ServerBinary, home: Path, password: str, ports: tuple[int, int]) -> None:
+        self.password = password
+        self.port, self._bus_port = ports
+        self._home = home / str(self.port)
+        self._home.mkdir()
+        configuration = self._home / "node.conf"
+        configuration.write_text("".join(f"{line}\n" for line in self._directives()))
+        self._command = [str(binary.path), str(configuration)]
+        self._process: ChildProcess | None = None
+        self.client: Any = Redis(
+            port=self.port,
+            password=password,
+            protocol=2,
+            driver_info=None,
+            socket_timeout=5.0,
+            retry=Retry(NoBackoff(), 0),
+        )
+
+    def __repr__(self) -> str:
+        return f"<node at {self.port}>"
+
+    def _directives(self) -> Iterator[str]:
+        yield from ("bind 127.0.0.1", f"port {self.port}", f"cluster-port {self._bus_port}", f"dir {self._home}")
+        yield from (f"requirepass {self.password}", f"masterauth {self.password}")
+        yield from ("cluster-enabled yes", f"cluster-node-timeout {NODE_TIMEOUT_MS}", "appendonly no", 'save ""')
+        yield "cluster-require-full-coverage no"  # or all tenants would wait for those of a node that is gone
+        yield from ("repl-diskless-sync-delay 0", "repl-ping-replica-period 1", "cluster-migration-barrier 9")
+        yield from ("cluster-replica-validity-factor 0", "maxmemory-policy noeviction")
+
+    @property
+    def id(self) -> str:
+        """Its id in the cluster."""
+        found: Any = self.client.execute_command("CLUSTER MYID")
+        return _text(found)
+
+    @property
+    def url(self) -> str:
+        """Where it is, as a plain url that knows of no cluster."""
+        return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        return "127.0.0.1", self.port
+
+    def start(self) -> None:
+        """Start it; returns before it answers."""
+        self._process = ChildProcess(self._command, log=self._home / "node.log", environment={"LC_ALL": "C"})
+
+    def wait_ready(self) -> None:
+        """Wait until it answers."""
+        eventually(self.answers, 10, f"no answer from {self._command}")
+
+    def answers(self) -> bool:
+        """Whether it answers PING."""
+        with suppress(RedisError):
+            return bool(self.client.ping())
+        return False
+
+    @property
+    def running(self) -> bool:
+        """Whether its process lives; a frozen one does."""
+        return self._process is not None and self._process.alive
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self._end(signal.SIGKILL)
+
+    def freeze(self) -> None:
+        """SIGSTOP."""
+        assert self._process is not None
+        self._process.send(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        assert self._process is not None
+        self._process.send(signal.SIGCONT)
+
+    def stop(self) -> None:
+        """SIGTERM, if it runs; it is thawed before."""
+        if self._process is not None:
+            self.thaw()
+        self._end(signal.SIGTERM)
+        self.client.close()
+
+    def restart(self) -> None:
+        """Start it again as who it was, and wait until it answers. What it had in memory is gone."""
+        self.start()
+        self.wait_ready()
+
+    def _end(self, by: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.end(by)
+
+
+class Cluster:
+    """Primaries that share the slots, each with its replicas. A context manager.
+
+    binary     what to run
+    primaries  how many
+    replicas   how many each
+    """
+
+    def __init__(self, binary: ServerBinary, *, primaries: int = 3, replicas: int = 1) -> None:
+        self._binary = binary
+        self._counts = (primaries, replicas)
+        self.password = secrets.token_hex(8)
+        self._stack = ExitStack()
+        self.nodes: list[ClusterNode] = []
+
+    def __enter__(self) -> Self:
+        try:
+            self._home = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="taglane-cluster-")))
+            self._start(*self._counts)
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def url(self) -> str:
+        """The operator's: it names all nodes that run."""
+        hosts = ",".join(f"127.0.0.1:{node.port}" for node in self.nodes if node.running)
+        return f"cluster://:{self.password}@{hosts}"
+
+    def client(self) -> EveryNode:
+        """The operator's client, for a test."""
+        return every_node(self.url)
+
+    @property
+    def primaries(self) -> list[ClusterNode]:
+        """The nodes that have slots, as most of those that answer say."""
+        return [self._by_id(node_id) for node_id in dict.fromkeys(self._owners().values())]
+
+    def node_of(self, tenant: str) -> ClusterNode:
+        """The primary that serves a tenant."""
+        return self._by_id(self._owners()[slot_of(keys.prefix(tenant))])
+
+    def replica_of(self, node: ClusterNode) -> ClusterNode:
+        """The (first) replica of a primary, as a node that answers knows it."""
+        table = self._table()
+        wanted = next(words[0] for words in table if words[1].startswith(f"127.0.0.1:{node.port}@"))
+        return self._by_id(next(words[0] for words in table if words[3] == wanted))
+
+    def wait_failed_over(self, old: ClusterNode) -> ClusterNode:
+        """Wait until another node than *old*, which was killed or frozen, has its slots, and return that one."""
+        mine = {slot for slot, owner in self._start_owners.items() if owner == self._ids[old]}
+        slot = min(mine)
+        eventually(lambda: self._owners().get(slot, self._ids[old]) != self._ids[old], TAKEOVER, "nobody took over")
+        return self._by_id(self._owners()[slot])
+
+    def wait_healthy(self) -> None:
+        """Wait until every primary has as many replicas in step as it began with, and all nodes agree on all slots."""
+        eventually(self._is_healthy, 20, "the cluster does not come to agree")
+
+    def move(self, tenant: str, to: ClusterNode | None = None) -> ClusterNode:
+        """Move the tenant's slot to another primary, key by key, as redis-cli does; return where it is now."""
+        source = self.node_of(tenant)
+        target = to or next(node for node in self.primaries if node is not source)
+        self.move_slot(slot_of(keys.prefix(tenant)), source, target)
+        return target
+
+    def move_slot(self, slot: int, source: ClusterNode, target: ClusterNode) -> None:
+        """Move one slot, key by key."""
+        self.begin_move(slot, source, target)
+        while self.move_keys(slot, source, target, 50):
+            pass
+        self.end_move(slot, source, target)
+
+    def begin_move(self, slot: int, source: ClusterNode, target: ClusterNode) -> None:
+        """Let a slot begin to move: from here on neither node has all of it."""
+        target.client.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", source.id)
+        source.client.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", target.id)
+
+    def move_keys(self, slot: int, source: ClusterNode, target: ClusterNode, count: int) -> int:
+        """Move some keys of a slot, and return how many."""
+        found: Any = source.client.execute_command("CLUSTER GETKEYSINSLOT", slot, count)
+        if found:
+            auth = ("AUTH", self.password)
+            source.client.execute_command("MIGRATE", *target.address, "", 0, 5_000, *auth, "KEYS", *found)
+        return len(found)
+
+    def end_move(self, slot: int, source: ClusterNode, target: ClusterNode) -> None:
+        """The slot is the target's from here on."""
+        owner = target.id
+        for node in (target, source, *(each for each in self.primaries if each not in {source, target})):
+            node.client.execute_command("CLUSTER SETSLOT", slot, "NODE", owner)
+
+    def _start(self, primaries: int, replicas: int) -> None:
+        for ports in _free_ports(primaries * (1 + replicas)):
+            node = ClusterNode(self._binary, self._home, self.password, ports)
+            self._stack.callback(node.stop)
+            self.nodes.append(node)
+            node.start()
+        for node in self.nodes:
+            node.wait_ready()
+        self._ids = {node: node.id for node in self.nodes}
+        owners, others = self.nodes[:primaries], self.nodes[primaries:]
+        for place, node in enumerate(owners):
+            first, last = SLOTS * place // primaries, SLOTS * (place + 1) // primaries - 1
+            node.client.execute_command("CLUSTER ADDSLOTSRANGE", first, last)
+        for epoch, node in enumerate(self.nodes, 1):
+            node.client.execute_command("CLUSTER SET-CONFIG-EPOCH", epoch)
+        for node in self.nodes:  # each meets each: gossip alone would take seconds
+            for other in self.nodes:
+                if other is not node:
+                    node.client.execute_command("CLUSTER MEET", *other.address, other._bus_port)  # noqa: SLF001
+        eventually(lambda: all(len(self._table(node)) == len(self.nodes) for node in self.nodes), 10, "they don't meet")
+        for place, node in enumerate(others):
+            owner = self._ids[owners[place % primaries]]
+            eventually(lambda node=node, owner=owner: _replicate(node, owner), 10, "it is no replica")  # type: ignore[misc]
+        self.wait_healthy()
+        self._start_owners = self._owners()
+
+    def _is_healthy(self) -> bool:
+        running = [node for node in self.nodes if node.running]
+        told = [self._owners(node) for node in running]
+        if len(told[0]) != SLOTS or any(each != told[0] for each in told):
+            return False
+        states = [node.client.info("replication") for node in running]
+        linked = [
+            state["master_link_status"] == "up" and not state.get("master_sync_in_progress")
+            for state in states
+            if state["role"] == "slave"
+        ]
+        ready = [state["connected_slaves"] for state in states if state["role"] == "master"]
+        whole = len(running) < len(self.nodes) or (len(ready), set(ready)) == (self._counts[0], {self._counts[1]})
+        is_up = all(b"cluster_state:ok" in _bytes(raw(node.client, "CLUSTER INFO")) for node in running)
+        return all(linked) and whole and is_up
+
+    def _owners(self, node: ClusterNode | None = None) -> dict[int, str]:
+        """Who has which slot, as one node says: the first that answers."""
+        found = {}
+        for words in self._table(node):
+            if "master" in words[2]:
+                for text in words[8:]:
+                    if not text.startswith("["):
+                        first, _, last = text.partition("-")
+                        found.update(dict.fromkeys(range(int(first), int(last or first) + 1), words[0]))
+        return found
+
+    def _table(self, node: ClusterNode | None = None) -> list[list[str]]:
+        for each in [node] if node else [each for each in self.nodes if each.running]:
+            with suppress(RedisError):
+                text = _bytes(raw(each.client, "CLUSTER NODES")).decode()
+                return [line.split() for line in text.splitlines() if line]
+        return []
+
+    def _by_id(self, node_id: str) -> ClusterNode:
+        return next(node for node, its in self._ids.items() if its == node_id)
+
+
+def _free_ports(nodes: int) -> list[tuple[int, int]]:
+    """Ports of the loopback interface that nobody has at this moment: two a node, all different."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(2 * nodes)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        ports = [int(each.getsockname()[1]) for each in sockets]
+    return list(zip(ports[::2], ports[1::2], strict=True))
+
+
+def _replicate(node: ClusterNode, owner: str) -> bool:
+    with suppress(RedisError):  # it does not know of the other yet, or not that it has slots
+        node.client.execute_command("CLUSTER REPLICATE", owner)
+        return True
+    return False
+
+
+class EveryNode(ClusterClient):
+    """The operator's client in a test: a command that is about one server is asked of every primary.
+
+    Lists are joined and numbers added up; of anything else, the first answer is given.
+    """
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        """Ask one node or all."""
+        try:
+            return super().execute_command(*args, **options)
+        except ValueError as error:
+            if "ask each of" not in str(error):
+                raise
+        everywhere = str(args[0]).upper().startswith("ACL")
+        clients: list[Any] = self.nodes.clients(replicas=everywhere)
+        found = [each.execute_command(*args, **options) for each in clients]
+        return found[0] if everywhere else _together(found)
+
+    def scan_iter(self, *args: Any, **options: Any) -> Iterator[Any]:
+        """Yield the keys of all primaries."""
+        return chain.from_iterable(each.scan_iter(*args, **options) for each in self.nodes.clients())
+
+
+def _together(found: Sequence[Any]) -> Any:
+    first = found[0]
+    if isinstance(first, list):
+        return [item for each in found for item in each]
+    if isinstance(first, dict):
+        return {name: _together([each[name] for each in found if name in each]) for name in {**found[-1], **first}}
+    return sum(found) if type(first) in {int, float} else first
+
+
+def every_node(url: str) -> EveryNode:
+    """Return the operator's client of a cluster for a test."""
+    client = connect(url)
+    assert isinstance(client, ClusterClient)
+    every = EveryNode(client.nodes.seeds, client.nodes.options)
+    client.close()
+    return every
+
+
+def flush(cluster: Cluster, known: Sequence[str] = ("default",)) -> None:
+    """Empty every primary, and let every node know no user but the *known*."""
+    primaries = cluster.primaries
+    with ThreadPoolExecutor(len(cluster.nodes)) as pool:
+        list(pool.map(lambda node: node.client.flushall(), primaries))
+        list(pool.map(lambda node: _forget_users(node, known), cluster.nodes))
+
+
+def _forget_users(node: ClusterNode, known: Sequence[str]) -> None:
+    found: Any = node.client.execute_command("ACL", "USERS")
+    strangers = [name for name in map(_text, found) if name not in known]
+    if strangers:
+        node.client.execute_command("ACL", "DELUSER", *strangers)
+
+
+def raw(client: Any, *command: Any) -> Any:
+    """The answer as the server gives it: redis-py makes tables of some."""
+    pipeline = client.pipeline(transaction=False)
+    pipeline.response_callbacks = {}
+    pipeline.execute_command(*command)
+    return pipeline.execute()[0]
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _bytes(value: Any) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode()
