@@ -213,13 +213,14 @@ def _due_jobs(jobs: Iterable[Sequence[bytes | None]]) -> tuple[list[DueJob], lis
     listed, unreadable = [], []
     for entry in jobs:
         try:
-            listed.append(_due_job(*entry[:9]))
+            told: Any = entry[:9]
+            listed.append(_due_job(*told))
         except (ValueError, TypeError, AttributeError):  # too few fields, or none where one should be
             unreadable.append((entry[0] or b"").decode(errors="replace"))
     return listed, unreadable
 
 
-def _due_job(  # noqa: PLR0913, PLR0917 - one for each field
+def _due_job(  # noqa: PLR0913 - one for each field
     name: bytes,
     due: bytes,
     revision: bytes,
