@@ -53,6 +53,7 @@ SWEEP_MS = 30_000  # every tenant is looked at as often as this
 BATCH = 64  # tenants a step
 PACE_S = 0.005  # from one step's begin to the next one's, at least, unless more is due than one takes
 BACKOFF_S = (0.1, 1.0)  # between two attempts to reach a server that is gone: the first, the longest
+WATCH_S = 1.0  # between two measurements of what tenants use
 ALARM_S = 30.0  # between two alarms of a clock that is not believed
 
 
@@ -158,7 +159,7 @@ class SchedulerLoop:
         self._connected = False
         self._clock = ServerClock()
         self._alarm = Alarm()
-        self._list_at = self._beat_at = self._rescue_at = 0.0
+        self._list_at = self._beat_at = self._watch_at = self._rescue_at = 0.0
         self._step_at = 0.0
         """Until when to wait after a step, s: what comes due meanwhile is then done in one, which costs hardly more."""
 
@@ -204,6 +205,10 @@ class SchedulerLoop:
         if clock >= self._beat_at:
             self._beat_at = clock + BEAT_S
             self._believes(_reading(self._peers.beat(clock), clock))
+            for tenant in self._peers.inherited(self._heap):
+                self._heap.update(tenant, 0)
+        if clock >= self._watch_at:
+            self._watch_at = clock + WATCH_S
             with self._server.renamed("watching the tenants"):
                 self._watch()
         if clock >= self._list_at:

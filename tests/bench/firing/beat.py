@@ -1,4 +1,4 @@
-"""What celery beat and redbeat do with as many entries: a real `celery beat` process, its messages counted in their list.
+"""What celery beat and redbeat do with as many entries: a real `celery beat` process, its messages counted.
 
 A message of theirs does not say when it was due or made. So the list's length is read beside the server's time, often.
 """
