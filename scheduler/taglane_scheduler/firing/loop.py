@@ -51,7 +51,8 @@ log = logging.getLogger(__name__)
 
 SWEEP_MS = 30_000  # every tenant is looked at as often as this
 BATCH = 64  # tenants a step
-PACE_S = 0.005  # from one step's begin to the next one's, at least, unless more is due than one takes
+PACE_S = 0.005  # from one step's begin to the next one's, at least, unless more is due than one takes: of all schedulers
+MOST_PACED = 4  # schedulers: of more, each goes at the pace of so many
 BACKOFF_S = (0.1, 1.0)  # between two attempts to reach a server that is gone: the first, the longest
 WATCH_S = 1.0  # between two measurements of what tenants use
 ALARM_S = 30.0  # between two alarms of a clock that is not believed
@@ -216,7 +217,8 @@ class SchedulerLoop:
                 self._sweep()
             self._list_tenants()
         tenants = [] if self.holds_fire else self._heap.pop_due(self.now(), BATCH)
-        self._step_at = clock + PACE_S if 0 < len(tenants) < BATCH else 0.0
+        pace = PACE_S * min(MOST_PACED, self._peers.company)
+        self._step_at = clock + pace if 0 < len(tenants) < BATCH else 0.0
         report = self._firing.step(tenants, self._believes) if tenants else StepReport()
         self._take_in(tenants, report)
         rescued = self._rescue_the_dead()

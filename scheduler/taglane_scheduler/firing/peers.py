@@ -92,6 +92,11 @@ class Peers:
         self._moving = frozenset(peer for peer, (_, since) in living.items() if at - since < STILL_S)
         return int(seconds) * 1000 + int(micros) // 1000
 
+    @property
+    def company(self) -> int:
+        """How many schedulers share the tenants, we among them."""
+        return 1 + len(self._moving)
+
     def delay(self, tenant: str) -> int:
         """Return how long, ms, to leave a due instant of *tenant* to another scheduler."""
         return 0 if goes_first(self.me, self._moving, tenant) else LEAVE_MS
