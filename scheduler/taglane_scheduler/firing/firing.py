@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 QUANTUM = 1_000  # jobs that one step takes: shared by the tenants in it, so that none waits long for another
-LEAST = 16  # jobs a tenant, however many tenants there are
+LEAST = 32  # jobs a tenant, however many tenants there are
 CHUNK = 100  # claims a call, and the rest of a job's: about 5 ms in which the server serves nobody else
 RETRY_MS = 5_000  # until a tenant whose keys can't be read is looked at again
 PAUSE_MS = 50  # until a tenant is looked at again that says it is due, and gave nothing to do

@@ -55,7 +55,7 @@ def check_cron(expr: str) -> None:
 def next_cron(expr: str, tz: str, *, after: int, hash_id: str = "") -> int | None:
     """Return the first instant, ms, strictly after *after*, ms, at which *expr* fires; None if none is in 50 years.
 
-    Memoised: jobs that share an expression, a zone and an instant share the work, those of an `H` with all whose *hash_id*
+    Memoised: jobs that share an expression, a zone and an instant share the work, with an `H` all those whose *hash_id*
     comes to the same times. Raises ValueError for an unknown zone or a bad expression.
     """
     fields = _read(expr)
