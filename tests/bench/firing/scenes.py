@@ -48,7 +48,7 @@ FULL = Size(
     one=Fleet(5_000, 1, 30),
     bursts=((Fleet(500, 20, at_once=True), 1.5), (Fleet(5_000, 20, at_once=True), 12)),
     steady=Fleet(1_000, 1, 20),
-    shared=Fleet(200, 20, 15),
+    shared=Fleet(500, 20, 10),
 )
 SHORT = Size(
     many=Fleet(10, 3, 2),
