@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 QUANTUM = 1_000  # jobs that one step takes: shared by the tenants in it, so that none waits long for another
-LEAST = 16  # jobs a tenant, however many tenants there are
+LEAST = 32  # jobs a tenant, however many tenants there are
 CHUNK = 100  # claims a call, and the rest of a job's: about 5 ms in which the server serves nobody else
 RETRY_MS = 5_000  # until a tenant whose keys can't be read is looked at again
 PAUSE_MS = 50  # until a tenant is looked at again that says it is due, and gave nothing to do
@@ -220,13 +220,14 @@ def _due_jobs(jobs: Iterable[Sequence[bytes | None]]) -> tuple[list[DueJob], lis
     listed, unreadable = [], []
     for entry in jobs:
         try:
-            listed.append(_due_job(*entry[:9]))
+            told: Any = entry[:9]
+            listed.append(_due_job(*told))
         except (ValueError, TypeError, AttributeError):  # too few fields, or none where one should be
             unreadable.append((entry[0] or b"").decode(errors="replace"))
     return listed, unreadable
 
 
-def _due_job(  # noqa: PLR0913, PLR0917 - one for each field
+def _due_job(  # noqa: PLR0913 - one for each field
     name: bytes,
     due: bytes,
     revision: bytes,

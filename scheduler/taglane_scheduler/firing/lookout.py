@@ -65,6 +65,11 @@ class Lookout:
         """Return how long, ms, to leave a due instant of *tenant* to another scheduler."""
         return self._roster.delay(tenant)
 
+    @property
+    def company(self) -> int:
+        """How many schedulers share the tenants, we among them."""
+        return self._roster.company
+
     def tell(self, inboxes: dict[str, Inbox]) -> None:
         """Say where the loop of each shard hears of tenants."""
         self._inboxes = dict(inboxes)
@@ -79,6 +84,7 @@ class Lookout:
         self.pulse.turn()
         at = time.monotonic()
         self._roster.beat(at)
+        self.hand_on(self._roster.inherited(self.tenants))
         if at >= self._list_at:
             before, self.tenants = self.tenants, frozenset(self._roster.tenants())
             self._list_at = at + LIST_S
@@ -86,7 +92,7 @@ class Lookout:
         self.pulse.answer(State.SERVING)
 
     def look_out(self, stopping: threading.Event) -> None:
-        """Step once a second until *stopping* is set, whatever becomes of the record."""
+        """Step at the pace of a heartbeat until *stopping* is set, whatever becomes of the record."""
         while not stopping.wait(BEAT_S):
             try:
                 self.step()

@@ -9,7 +9,7 @@ from taglane.store import keys
 from taglane_scheduler.firing.peers import Peers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Protocol
 
     from taglane.store.server import Server
@@ -38,6 +38,13 @@ if TYPE_CHECKING:
 
         def delay(self, tenant: str) -> int:
             """Return how long, ms, to leave a due instant to another scheduler."""
+
+        @property
+        def company(self) -> int:
+            """How many schedulers share the tenants, we among them."""
+
+        def inherited(self, tenants: Iterable[str]) -> list[str]:
+            """Return those of *tenants* that have become ours with the last beat."""
 
         def leave(self) -> None:
             """Say that we go."""
@@ -99,6 +106,15 @@ class Roster:
     def delay(self, tenant: str) -> int:
         """Return how long, ms, to leave a due instant of *tenant* to another scheduler."""
         return self._peers.delay(tenant)
+
+    @property
+    def company(self) -> int:
+        """How many schedulers share the tenants, we among them."""
+        return self._peers.company
+
+    def inherited(self, tenants: Iterable[str]) -> list[str]:
+        """Return those of *tenants* that have become ours with the last beat, since another's counter stands still."""
+        return self._peers.inherited(tenants)
 
     def leave(self) -> None:
         """Strike ourselves out, so that the others need not wait.

@@ -78,6 +78,15 @@ class ShardRoster:
         """Return how long, ms, to leave a due instant of *tenant* to another scheduler."""
         return self._lookout.delay(tenant)
 
+    @property
+    def company(self) -> int:
+        """How many schedulers share the tenants, we among them."""
+        return self._lookout.company
+
+    def inherited(self, tenants: Iterable[str]) -> list[str]:  # noqa: ARG002
+        """None: the lookout hands on what we inherit."""
+        return []
+
     def leave(self) -> None:
         """Nothing: the lookout says when we go."""
 

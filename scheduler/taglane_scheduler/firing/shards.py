@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from taglane.errors import Refused, ServerUnavailable, TaglaneError
 from taglane.runtime.health import Pulse
 
-from taglane_scheduler.firing.loop import SWEEP_MS
-from taglane_scheduler.firing.peers import BEAT_S
+from taglane_scheduler.firing.loop import SWEEP_MS, WATCH_S
 from taglane_scheduler.firing.shard import Inbox, ShardRoster
 
 if TYPE_CHECKING:
@@ -270,7 +269,7 @@ class Shards:
 
     def _care(self, over: threading.Event) -> None:
         """Do what looks at all nodes, until *over* is set: what goes wrong with one of these is said, once."""
-        while not over.wait(BEAT_S):
+        while not over.wait(WATCH_S):
             if time.monotonic() >= self._sweep_at:
                 self._sweep_at = time.monotonic() + SWEEP_MS / 1000
                 self._tried("sweep", self._sweep)

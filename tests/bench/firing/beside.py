@@ -24,7 +24,14 @@ def hold(stage: Stage, tenants: Sequence[str], jobs: int) -> None:
     now = seconds * 1000
     names = [(tenants[number % len(tenants)], f"idle{number}") for number in range(jobs)]
     said = {
-        tenant: list(plan_put(make_job(tenant, "idle", task="bench.tasks.noop", every="1h", start=now + YEAR), None, now, PAYLOAD_LIMIT)[2])
+        tenant: list(
+            plan_put(
+                make_job(tenant, "idle", task="bench.tasks.noop", every="1h", start=now + YEAR),
+                None,
+                now,
+                PAYLOAD_LIMIT,
+            )[2]
+        )
         for tenant in tenants
     }
     for start in range(0, jobs, BATCH):

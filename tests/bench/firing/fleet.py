@@ -129,7 +129,7 @@ def read(stage: Stage, fleet: Fleet, first: int) -> Outcome:
                 for due in range(begin, begin + fleet.lasts, SECOND)
             }
             made, queue = rows[-2:]
-            _compare(outcome, expected, {run.decode(): int(at) for run, at in made}, queue, first)
+            compare(outcome, expected, {run.decode(): int(at) for run, at in made}, queue, first)
     return outcome
 
 
@@ -146,7 +146,8 @@ def _rows(stage: Stage, fleet: Fleet, tenants: Sequence[str]) -> Iterator[list[A
         yield answers[number * width : (number + 1) * width]
 
 
-def _compare(outcome: Outcome, expected: dict[str, int], made: dict[str, int], queue: list[bytes], first: int) -> None:
+def compare(outcome: Outcome, expected: dict[str, int], made: dict[str, int], queue: list[bytes], first: int) -> None:
+    """Add what became of the *expected* runs to the outcome, by the history and the queue."""
     outcome.lateness += [(due - first, made[run] - due) for run, due in expected.items() if run in made]
     queued = {run.decode() for run in queue}
     outcome.missed += len(expected.keys() - (made.keys() & queued))

@@ -14,6 +14,8 @@ from bench.firing.fleet import Outcome, published, put, read
 from bench.tenancy.stage import Stage
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bench.firing.fleet import Fleet
 
 SETTLE_MS = 3_000
@@ -76,11 +78,11 @@ def _play(fleet: Fleet, schedulers: int, beside: int, patience: int) -> Played:
         if _now(stage) > first - SETTLE_MS / 6:
             raise TooSlow
         time.sleep((first - _now(stage)) / 1000 - 0.2)
-        before = _spent([process.pid for process in processes]), _server_spent(stage)
+        before = processor([process.pid for process in processes]), _serverprocessor(stage)
         calls = stage.redis.info("commandstats").get("cmdstat_fcall", {"calls": 0})["calls"]
         _wait(stage, fleet, first)
         pids = [process.pid for process in processes]
-        after = _spent(pids), _server_spent(stage)
+        after = processor(pids), _serverprocessor(stage)
         calls = stage.redis.info("commandstats")["cmdstat_fcall"]["calls"] - calls
         memory = max(map(_memory, pids))
         outcome = read(stage, fleet, first)
@@ -106,7 +108,7 @@ def _now(stage: Stage) -> float:
     return float(seconds * 1000 + micros / 1000)
 
 
-def _spent(pids: list[int]) -> float:
+def processor(pids: Sequence[int]) -> float:
     """Processor time, s, of these processes so far."""
     return sum(sum(map(int, _stat(pid)[11:13])) for pid in pids) / TICKS
 
@@ -120,6 +122,6 @@ def _memory(pid: int) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
 
 
-def _server_spent(stage: Stage) -> float:
+def _serverprocessor(stage: Stage) -> float:
     used = stage.redis.info("cpu")
     return float(used["used_cpu_user"] + used["used_cpu_sys"])

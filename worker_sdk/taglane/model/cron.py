@@ -17,12 +17,14 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from croniter import CroniterBadDateError, croniter
+from croniter.croniter import HashExpander
 
-from taglane.model.cron_fields import read_cron
+from taglane.model.cron_fields import CronFields, read_cron
 from taglane.model.zone import change_around, find_zone, first_instant, offsets, reading, showing, wall_clock
 
 _SECOND = timedelta(seconds=1)
 _MADE_AT = datetime(2000, 1, 1)  # noqa: DTZ001 - any wall clock will do
+_FIVE = 5  # fields without the seconds
 _HORIZON = 250_000_000_000  # s, the year 9892: croniter looks 50 years ahead and Python's calendar ends in 9999
 
 
@@ -53,33 +55,49 @@ def check_cron(expr: str) -> None:
 def next_cron(expr: str, tz: str, *, after: int, hash_id: str = "") -> int | None:
     """Return the first instant, ms, strictly after *after*, ms, at which *expr* fires; None if none is in 50 years.
 
-    Memoised: jobs that share an expression, a zone and an instant share the work (*hash_id* matters only with an `H`).
-    Raises ValueError for an unknown zone or a bad expression.
+    Memoised: jobs that share an expression, a zone and an instant share the work, with an `H` all those whose *hash_id*
+    comes to the same times. Raises ValueError for an unknown zone or a bad expression.
     """
-    found = _next_second(expr, tz, hash_id if _is_hashed(expr) else "", max(after // 1000, -1))
+    fields = _read(expr)
+    found = _next_second(_settled(fields, hash_id), fields.fixed, tz, max(after // 1000, -1))
     return None if found is None else found * 1000
 
 
 @lru_cache(maxsize=16_384)
-def _next_second(expr: str, tz: str, hash_id: str, after: int) -> int | None:
+def _next_second(text: str, fixed: bool, tz: str, after: int) -> int | None:
     if after > _HORIZON:
         return None
-    parsed = parsed_cron(expr, hash_id)
+    parsed = _parsed(text, fixed)
     search = _next_fixed if parsed.fixed else _next_shown
     return search(parsed, find_zone(tz), after)
 
 
-@lru_cache(maxsize=4_096)
 def parsed_cron(expr: str, hash_id: str) -> ParsedCron:
     """Read an expression; ValueError for a bad one. Memoised."""
-    fields = read_cron(expr)
-    walker = croniter(fields.text, _MADE_AT, hash_id=hash_id, implement_cron_bug=True, second_at_beginning=True)
-    return ParsedCron(walker, fields.fixed)
+    fields = _read(expr)
+    return _parsed(_settled(fields, hash_id), fields.fixed)
+
+
+_read = lru_cache(maxsize=4_096)(read_cron)
 
 
 @lru_cache(maxsize=4_096)
-def _is_hashed(expr: str) -> bool:
-    return read_cron(expr).hashed
+def _parsed(text: str, fixed: bool) -> ParsedCron:
+    walker = croniter(text, _MADE_AT, implement_cron_bug=True, second_at_beginning=True)
+    return ParsedCron(walker, fixed)
+
+
+def _settled(fields: CronFields, hash_id: str) -> str:
+    """Return the expression with a time for each `H`, which croniter chooses: parsing anew for each job costs 60 us."""
+    if not fields.hashed:
+        return fields.text
+    parts, key = fields.text.split(), hash_id.encode()
+    places = range(len(parts)) if len(parts) == _FIVE else (len(parts) - 1, *range(len(parts) - 1))  # seconds: its last
+    settle = HashExpander(croniter).expand
+    return " ".join(
+        settle("", place, part.lower(), hash_id=key) if part.startswith("H") else part
+        for place, part in zip(places, parts, strict=True)
+    )
 
 
 @lru_cache(maxsize=4_096)

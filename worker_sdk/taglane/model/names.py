@@ -116,7 +116,7 @@ _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
 
 def _base32(number: int, width: int) -> str:
-    """Write a number of *width* digits, an even one: two at a time, for a scheduler names ten thousand runs a second."""
+    """Write a number of *width* digits, an even one: two at a time, since a scheduler names 10,000 runs a second."""
     return "".join([_PAIRS[number >> shift & 1023] for shift in range(5 * width - 10, -1, -10)])
 
 

@@ -92,11 +92,13 @@ local function enter_runs(P, all)
         redis.call('ZADD', runs_key(P), unpack(all.runs))
     end
     if all.expiring[1] then
-        local before = redis.call('ZRANGE', expiring_key(P), 0, 0)[1]
+        local known, first = redis.call('ZRANGE', expiring_key(P), 0, 0, 'WITHSCORES')[2], FAR
+        for i = 1, #all.expiring, 2 do
+            first = math.min(first, tonumber(all.expiring[i]))
+        end
         redis.call('ZADD', expiring_key(P), unpack(all.expiring))
-        local first = redis.call('ZRANGE', expiring_key(P), 0, 0, 'WITHSCORES')
-        if first[1] ~= before then
-            redis.call('PUBLISH', wake_channel(P), first[2])
+        if not known or first < tonumber(known) then
+            redis.call('PUBLISH', wake_channel(P), int(first))
         end
     end
 end

@@ -12,6 +12,7 @@ local KEEP_DEAD_MS = 2592000000 -- and for thirty days
 local ALONE_AFTER = 2 -- a run that was rescued this often is fetched alone
 local MAX_DEATHS = 3 -- workers that may die in a run before we give it up
 local TOKENS = 4 -- on a bell at most
+local ONES = {'1', '1', '1', '1'} -- so many of them
 local MOST_RUNG = 8 -- tags that are rung when a slot is free
 local MOST = 1000 -- runs that one call takes, drops or moves: for that long the server serves nobody else
 local MOST_ASIDE = 1000 -- ids kept of what could not be read
@@ -146,10 +147,8 @@ local function ring(P, tag, count)
             redis.call('RPUSH', bell, '1')
             redis.call('PUBLISH', pool_channel(P), tag)
         end
-    else
-        for _ = 1, math.min(count or 1, TOKENS - tokens) do
-            redis.call('RPUSH', bell, '1')
-        end
+    elseif tokens < TOKENS then
+        redis.call('RPUSH', bell, unpack(ONES, 1, math.min(count or 1, TOKENS - tokens)))
     end
 end
 
