@@ -11,6 +11,8 @@ The rules are Debian cron's, and cronsim agrees with them:
 """
 
 import copy
+import re
+from binascii import crc32
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -22,6 +24,8 @@ from taglane.model.cron_fields import read_cron
 from taglane.model.zone import change_around, find_zone, first_instant, offsets, reading, showing, wall_clock
 
 _SECOND = timedelta(seconds=1)
+_PLACE = re.compile(r"H\((\d+)-(\d+)\)")
+_SECONDS_PLACE = 5  # croniter counts the seconds as the last field, wherever they stand
 _MADE_AT = datetime(2000, 1, 1)  # noqa: DTZ001 - any wall clock will do
 _HORIZON = 250_000_000_000  # s, the year 9892: croniter looks 50 years ahead and Python's calendar ends in 9999
 
@@ -56,7 +60,11 @@ def next_cron(expr: str, tz: str, *, after: int, hash_id: str = "") -> int | Non
     Memoised: jobs that share an expression, a zone and an instant share the work (*hash_id* matters only with an `H`).
     Raises ValueError for an unknown zone or a bad expression.
     """
-    found = _next_second(expr, tz, hash_id if _is_hashed(expr) else "", max(after // 1000, -1))
+    if fields := _hashed_fields(expr):
+        expr, hash_id = _placed(fields, hash_id)
+    elif not _is_hashed(expr):
+        hash_id = ""
+    found = _next_second(expr, tz, hash_id, max(after // 1000, -1))
     return None if found is None else found * 1000
 
 
@@ -80,6 +88,38 @@ def parsed_cron(expr: str, hash_id: str) -> ParsedCron:
 @lru_cache(maxsize=4_096)
 def _is_hashed(expr: str) -> bool:
     return read_cron(expr).hashed
+
+
+@lru_cache(maxsize=4_096)
+def _hashed_fields(expr: str) -> tuple[str | tuple[int, int, int], ...]:
+    """Return the fields of an expression in which each H stands alone: an H as its place, its lowest value, how many.
+
+    Empty where there is none, or one with a step: what that makes is croniter's to say.
+    """
+    if not _is_hashed(expr):
+        return ()
+    texts = read_cron(expr).text.split()
+    found: list[str | tuple[int, int, int]] = []
+    for number, text in enumerate(texts):
+        place = number if len(texts) == _SECONDS_PLACE else (number - 1) % len(texts)
+        if match := _PLACE.fullmatch(text):
+            low, high = int(match[1]), int(match[2])
+            found.append((place, low, high - low + 1))
+        elif text.startswith("H"):
+            return ()
+        else:
+            found.append(text)
+    return tuple(found)
+
+
+def _placed(fields: tuple[str | tuple[int, int, int], ...], hash_id: str) -> tuple[str, str]:
+    """Return the expression with what each H is for *hash_id*, as croniter has it, and no hash id.
+
+    So a job shares the work with all whose H fell on the same place, and not with those of its own name alone.
+    """
+    digest = crc32(hash_id.encode())
+    texts = [text if isinstance(text, str) else str((digest >> text[0]) % text[2] + text[1]) for text in fields]
+    return " ".join(texts), ""
 
 
 @lru_cache(maxsize=4_096)
