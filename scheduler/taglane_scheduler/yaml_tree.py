@@ -294,7 +294,7 @@ def _is_plain(event: Any) -> bool:
 def _scalar(event: Any) -> Any:
     try:
         if event.tag is None or str(event.tag) == "!":
-            return _plain(event.value) if _is_plain(event) else event.value
+            return plain_value(event.value) if _is_plain(event) else event.value
         return _tagged(str(event.tag), event.value)
     except KeyError as error:
         raise BadYaml(*_place(event), f"the tag {error.args[0]} is not taken here") from error
@@ -303,8 +303,8 @@ def _scalar(event: Any) -> Any:
 
 
 @lru_cache(maxsize=65_536)
-def _plain(text: str) -> Any:
-    """Return what a text without quotes is in YAML 1.2."""
+def plain_value(text: str) -> Any:
+    """Return what a text is that stands without quotes, in YAML 1.2; of a date, the text."""
     return _tagged(str(YAML(typ="safe", pure=True).resolver.resolve(nodes.ScalarNode, text, (True, False))), text)
 
 
