@@ -5,7 +5,7 @@ PIP_VERSION := 26.3# the pip that comes with Python 3.11 knows no dependency gro
 PYTEST_ARGS ?= -n 3# a worker process each, each with a server of its own: the tests mostly wait
 BIN := .venv/bin
 
-.PHONY: demo test check bench bench-tenants bench-pages bench-million isolation faults clean
+.PHONY: demo test check bench bench-tenants bench-pages bench-fires bench-million isolation faults clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.stamp ## real jobs of three tenants on an embedded server, for DEMO_SECONDS (20)
@@ -29,6 +29,9 @@ bench-tenants: .venv/.stamp ## what tenants on one server have of one another; B
 
 bench-pages: .venv/.stamp ## what the console's pages and the API's lists take, and what looking on costs; PAGES_ONLY=pages,tabs,many
 	PYTHONPATH=tests $(BIN)/python -m bench.pages
+
+bench-fires: .venv/.stamp ## how many due instants a second become runs, how late, at what cost; FIRES_ONLY=many,steady for some of it
+	PYTHONPATH=tests $(BIN)/python -m bench.firing
 
 bench-million: .venv/.stamp ## what very many jobs cost: to apply, to wait for, to change; BENCH_JOBS=1000,10000 for fewer
 	PYTHONPATH=tests $(BIN)/python -m bench.holding

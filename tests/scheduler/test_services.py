@@ -74,7 +74,7 @@ def test_a_rule_that_says_nothing_is_a_bad_setting() -> None:
 
 def test_a_scheduler_watches_its_tenants(services: Services, redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     """It measures them as it goes, and cuts off who is over a limit for which the rule is to cut, twice."""
-    monkeypatch.setattr(loop_module, "BEAT_S", 0)
+    monkeypatch.setattr(loop_module, "WATCH_S", 0)
     monkeypatch.setattr(watchdog, "LOOK_S", 0)
     monkeypatch.setattr(watchdog, "LOOK_COST", 0)
     services.loop.step()

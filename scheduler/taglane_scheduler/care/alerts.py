@@ -15,6 +15,8 @@ from taglane.store import keys
 from taglane.store.full import write
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from taglane.store.server import Server
 
 log = logging.getLogger(__name__)
@@ -52,22 +54,33 @@ class Alerts:
 
     def raise_alert(self, kind: str, tenant: str, subject: str, text: str) -> bool:
         """Say that something is wrong; return whether it is new. Of one that is there, text and *seen* change."""
-        field, text = _field(kind, tenant, subject), " ".join(line.strip() for line in text.splitlines())[:LONGEST]
-        with self._server.renamed("raising an alert", operator=True):
+        return self.raise_all(kind, [(tenant, subject, text)])[0]
+
+    def raise_all(self, kind: str, found: Sequence[tuple[str, str, str]]) -> Sequence[bool]:
+        """Say of many at once that something is wrong, each ``(tenant, subject, text)``; return which are new."""
+        texts = [" ".join(line.strip() for line in text.splitlines())[:LONGEST] for _, _, text in found]
+        fields = [_field(kind, tenant, subject) for tenant, subject, _ in found]
+        with self._server.renamed("raising alerts", operator=True):
             now = self._now()
             pipeline = self._redis.pipeline(transaction=False)
-            write(pipeline, "HSETNX", keys.ALERTS, field, _value(text, now, now))
-            pipeline.hget(keys.ALERTS, field)
+            for field, text in zip(fields, texts, strict=True):
+                write(pipeline, "HSETNX", keys.ALERTS, field, _value(text, now, now))
+                pipeline.hget(keys.ALERTS, field)
             pipeline.hlen(keys.ALERTS)
-            new, kept, count = pipeline.execute()
-            if not new:
-                since, _ = _times(kept)
-                write(self._redis, "HSET", keys.ALERTS, field, _value(text, since or now, now))
-                return False
-            if count > MOST:
+            *answers, count = pipeline.execute()
+            new = [bool(answer) for answer in answers[::2]]
+            known = self._redis.pipeline(transaction=False)
+            for is_new, kept, field, text in zip(new, answers[1::2], fields, texts, strict=True):
+                if not is_new:
+                    since, _ = _times(kept)
+                    write(known, "HSET", keys.ALERTS, field, _value(text, since or now, now))
+            known.execute()
+            if count > MOST and any(new):
                 self._make_room()
-        log.warning("alert_raised kind=%s tenant=%s subject=%s text=%s", kind, tenant, subject, text)
-        return True
+        for is_new, (tenant, subject, _), text in zip(new, found, texts, strict=True):
+            if is_new:
+                log.warning("alert_raised kind=%s tenant=%s subject=%s text=%s", kind, tenant, subject, text)
+        return new
 
     def end(self, kind: str, tenant: str, subject: str) -> bool:
         """Say that it is no longer so; return whether it was."""

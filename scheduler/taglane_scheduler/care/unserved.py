@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     class Alerts(Protocol):
         """Where alerts are kept, for all schedulers and for whoever reads them."""
 
-        def raise_alert(self, kind: str, tenant: str, subject: str, text: str) -> bool:
-            """Let an alert stand, with what there is to say now; True when it did not stand before."""
+        def raise_all(self, kind: str, found: Sequence[tuple[str, str, str]]) -> Sequence[bool]:
+            """Let alerts stand, each of a tenant and a subject, with what there is to say now; tell which are new."""
 
         def end(self, kind: str, tenant: str, subject: str) -> bool:
             """Let it stand no more."""
@@ -120,6 +120,7 @@ class Unserved:
         self._standing: dict[str, dict[str, float]] | None = None
         self._watched: dict[str, None] = {}  # whoever was looked at longest ago comes first
         self._done: set[str] = set()
+        self._ahead: dict[str, None] = {}  # of those watched, who has not been looked at in this turn
         self._turn_ends = clock()
 
     def step(self, tenants: Iterable[str]) -> list[Waiting]:
@@ -132,10 +133,11 @@ class Unserved:
         if clock >= self._turn_ends:
             self._turn_ends = clock + EVERY_S
             self._done.clear()
+            self._ahead = self._watched.copy()
         standing = self._known()
         told = list(tenants)
         self._watched |= dict.fromkeys(tenant for tenant in told if tenant in self._done)  # something has happened
-        due = islice((tenant for tenant in self._watched if tenant not in self._done), BATCH)
+        due = islice(self._ahead, BATCH)
         asked = list(dict.fromkeys([*(tenant for tenant in told if tenant not in self._done), *due]))
         if not asked:
             return []
@@ -143,14 +145,15 @@ class Unserved:
             unserved, left = self._unserved({tenant: set(standing.get(tenant, ())) for tenant in asked})
             found = self._measure(unserved) if unserved else []
         grave = [each for each in found if each.is_old or each.tag in standing.get(each.tenant, ())]
-        for each in grave:
-            self._raise(each, clock)
+        self._raise(grave, clock)
         waits = {(each.tenant, each.tag) for each in grave}
         self._watched |= dict.fromkeys(left)
+        self._ahead |= dict.fromkeys(left)
         for tenant in [tenant for tenant in asked if tenant not in left]:
             for tag in [tag for tag in standing.get(tenant, ()) if (tenant, tag) not in waits]:
                 self._end(tenant, tag)
             self._watched.pop(tenant, None)
+            self._ahead.pop(tenant, None)
             self._done.add(tenant)
         self._watched |= dict.fromkeys(each.tenant for each in found)
         return grave
@@ -163,22 +166,24 @@ class Unserved:
                 if alert.kind == KIND:
                     self._standing.setdefault(alert.tenant, {})[alert.subject] = 0.0
             self._watched |= dict.fromkeys(self._standing)
+            self._ahead |= dict.fromkeys(self._standing)
         return self._standing
 
-    def _raise(self, waiting: Waiting, clock: float) -> None:
-        standing = self._known().setdefault(waiting.tenant, {})
-        is_new = waiting.tag not in standing
-        if not is_new and clock < standing[waiting.tag] + REFRESH_S:
-            return
-        if self._alerts:
-            is_new = self._alerts.raise_alert(KIND, waiting.tenant, waiting.tag, waiting.text)
-        standing[waiting.tag] = clock
-        if is_new:
-            age = "unknown" if waiting.oldest is None else _seconds(waiting.oldest)
-            log.warning(
-                "tag_unserved tenant=%s tag=%s queued=%d oldest=%s start=%s",
-                *(waiting.tenant, waiting.tag, waiting.queued, age, waiting.command),
-            )
+    def _raise(self, grave: Iterable[Waiting], clock: float) -> None:
+        """Raise alerts in one go: of very many tenants without a worker, one by one, they would keep others waiting."""
+        standing = self._known()
+        told = [each for each in grave if clock >= standing.get(each.tenant, {}).get(each.tag, -REFRESH_S) + REFRESH_S]
+        new = [each.tag not in standing.get(each.tenant, ()) for each in told]
+        if self._alerts and told:
+            new = [*self._alerts.raise_all(KIND, [(each.tenant, each.tag, each.text) for each in told])]
+        for waiting, is_new in zip(told, new, strict=True):
+            standing.setdefault(waiting.tenant, {})[waiting.tag] = clock
+            if is_new:
+                age = "unknown" if waiting.oldest is None else _seconds(waiting.oldest)
+                log.warning(
+                    "tag_unserved tenant=%s tag=%s queued=%d oldest=%s start=%s",
+                    *(waiting.tenant, waiting.tag, waiting.queued, age, waiting.command),
+                )
 
     def _end(self, tenant: str, tag: str) -> None:
         stood = self._alerts.end(KIND, tenant, tag) if self._alerts else True

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from taglane.errors import LibraryMissing, TaglaneError
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 QUANTUM = 1_000  # jobs that one step takes: shared by the tenants in it, so that none waits long for another
-LEAST = 16  # jobs a tenant, however many tenants there are
+LEAST = 32  # jobs a tenant, however many tenants there are
 CHUNK = 100  # claims a call, and the rest of a job's: about 5 ms in which the server serves nobody else
 RETRY_MS = 5_000  # until a tenant whose keys can't be read is looked at again
 PAUSE_MS = 50  # until a tenant is looked at again that says it is due, and gave nothing to do
@@ -186,8 +186,10 @@ class Firing:
 
     def _with_pools(self, job: DueJob) -> DueJob:
         """Return the job as it stands when the workers of shared pools are counted."""
-        tag = job.unserved.tag if job.unserved else ""
-        return replace(job, unserved=None) if owner_of(tag) == SHARED and self._pool_serves(tag) else job
+        if job.unserved is None:
+            return job
+        tag = job.unserved.tag
+        return job._replace(unserved=None) if owner_of(tag) == SHARED and self._pool_serves(tag) else job
 
     def _failed(self, report: StepReport, tenant: str, error: TaglaneError, now: int | None) -> None:
         if isinstance(error, LibraryMissing):
@@ -210,15 +212,28 @@ def _due_jobs(jobs: Iterable[Sequence[bytes | None]]) -> tuple[list[DueJob], lis
     """
     listed, unreadable = [], []
     for entry in jobs:
-        name, *fields = (b"" if value is None else value for value in entry)
         try:
-            due, revision, created, schedule, misfire, *unserved = (value.decode() for value in fields[:8])
-            tag, policy, expires = (*unserved, "", "", "")[:3]
-            nobody = Unserved(tag, policy, expires=bool(expires)) if tag else None
-            listed.append(DueJob(name.decode(), int(due), revision, created, schedule, misfire, nobody))
-        except ValueError:
-            unreadable.append(name.decode(errors="replace"))
+            told: Any = entry[:9]
+            listed.append(_due_job(*told))
+        except (ValueError, TypeError, AttributeError):  # too few fields, or none where one should be
+            unreadable.append((entry[0] or b"").decode(errors="replace"))
     return listed, unreadable
+
+
+def _due_job(  # noqa: PLR0913 - one for each field
+    name: bytes,
+    due: bytes,
+    revision: bytes,
+    created: bytes,
+    schedule: bytes,
+    misfire: bytes,
+    tag: bytes = b"",
+    policy: bytes = b"",
+    expires: bytes = b"",
+) -> DueJob:
+    unserved = Unserved(tag.decode(), policy.decode(), expires=bool(expires)) if tag else None
+    told = revision.decode(), created.decode(), schedule.decode(), misfire.decode()
+    return DueJob(name.decode(), int(due), *told, unserved)
 
 
 def _round_robin(looks: Iterable[_Look]) -> list[tuple[_Look, list[Claim]]]:
@@ -274,6 +289,8 @@ def _following(claim: Claim) -> str:
 
 def _run_of(claim: Claim, contexts: Mapping[str, str]) -> str:
     """Return what `fire` is told of the run: its id, and when, where and for how long it waits, or why it does not."""
+    if not (contexts or claim.delay or claim.tag or claim.skipped or claim.failed):  # nearly always
+        return f"{claim.run_id} ~{claim.ttl}" if claim.ttl else claim.run_id or ""
     how = claim.skipped or (f"!{claim.failed}" if claim.failed else "")
     if not how:
         marks = (("+", claim.delay), ("~", claim.ttl), ("@", claim.tag), ("^", contexts.get(claim.run_id or "")))

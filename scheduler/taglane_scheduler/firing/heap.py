@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _SLACK = 64  # stale entries that are not worth a clean-up
 
@@ -16,6 +20,9 @@ class TenantHeap:
 
     def __len__(self) -> int:
         return len(self._instants)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._instants)
 
     def __contains__(self, tenant: object) -> bool:
         return tenant in self._instants

@@ -52,7 +52,12 @@ log = logging.getLogger(__name__)
 SWEEP_MS = 30_000  # every tenant is looked at as often as this
 ROUNDS = 30  # sweeps in that time: the tenants of one are looked at together, a batch in a round trip
 BATCH = 64  # tenants a step
+PACE_S = (
+    0.005  # from one step's begin to the next one's, at least, unless more is due than one takes: of all schedulers
+)
+MOST_PACED = 4  # schedulers: of more, each goes at the pace of so many
 BACKOFF_S = (0.1, 1.0)  # between two attempts to reach a server that is gone: the first, the longest
+WATCH_S = 1.0  # between two measurements of what tenants use
 ALARM_S = 30.0  # between two alarms of a clock that is not believed
 
 
@@ -158,7 +163,9 @@ class SchedulerLoop:
         self._connected = False
         self._clock = ServerClock()
         self._alarm = Alarm()
-        self._list_at = self._beat_at = self._rescue_at = 0.0
+        self._list_at = self._beat_at = self._watch_at = self._rescue_at = 0.0
+        self._step_at = 0.0
+        """Until when to wait after a step, s: what comes due meanwhile is then done in one, which costs hardly more."""
 
     def run(self, stopping: threading.Event, ready: Callable[[], object] | None = None) -> None:
         """Step and wait until *stopping* is set; call *ready* once, after the first step.
@@ -202,6 +209,10 @@ class SchedulerLoop:
         if clock >= self._beat_at:
             self._beat_at = clock + BEAT_S
             self._believes(_reading(self._peers.beat(clock), clock))
+            for tenant in self._peers.inherited(self._heap):
+                self._heap.update(tenant, 0)
+        if clock >= self._watch_at:
+            self._watch_at = clock + WATCH_S
             with self._server.renamed("watching the tenants"):
                 self._watch()
         if clock >= self._list_at:
@@ -209,6 +220,8 @@ class SchedulerLoop:
                 self._sweep()
             self._list_tenants()
         tenants = [] if self.holds_fire else self._heap.pop_due(self.now(), BATCH)
+        pace = PACE_S * min(MOST_PACED, self._peers.company)
+        self._step_at = clock + pace if 0 < len(tenants) < BATCH else 0.0
         report = self._firing.step(tenants, self._believes) if tenants else StepReport()
         self._take_in(tenants, report)
         rescued = self._rescue_the_dead()
@@ -221,6 +234,7 @@ class SchedulerLoop:
         Raises:
             ServerUnavailable: the connection is lost.
         """
+        time.sleep(max(0.0, self._step_at - time.monotonic()))
         seconds = (
             min(self._list_at, self._beat_at, self._rescue_at if self._staffed else self._list_at) - time.monotonic()
         )

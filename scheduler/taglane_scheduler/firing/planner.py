@@ -5,9 +5,9 @@ Pure: no Redis, no clock. Two schedulers that plan for the same due instant make
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from taglane.model.duration import format_duration
 from taglane.model.instant import format_instant
@@ -36,8 +36,7 @@ COUNTED_MS = 35 * 86_400_000
 """For how long back what was missed is counted: as long as the ledger is kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unserved:
+class Unserved(NamedTuple):
     """A tag that no living worker serves, and what its job says of that: *policy* is '' for wait."""
 
     tag: str
@@ -46,8 +45,7 @@ class Unserved:
     """Whether the job's runs expire anyway, by its own `expires`."""
 
 
-@dataclass(frozen=True, slots=True)
-class DueJob:
+class DueJob(NamedTuple):
     """A job as `look` lists it: due at *due*, ms, by its *schedule*, JSON; *misfire* is '' for once."""
 
     name: str
@@ -60,8 +58,7 @@ class DueJob:
     """None when a worker serves its tag, as nearly always."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """One due instant of a job to turn into the run *run_id*; without one, the due only moves to *next_due*.
 
     The claim holds as long as the job's due and revision are what they were when it was read.
@@ -121,7 +118,7 @@ def plan(tenant: str, jobs: Iterable[DueJob], *, now: int, calls: int = CALLS) -
                 claim = _by_no_worker(tenant, job, schedule, now, _claim(tenant, job, schedule, now))
                 cost = _cost(schedule, job.due, now) if claim.run_id and _is_missed(job.due, now) else 0
                 if 0 < cost <= calls - spent:
-                    claim = replace(claim, missed=_passed(tenant, job, schedule, now, now))
+                    claim = claim._replace(missed=_passed(tenant, job, schedule, now, now))
                     spent += cost
                 claims.append(claim)
             elif spent < calls:
@@ -156,17 +153,17 @@ def _by_no_worker(tenant: str, job: DueJob, schedule: Schedule, now: int, claim:
     if job.unserved is None or claim.run_id is None or claim.skipped:
         return claim
     policy = read_no_worker(tenant, job.unserved.policy or "wait")
+    if policy.kind == "wait":  # nearly always
+        return claim._replace(ttl=policy.ttl or (0 if job.unserved.expires else DAY_MS))
     why = f"no worker serves tag {job.unserved.tag!r}: no_worker is {policy.kind}"
     match policy.kind:
         case "skip":
             following = _from_now(tenant, job, schedule, now) if isinstance(schedule, After) else claim.next_due
-            return replace(claim, skipped=why, next_due=following, delay=0)
+            return claim._replace(skipped=why, next_due=following, delay=0)
         case "fail":
-            return replace(claim, failed=why, delay=0)
-        case "overflow":
-            return replace(claim, tag=policy.tag)
+            return claim._replace(failed=why, delay=0)
         case _:
-            return replace(claim, ttl=policy.ttl or (0 if job.unserved.expires else DAY_MS))
+            return claim._replace(tag=policy.tag)
 
 
 def _from_now(tenant: str, job: DueJob, schedule: Schedule, now: int) -> int | None:
@@ -205,7 +202,7 @@ def _chain(tenant: str, job: DueJob, schedule: Schedule, now: int) -> tuple[list
         until = _next(tenant, job, schedule, now - GRACE_MS - 1)
         count, more = _count(tenant, job, schedule, first, now)
         run_id = fired_run_id(tenant, job.name, job.created, first)
-        skipped, rest = _told(first, now, count), replace(job, due=first)
+        skipped, rest = _told(first, now, count), job._replace(due=first)
         missed = _passed(tenant, rest, schedule, now - GRACE_MS - 1, now)
         claims.append(Claim(job.name, first, job.revision, until, run_id, skipped=skipped, missed=missed))
         cost += 1 + more + _cost(schedule, first, now)

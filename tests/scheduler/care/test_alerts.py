@@ -61,6 +61,18 @@ def test_an_alert_that_is_there_is_seen_again(alerts: Alerts, redis: Redis) -> N
     assert second.seen > first.seen
 
 
+def test_many_alerts_in_one_go(alerts: Alerts, caplog: pytest.LogCaptureFixture) -> None:
+    """As each by itself: one that is there keeps its beginning, one that is new is logged."""
+    alerts.raise_alert("no_worker", "acme", "acme", "1 run waits")
+    caplog.clear()
+
+    new = alerts.raise_all("no_worker", [("acme", "acme", "9 runs wait"), ("globex", "globex", "2 runs wait")])
+
+    assert [False, True] == list(new)
+    assert {"9 runs wait", "2 runs wait"} == {alert.text for alert in alerts.list()}
+    assert ["alert_raised kind=no_worker tenant=globex subject=globex text=2 runs wait"] == caplog.messages
+
+
 def test_schedulers_that_find_the_same_raise_it_once(
     store: Server, alerts: Alerts, caplog: pytest.LogCaptureFixture
 ) -> None:

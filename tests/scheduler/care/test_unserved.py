@@ -54,6 +54,9 @@ class Board:
         self.texts[kind, tenant, subject] = text
         return is_new
 
+    def raise_all(self, kind: str, found: Sequence[tuple[str, str, str]]) -> Sequence[bool]:
+        return [self.raise_alert(kind, *each) for each in found]
+
     def end(self, kind: str, tenant: str, subject: str) -> bool:
         return self.texts.pop((kind, tenant, subject), None) is not None
 

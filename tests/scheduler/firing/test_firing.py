@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import astuple
 from itertools import pairwise
 from threading import Barrier
 from typing import TYPE_CHECKING, Any
@@ -308,7 +307,7 @@ def test_what_a_newer_library_says_of_a_job_is_passed_over() -> None:
     _, laid_aside = _due_jobs([known[:2]])
 
     assert same == newer
-    assert ("report", 1_000, "7", "900", schedule.decode(), "", None) == astuple(newer)
+    assert ("report", 1_000, "7", "900", schedule.decode(), "", None) == newer
     assert Unserved("acme.gpu", "skip", expires=True) == unserved.unserved
     assert [] == nothing == nothing_more
     assert ["report"] == laid_aside
@@ -324,6 +323,41 @@ def test_tenant_whose_runs_are_spoiled_stops_no_other(jobs: Jobs, firing: Firing
 
     assert 2 == report.fired
     assert {"mmm"} == set(report.failed)
+
+
+def test_a_spoiled_queue_keeps_no_run_from_another(jobs: Jobs, firing: Firing, redis: Redis) -> None:
+    """What many claims write together is written for all whose keys are ours; each has moved its job's due."""
+    put_due(jobs, redis, make_job("gpu", every="1h", tag="acme.gpu"))
+    put_due(jobs, redis, make_job("own", every="1h"))
+    redis.set(keys.queue(TENANT, "acme.gpu", 0), "spoiled")
+
+    report = firing.step([TENANT])
+
+    assert {TENANT} == set(report.failed)
+    assert 1 == redis.llen(keys.queue(TENANT, TENANT, 0))
+    assert 2 == redis.zcard(keys.runs(TENANT))
+    assert [] == redis.zrangebyscore(keys.due(TENANT), 0, server_time(redis))
+
+
+def test_what_many_claims_write_together(jobs: Jobs, firing: Firing, redis: Redis) -> None:
+    """Each run is in its tag's queue, in order of the dues, and the first that expires wakes the schedulers."""
+    wakes = redis.pubsub(ignore_subscribe_messages=True)
+    wakes.subscribe(keys.wake(TENANT))
+    wakes.get_message(timeout=5)
+    dues = [put_due(jobs, redis, make_job(f"j{late}", every="1h", expires="1h"), late=late) for late in (9, 5, 7)]
+    for number, due in enumerate(dues):
+        redis.zadd(keys.due(TENANT), {f"j{(9, 5, 7)[number]}": due + number})
+    while wakes.get_message(timeout=0.01):
+        pass  # those of the puts
+
+    report = firing.step([TENANT])
+
+    queue = redis.lrange(keys.queue(TENANT, TENANT, 0), 0, -1)
+    assert 3 == report.fired == len(queue) == redis.zcard(keys.expiring(TENANT))
+    assert sorted(queue) == queue
+    first = redis.zrange(keys.expiring(TENANT), 0, 0, withscores=True)[0][1]
+    assert str(int(first)).encode() == eventually(lambda: wakes.get_message(timeout=1))["data"]
+    assert 3 == redis.llen(keys.bell(TENANT, TENANT))
 
 
 def test_spoiled_job_stops_no_other(jobs: Jobs, firing: Firing, redis: Redis, caplog: pytest.LogCaptureFixture) -> None:

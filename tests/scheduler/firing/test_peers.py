@@ -7,7 +7,7 @@ from factories import make_server, server_time
 from hypothesis import given
 from hypothesis import strategies as st
 from taglane.store import keys
-from taglane_scheduler.firing.peers import DEAD_AFTER_S, STEP_IN_MS, Peers, goes_first
+from taglane_scheduler.firing.peers import DEAD_AFTER_S, LEAVE_MS, STILL_S, Peers, goes_first
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +55,27 @@ def test_two_share(store: Server) -> None:
 
     delays = {(one.delay(f"t{number}"), two.delay(f"t{number}")) for number in range(50)}
 
-    assert {(0, STEP_IN_MS), (STEP_IN_MS, 0)} == delays
+    assert {(0, LEAVE_MS), (LEAVE_MS, 0)} == delays
+
+
+def test_who_stands_still_is_inherited_once(store: Server) -> None:
+    """What was another's is ours as soon as that one's counter stands still, and its again when it moves."""
+    one, two = Peers(store, "one"), Peers(store, "two")
+    tenants = [f"t{number}" for number in range(50)]
+    for peers in (one, two, one):
+        peers.beat(0)
+    others = [tenant for tenant in tenants if one.delay(tenant)]
+    assert [] == one.inherited(tenants)
+
+    one.beat(STILL_S)
+
+    assert others == one.inherited(tenants)
+    assert {0} == {one.delay(tenant) for tenant in tenants}
+    one.beat(STILL_S)
+    assert [] == one.inherited(tenants)
+    two.beat(1)
+    one.beat(1)
+    assert others == [tenant for tenant in tenants if one.delay(tenant)]
 
 
 def test_the_dead_are_struck_out(store: Server, redis: Redis) -> None:

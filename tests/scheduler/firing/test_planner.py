@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -318,7 +317,7 @@ def test_each_policy(policy: str, expires: bool, changed: dict[str, Any]) -> Non
 
     (claim,) = claims(schedule, 0, "", Unserved("acme.gpu", policy, expires))
 
-    assert replace(one_claim(schedule, NOW), **changed) == claim
+    assert one_claim(schedule, NOW)._replace(**changed) == claim
 
 
 def test_a_policy_that_nobody_of_ours_has_written() -> None:

@@ -6,10 +6,12 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
+from croniter import croniter
 from cronsim import CronSim, CronSimError
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from taglane.model.cron import check_cron, next_cron
+from taglane.model.cron import check_cron, next_cron, parsed_cron
+from taglane.model.cron_fields import read_cron
 from taglane.model.instant import format_instant, parse_instant
 
 # The hour-wide changes around 02:00, where cronsim can be trusted with any expression.
@@ -247,3 +249,16 @@ def test_threads_share_a_parsed_expression() -> None:
         found = list(pool.map(lambda midnight: next_cron("7 3 * * *", "UTC", after=midnight), midnights))
 
     assert [midnight + (3 * 60 + 7) * 60_000 for midnight in midnights] == found
+
+
+@given(
+    st.lists(st.sampled_from(("H", "H/7", "H(3-20)", "H(0-9)/4", "5", "*/3")), min_size=2, max_size=3),
+    st.sampled_from(("H", "H(1-10)", "*")),
+    st.text("abc0123456789-", min_size=1, max_size=12),
+)
+def test_an_h_is_settled_as_croniter_does(times: list[str], day: str, job: str) -> None:
+    """The time that a job has stays what it was, whoever works it out: here we do, so that jobs share the rest."""
+    expr = " ".join([*times, day, "*", "H"])
+    asked = croniter(read_cron(expr).text, hash_id=f"acme/{job}", second_at_beginning=True, implement_cron_bug=True)
+
+    assert asked.expanded == parsed_cron(expr, f"acme/{job}").croniter.expanded

@@ -11,22 +11,20 @@ The rules are Debian cron's, and cronsim agrees with them:
 """
 
 import copy
-import re
-from binascii import crc32
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from croniter import CroniterBadDateError, croniter
+from croniter.croniter import HashExpander
 
-from taglane.model.cron_fields import read_cron
+from taglane.model.cron_fields import CronFields, read_cron
 from taglane.model.zone import change_around, find_zone, first_instant, offsets, reading, showing, wall_clock
 
 _SECOND = timedelta(seconds=1)
-_PLACE = re.compile(r"H\((\d+)-(\d+)\)")
-_SECONDS_PLACE = 5  # croniter counts the seconds as the last field, wherever they stand
 _MADE_AT = datetime(2000, 1, 1)  # noqa: DTZ001 - any wall clock will do
+_FIVE = 5  # fields without the seconds
 _HORIZON = 250_000_000_000  # s, the year 9892: croniter looks 50 years ahead and Python's calendar ends in 9999
 
 
@@ -57,69 +55,49 @@ def check_cron(expr: str) -> None:
 def next_cron(expr: str, tz: str, *, after: int, hash_id: str = "") -> int | None:
     """Return the first instant, ms, strictly after *after*, ms, at which *expr* fires; None if none is in 50 years.
 
-    Memoised: jobs that share an expression, a zone and an instant share the work (*hash_id* matters only with an `H`).
-    Raises ValueError for an unknown zone or a bad expression.
+    Memoised: jobs that share an expression, a zone and an instant share the work, with an `H` all those whose *hash_id*
+    comes to the same times. Raises ValueError for an unknown zone or a bad expression.
     """
-    if fields := _hashed_fields(expr):
-        expr, hash_id = _placed(fields, hash_id)
-    elif not _is_hashed(expr):
-        hash_id = ""
-    found = _next_second(expr, tz, hash_id, max(after // 1000, -1))
+    fields = _read(expr)
+    found = _next_second(_settled(fields, hash_id), fields.fixed, tz, max(after // 1000, -1))
     return None if found is None else found * 1000
 
 
 @lru_cache(maxsize=16_384)
-def _next_second(expr: str, tz: str, hash_id: str, after: int) -> int | None:
+def _next_second(text: str, fixed: bool, tz: str, after: int) -> int | None:
     if after > _HORIZON:
         return None
-    parsed = parsed_cron(expr, hash_id)
+    parsed = _parsed(text, fixed)
     search = _next_fixed if parsed.fixed else _next_shown
     return search(parsed, find_zone(tz), after)
 
 
-@lru_cache(maxsize=4_096)
 def parsed_cron(expr: str, hash_id: str) -> ParsedCron:
     """Read an expression; ValueError for a bad one. Memoised."""
-    fields = read_cron(expr)
-    walker = croniter(fields.text, _MADE_AT, hash_id=hash_id, implement_cron_bug=True, second_at_beginning=True)
-    return ParsedCron(walker, fields.fixed)
+    fields = _read(expr)
+    return _parsed(_settled(fields, hash_id), fields.fixed)
+
+
+_read = lru_cache(maxsize=4_096)(read_cron)
 
 
 @lru_cache(maxsize=4_096)
-def _is_hashed(expr: str) -> bool:
-    return read_cron(expr).hashed
+def _parsed(text: str, fixed: bool) -> ParsedCron:
+    walker = croniter(text, _MADE_AT, implement_cron_bug=True, second_at_beginning=True)
+    return ParsedCron(walker, fixed)
 
 
-@lru_cache(maxsize=4_096)
-def _hashed_fields(expr: str) -> tuple[str | tuple[int, int, int], ...]:
-    """Return the fields of an expression in which each H stands alone: an H as its place, its lowest value, how many.
-
-    Empty where there is none, or one with a step: what that makes is croniter's to say.
-    """
-    if not _is_hashed(expr):
-        return ()
-    texts = read_cron(expr).text.split()
-    found: list[str | tuple[int, int, int]] = []
-    for number, text in enumerate(texts):
-        place = number if len(texts) == _SECONDS_PLACE else (number - 1) % len(texts)
-        if match := _PLACE.fullmatch(text):
-            low, high = int(match[1]), int(match[2])
-            found.append((place, low, high - low + 1))
-        elif text.startswith("H"):
-            return ()
-        else:
-            found.append(text)
-    return tuple(found)
-
-
-def _placed(fields: tuple[str | tuple[int, int, int], ...], hash_id: str) -> tuple[str, str]:
-    """Return the expression with what each H is for *hash_id*, as croniter has it, and no hash id.
-
-    So a job shares the work with all whose H fell on the same place, and not with those of its own name alone.
-    """
-    digest = crc32(hash_id.encode())
-    texts = [text if isinstance(text, str) else str((digest >> text[0]) % text[2] + text[1]) for text in fields]
-    return " ".join(texts), ""
+def _settled(fields: CronFields, hash_id: str) -> str:
+    """Return the expression with a time for each `H`, which croniter chooses: parsing anew for each job costs 60 us."""
+    if not fields.hashed:
+        return fields.text
+    parts, key = fields.text.split(), hash_id.encode()
+    places = range(len(parts)) if len(parts) == _FIVE else (len(parts) - 1, *range(len(parts) - 1))  # seconds: its last
+    settle = HashExpander(croniter).expand
+    return " ".join(
+        settle("", place, part.lower(), hash_id=key) if part.startswith("H") else part
+        for place, part in zip(places, parts, strict=True)
+    )
 
 
 @lru_cache(maxsize=4_096)

@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import time
+from functools import lru_cache
 from typing import Any
 
 from taglane.errors import BadName, TagNotOwned
@@ -111,12 +112,18 @@ def tag_of_queue(tenant: str, queue: str, default_queue: str) -> str:
     return check_tag(f"{tenant}.{queue}")
 
 
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
+
+
 def _base32(number: int, width: int) -> str:
-    digits = []
-    for _ in range(width):
-        number, digit = divmod(number, 32)
-        digits.append(_ALPHABET[digit])
-    return "".join(reversed(digits))
+    """Write a number of *width* digits, an even one: two at a time, since a scheduler names 10,000 runs a second."""
+    return "".join([_PAIRS[number >> shift & 1023] for shift in range(5 * width - 10, -1, -10)])
+
+
+@lru_cache(maxsize=1_024)
+def _instant(due: int) -> str:
+    """Write a due instant, which many jobs share."""
+    return _base32(due, 10)
 
 
 def new_run_id(tenant: str) -> str:
@@ -127,7 +134,7 @@ def new_run_id(tenant: str) -> str:
 def fired_run_id(tenant: str, job: str, created: str, due: int) -> str:
     """Return the id of the run that *job* makes for the instant *due* (ms): the same for whoever computes it."""
     digest = hashlib.blake2b(f"{tenant}\0{job}\0{created}\0{due}".encode(), digest_size=10).digest()
-    return f"{tenant}.{_base32(due, 10)}{_base32(int.from_bytes(digest), 16)}"
+    return f"{tenant}.{_instant(due)}{_base32(int.from_bytes(digest), 16)}"
 
 
 def replayed_run_id(tenant: str, run_id: str, ended: int) -> str:

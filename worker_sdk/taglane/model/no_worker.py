@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 from taglane.errors import BadName, BadSchedule, TagNotOwned
@@ -34,8 +35,9 @@ class NoWorker:
         return f"overflow:{self.tag}" if self.tag else self.kind
 
 
+@lru_cache(maxsize=1_024)
 def read_no_worker(tenant: str, text: str) -> NoWorker:
-    """Read what a job of *tenant* says.
+    """Read what a job of *tenant* says. Memoised, as many jobs say the same.
 
     Raises:
         ValueError: it says nothing, or names a tag that its tenant may not ask for; with a sentence for the user.

@@ -13,8 +13,8 @@
 --       tag instead, 'id ^context' one that is part of a trace (these may stand together, with spaces between); 'id !why'
 --       one that ends as failed at once, 'id why' one that is skipped, each for that reason
 --       trigger: 1 job  2 run id  3 envelope, '' for the job's own
--- Reads limits; writes due, fires, run, runs, queue or delayed or parked, waiting, expiring, cancels, skipped, ended, unwell,
--- job, last, failing, ledger, job-ledger; rings the tag. Returns 1 fired, 2 skipped, 3 moved, 0 lost, 4 over a limit of the tenant, a job
+-- Reads limits; writes due, fires, run, runs, queue, tags or delayed or parked, waiting, expiring, cancels, skipped, ended,
+-- unwell, job, last, failing, ledger, job-ledger; publishes wake, rings the tag. Returns 1 fired, 2 skipped, 3 moved, 0 lost, 4 over a limit of the tenant, a job
 -- (fire); 1, 0 or an error as of enqueue (trigger). When a job's keys hold something else than ours, fire raises, but not
 -- before it has served the others.
 
@@ -31,6 +31,96 @@ local function start(P, t, name, job, id, due, envelope, how)
     if not how.parked and not (how.beside and goes(P, job.last)) then
         redis.call('HSET', job_key(P, name), 'last', id, 'last_due', int(due))
     end
+end
+
+-- What a call for many jobs reads at once before it begins, and writes at once when it is through. Nobody can come in
+-- between. `due` is when each job is due, as far as this call has come; `moved` names those for which that is to be
+-- written. `fresh` says that none of the runs is there. The other lists are of runs that are queued.
+local function survey(P, args)
+    local names, runs = {}, {}
+    for i = 1, #args, 5 do
+        names[#names + 1] = args[i]
+        if args[i + 4] ~= '' then
+            runs[#runs + 1] = run_key(P, string.match(args[i + 4], '^%S+'))
+        end
+    end
+    local dues, due = redis.call('ZMSCORE', due_key(P), unpack(names)), {}
+    for i, name in ipairs(names) do
+        due[name] = dues[i]
+    end
+    local fresh = not runs[1] or redis.call('EXISTS', unpack(runs)) == 0
+    return {due = due, moved = {}, fresh = fresh, runs = {}, expiring = {}, queues = {}}
+end
+
+-- Make a run that waits in its queue: what admit does of one, of which the lists are entered for all at once.
+local function make_queued(P, t, all, name, job, id, due)
+    local fields = {'due', due, 'state', 'queued', 'task', job.task, 'tag', job.tag, 'step', job.step, 'queued_at',
+        int(t), 'envelope', job.envelope, 'job', name}
+    if job.expires then
+        local expires = int(t + tonumber(job.expires))
+        fields[17], fields[18] = 'expires', expires
+        all.expiring[#all.expiring + 1] = expires
+        all.expiring[#all.expiring + 1] = id
+    end
+    redis.call('HSET', run_key(P, id), unpack(fields))
+    all.runs[#all.runs + 1] = int(t)
+    all.runs[#all.runs + 1] = id
+    try(P, nil, note_made, P, name, id, true)
+    redis.call('HSET', job_key(P, name), 'last', id, 'last_due', due)
+    local place = job.tag .. ' ' .. job.step
+    local queue = all.queues[place]
+    if not queue then
+        queue = {tag = job.tag, step = job.step, runs = {}}
+        all.queues[place] = queue
+    end
+    queue.runs[#queue.runs + 1] = id
+    book(nil, 'made')
+end
+
+local function move_dues(P, all)
+    local moved = {}
+    for name in pairs(all.moved) do
+        moved[#moved + 1], moved[#moved + 2] = all.due[name], name
+    end
+    if moved[1] then
+        redis.call('ZADD', due_key(P), unpack(moved))
+    end
+end
+
+local function enter_runs(P, all)
+    if all.runs[1] then
+        redis.call('ZADD', runs_key(P), unpack(all.runs))
+    end
+    if all.expiring[1] then
+        local known, first = redis.call('ZRANGE', expiring_key(P), 0, 0, 'WITHSCORES')[2], FAR
+        for i = 1, #all.expiring, 2 do
+            first = math.min(first, tonumber(all.expiring[i]))
+        end
+        redis.call('ZADD', expiring_key(P), unpack(all.expiring))
+        if not known or first < tonumber(known) then
+            redis.call('PUBLISH', wake_channel(P), int(first))
+        end
+    end
+end
+
+local function push_all(P, queue)
+    local length = redis.call('RPUSH', queue_key(P, queue.tag, queue.step), unpack(queue.runs))
+    if length == #queue.runs then
+        redis.call('SADD', tags_key(P), queue.tag)
+    end
+    ring(P, queue.tag, #queue.runs)
+end
+
+-- Write what is left to write of a call for many. Returns what was wrong with it, if anything; the rest is written.
+local function settle(P, all)
+    local _, wrong = pcall(move_dues, P, all)
+    local done, why = pcall(enter_runs, P, all)
+    wrong = wrong or not done and why
+    for _, queue in pairs(all.queues) do
+        done, why = pcall(push_all, P, queue)
+        wrong = wrong or not done and why
+    end
+    return wrong
 end
 
 local function load_job(P, name)
@@ -84,12 +174,16 @@ local function replace(P, t, name, job, id, due, left)
 end
 
 -- Returns 1 or 2, as fire does.
-local function fire_run(P, t, name, job, id, due, at, left)
+local function fire_run(P, t, all, name, job, id, due, at, left)
     if job.overlap == 'queue' and not goes(P, job.last) and let_next_go(P, t, name) then
         job.last = redis.call('HGET', job_key(P, name), 'last')
     end
     if job.overlap == 'allow' or not goes(P, job.last) then
-        start(P, t, name, job, id, due, job.envelope, {at = at})
+        if at then
+            start(P, t, name, job, id, due, job.envelope, {at = at})
+        else
+            make_queued(P, t, all, name, job, id, int(due))
+        end
     elseif job.overlap == 'cancel_running' then
         replace(P, t, name, job, id, due, left)
     elseif job.overlap ~= 'queue' then
@@ -104,17 +198,20 @@ local function fire_run(P, t, name, job, id, due, at, left)
     return 1
 end
 
-local function fire_one(P, t, name, due, revision, following, run, left)
-    local next_due, missed = string.match(following, '^(%S*) ?(%d*)$')
+local function fire_one(P, t, all, left, name, due, revision, following, run)
     local job = load_job(P, name)
-    if not job or job.paused or job.revision ~= revision or tonumber(due) > t
-        or redis.call('ZSCORE', due_key(P), name) ~= due then
+    if not job or job.paused or job.revision ~= revision or tonumber(due) > t or all.due[name] ~= due then
         return 0
     end
-    if next_due == '' then
+    local next_due, missed = following, ''
+    if string.find(following, ' ', 1, true) then
+        next_due, missed = string.match(following, '^(%S*) ?(%d*)$')
+    end
+    if next_due == '' then -- at once: the end of what this call makes may say anew when it is due
         redis.call('ZREM', due_key(P), name)
+        all.due[name], all.moved[name] = nil, nil
     else
-        redis.call('ZADD', due_key(P), next_due, name)
+        all.due[name], all.moved[name] = next_due, true
     end
     if run == '' then
         return 3
@@ -123,42 +220,46 @@ local function fire_one(P, t, name, due, revision, following, run, left)
         redis.call('SADD', waiting_key(P), name)
     end
     local id, how = string.match(run, '^(%S+) ?(.*)$')
-    if redis.call('EXISTS', run_key(P, id)) == 1 then
+    if not all.fresh and redis.call('EXISTS', run_key(P, id)) == 1 then
         return 0
     end
     if missed ~= '' then
         book(name, 'missed', tonumber(missed))
     end
-    if string.sub(how, 1, 1) == '!' then
-        return fail(P, t, name, job, id, tonumber(due), string.sub(how, 2))
+    due = tonumber(due)
+    if how == '' then
+        return fire_run(P, t, all, name, job, id, due, nil, left)
+    elseif string.sub(how, 1, 1) == '!' then
+        return fail(P, t, name, job, id, due, string.sub(how, 2))
+    elseif not string.find(how, '^[+~@^]') then
+        return skip(P, t, name, job, id, due, how)
     end
-    if how == '' or string.find(how, '^[+~@^]') then
-        local at, ttl, tag = string.match(how, '%+%d+'), string.match(how, '~(%d+)'), string.match(how, '@(%S+)')
-        local trace = string.match(how, '%^([%x-]+)')
-        if trace then -- as with_trace of envelope.py
-            job.envelope = '{"t":{"traceparent":"' .. trace .. '"},' .. string.sub(job.envelope, 2)
-        end
-        job.tag = tag or job.tag
-        job.expires = ttl and math.min(tonumber(ttl), tonumber(job.expires) or FAR) or job.expires
-        return fire_run(P, t, name, job, id, tonumber(due), instant(t, at or ''), left)
+    local at, ttl, tag = string.match(how, '%+%d+'), string.match(how, '~(%d+)'), string.match(how, '@(%S+)')
+    local trace = string.match(how, '%^([%x-]+)')
+    if trace then -- as with_trace of envelope.py
+        job.envelope = '{"t":{"traceparent":"' .. trace .. '"},' .. string.sub(job.envelope, 2)
     end
-    return skip(P, t, name, job, id, tonumber(due), how)
+    job.tag = tag or job.tag
+    job.expires = ttl and math.min(tonumber(ttl), tonumber(job.expires) or FAR) or job.expires
+    return fire_run(P, t, all, name, job, id, due, instant(t, at or ''), left)
 end
 
 local function fire(keys, args)
     local P, t, answer, failed, left = keys[1], now(), {}, nil, {parked = MOST}
     local room, _, rate = may_fire(P, t, #args)
+    local all = survey(P, args)
     local fired = 0
     for i = 1, #args, 5 do
         if fired >= room then
             answer[#answer + 1] = 4
         else
-            local done, what = pcall(fire_one, P, t, args[i], args[i + 1], args[i + 2], args[i + 3], args[i + 4], left)
+            local done, what = pcall(fire_one, P, t, all, left, unpack(args, i, i + 4))
             failed = failed or not done and what
             answer[#answer + 1] = done and what or 0
             fired = fired + (what == 1 and 1 or 0)
         end
     end
+    failed = settle(P, all) or failed
     if rate then
         pass(fires_key(P), t, rate, fired)
     end

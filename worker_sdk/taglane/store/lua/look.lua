@@ -19,16 +19,17 @@ local SWEEP_MS = 30000
 local STAFF = 256 -- workers that are asked for their tags: where there are more, every tag counts as served
 
 local function some_tags(P)
-    if redis.call('SCARD', tags_key(P)) > MOST then
-        return redis.call('SRANDMEMBER', tags_key(P), MOST), true
-    end
-    return redis.call('SMEMBERS', tags_key(P)), false
+    local tags = redis.call('SRANDMEMBER', tags_key(P), MOST) -- all of them, unless there are more
+    return tags, #tags == MOST
 end
 
 -- Queue what is due of a tag, `most` runs at most. Returns how many, and in how many ms the next of them is due.
 local function look_at(P, t, tag, most)
-    local promoted = promote(P, t, tag, most)
-    local next_in = next_delayed(P, t, tag)
+    local promoted, next_in = 0, next_delayed(P, t, tag)
+    if next_in == 0 then
+        promoted = promote(P, t, tag, most)
+        next_in = next_delayed(P, t, tag)
+    end
     if not next_in and redis.call('EXISTS', queue_key(P, tag, STEPS[1]), queue_key(P, tag, STEPS[2]),
             queue_key(P, tag, STEPS[3]), queue_key(P, tag, STEPS[4])) == 0 then
         redis.call('SREM', tags_key(P), tag)
@@ -55,12 +56,12 @@ local function staff(P)
 end
 
 local function listed(P, name, due, is_served)
-    local f = redis.call('HMGET', job_key(P, name), 'revision', 'created', 'schedule', 'misfire', 'tag')
+    local f = redis.call('HMGET', job_key(P, name), 'revision', 'created', 'schedule', 'misfire', 'tag', 'no_worker',
+        'expires')
     if not f[1] or not f[5] or is_served(f[5]) then
         return f[1] and {name, due, f[1], f[2], f[3], f[4] or ''}
     end
-    local how = redis.call('HMGET', job_key(P, name), 'no_worker', 'expires')
-    return {name, due, f[1], f[2], f[3], f[4] or '', f[5], how[1] or '', how[2] and '1' or ''}
+    return {name, due, f[1], f[2], f[3], f[4] or '', f[5], f[6] or '', f[7] and '1' or ''}
 end
 
 -- Let a job go on when it waits for the end of a run that does not go any more. Returns when there is something to do

@@ -12,6 +12,7 @@ local KEEP_DEAD_MS = 2592000000 -- and for thirty days
 local ALONE_AFTER = 2 -- a run that was rescued this often is fetched alone
 local MAX_DEATHS = 3 -- workers that may die in a run before we give it up
 local TOKENS = 4 -- on a bell at most
+local ONES = {'1', '1', '1', '1'} -- so many of them
 local MOST_RUNG = 8 -- tags that are rung when a slot is free
 local MOST = 1000 -- runs that one call takes, drops or moves: for that long the server serves nobody else
 local MOST_ASIDE = 1000 -- ids kept of what could not be read
@@ -135,10 +136,10 @@ local function try(P, id, step, ...)
     return nil
 end
 
--- Wake one idle worker of a tag. A few tokens are enough: whoever is woken takes a batch and rings on. A pool's workers
--- wait elsewhere: the first token says once to who keeps the pools that this tenant has work for one; the fetch that finds
--- the queue empty takes it away.
-local function ring(P, tag)
+-- Wake one idle worker of a tag, or one for each of `count` runs. A few tokens are enough: whoever is woken takes a batch
+-- and rings on. A pool's workers wait elsewhere: the first token says once to who keeps the pools that this tenant has work
+-- for one; the fetch that finds the queue empty takes it away.
+local function ring(P, tag, count)
     local bell = bell_key(P, tag)
     local tokens = redis.call('LLEN', bell)
     if is_shared(tag) then
@@ -147,7 +148,7 @@ local function ring(P, tag)
             redis.call('PUBLISH', pool_channel(P), tag)
         end
     elseif tokens < TOKENS then
-        redis.call('RPUSH', bell, '1')
+        redis.call('RPUSH', bell, unpack(ONES, 1, math.min(count or 1, TOKENS - tokens)))
     end
 end
 
