@@ -5,7 +5,7 @@ PIP_VERSION := 26.3# the pip that comes with Python 3.11 knows no dependency gro
 PYTEST_ARGS ?= -n 3# a worker process each, each with a server of its own: the tests mostly wait
 BIN := .venv/bin
 
-.PHONY: demo test check bench bench-tenants bench-peers bench-pages bench-fires isolation faults clean
+.PHONY: demo test check bench bench-tenants bench-peers bench-pages bench-fires bench-million bench-crowd bench-cluster isolation faults cluster clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.stamp ## real jobs of three tenants on an embedded server, for DEMO_SECONDS (20)
@@ -35,6 +35,9 @@ bench-pages: .venv/.stamp ## what the console's pages and the API's lists take, 
 
 bench-fires: .venv/.stamp ## how many due instants a second become runs, how late, at what cost; FIRES_ONLY=many,steady for some of it
 	PYTHONPATH=tests $(BIN)/python -m bench.firing
+
+bench-million: .venv/.stamp ## what very many jobs cost: to apply, to wait for, to change; BENCH_JOBS=1000,10000 for fewer
+	PYTHONPATH=tests $(BIN)/python -m bench.holding
 
 isolation: .venv/.stamp ## what one tenant may not do to another
 	$(BIN)/pytest tests/isolation

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections import Counter
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from shutil import copyfileobj
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from taglane_cli.changes import row, show_diff, show_lines
 from taglane_cli.progress import progress
-from taglane_cli.render import output_option, show_json
+from taglane_cli.render import output_option, show_json_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Iterator
 
-    from taglane_scheduler.jobs_diff import Change
-    from taglane_scheduler.jobs_file import JobsFile
+    from taglane_scheduler.jobs_apply import JobsApply
 
     from taglane_cli.connection import Connection
 
@@ -38,20 +40,20 @@ prune_option: Callable[..., Any] = click.option(
 def apply(connection: Connection, /, path: str, prune: bool, dry_run: bool, output: str) -> None:
     """Make the server's jobs and limits those of a jobs file.
 
-    The file is checked whole before anything is written. A job that a tenant has off is deleted.
+    The file is checked whole before anything is written. A job that a tenant has off is deleted. An apply that was
+    interrupted is completed by the next.
     """
-    wanted = _read(path)
-    found = _changes(connection, wanted, prune=prune)
-    if not dry_run:
-        _write(connection, wanted, found)
-        counts = Counter(str(change.change) for change in found)
-        connection.note("apply", _only(wanted.tenants), tenants=len(wanted.tenants), file=path, **counts)
-    if output == "json":
-        show_json([row(each) for each in found])
-    else:
-        show_lines(found)
-    if dry_run:
-        click.echo("nothing was changed (--dry-run)", err=True)
+    with _compared(connection, path, prune=prune) as work:
+        if not dry_run:
+            _write(connection, work)
+            only = work.tenants[0] if len(work.tenants) == 1 else ""  # whom an entry of the audit log is about
+            connection.note("apply", only, tenants=len(work.tenants), file=path, **+work.counts)
+        if output == "json":
+            show_json_rows(row(each) for each in work.changes())
+        else:
+            show_lines(work.changes(), work.counts)
+        if dry_run:
+            click.echo("nothing was changed (--dry-run)", err=True)
 
 
 @click.command()
@@ -64,64 +66,87 @@ def diff(ctx: click.Context, /, path: str, prune: bool, output: str) -> None:
 
     What changes alike for many tenants is shown once.
     """
-    found = [change for change in _changes(ctx.obj, _read(path), prune=prune) if change.is_any]
-    if output == "json":
-        show_json([{**row(each), "before": each.before, "after": each.after} for each in found])
-    else:
-        show_diff(found, path)
-    ctx.exit(1 if found else 0)
+    with _compared(ctx.obj, path, prune=prune, with_fields=True) as work:
+        found = (change for change in work.changes(with_fields=True) if change.is_any)
+        if output == "json":
+            show_json_rows({**row(each), "before": each.before, "after": each.after} for each in found)
+        else:
+            show_diff(found, path)
+        ctx.exit(0 if work.counts.total() == work.counts["unchanged"] else 1)
 
 
-def _only(tenants: Collection[str]) -> str:
-    """The tenant that an entry of the audit log is about; of several, none."""
-    return next(iter(tenants)) if len(tenants) == 1 else ""
-
-
-def _read(path: str) -> JobsFile:
-    from taglane.errors import BadJobsFile  # noqa: PLC0415 - not for the help
-    from taglane_scheduler.jobs_file import read_jobs_file  # noqa: PLC0415
-
+@contextmanager
+def _opened(path: str) -> Iterator[TextIO]:
+    """Open a file that can be read twice: of what comes from elsewhere, a copy."""
     name = "<stdin>" if path == "-" else path
     try:
-        text = sys.stdin.read() if path == "-" else Path(path).read_text("utf-8")
+        with ExitStack() as stack:
+            if path == "-" or not Path(path).is_file():
+                source = sys.stdin if path == "-" else stack.enter_context(Path(path).open(encoding="utf-8"))
+                file = stack.enter_context(TemporaryFile("w+", encoding="utf-8"))
+                copyfileobj(source, file)
+                file.seek(0)
+            else:
+                file = stack.enter_context(Path(path).open(encoding="utf-8"))
+            yield file
     except OSError as error:
         raise click.BadParameter(f"{path}: {error.strerror}", param_hint="'-f'") from error
     except UnicodeDecodeError as error:
+        from taglane.errors import BadJobsFile  # noqa: PLC0415 - not for the help
+
         raise BadJobsFile(name, 1, 1, f"is no UTF-8 text: {error.reason}") from error
-    return read_jobs_file(text, name)
 
 
-def _changes(connection: Connection, wanted: JobsFile, *, prune: bool) -> list[Change]:
-    from taglane.store.job_plan import check_payload  # noqa: PLC0415 - not for the help
-    from taglane_scheduler.jobs_diff import changes  # noqa: PLC0415
+@contextmanager
+def _compared(connection: Connection, path: str, *, prune: bool, with_fields: bool = False) -> Iterator[JobsApply]:
+    """Read a jobs file, check all of it, and compare it with the server."""
+    from taglane_scheduler.jobs_apply import JobsApply  # noqa: PLC0415 - not for the help
 
-    connection.check_tenants(wanted.tenants)
-    named = {(job.tenant, job.name) for job in wanted.jobs}
-    stored = []
-    with progress("reading", len(wanted.tenants)) as told:
-        kept_jobs = connection.jobs.list_many(wanted.tenants, told)
-    for jobs, unread in kept_jobs.values():
-        stored += [kept.job for kept in jobs]
-        for each in unread:
-            if each.too_new and (each.tenant, each.name) in named:
-                raise each.error()  # it would lose what the newer one can do more
-            if (each.tenant, each.name) not in named:
-                click.echo(f"note: {each.error()}", err=True)
-    limits = connection.limits.get_many(wanted.tenants)
-    found = changes(wanted, stored, limits, prune=prune)
-    changed = {(each.tenant, each.job) for each in found if each.is_any}
-    for job in wanted.jobs:
-        if (job.tenant, job.name) in changed:
-            check_payload(job, wanted.limits.get(job.tenant, limits[job.tenant]))
-    return found
+    with JobsApply(connection.jobs, connection.limits, prune=prune) as work:
+        _read(work, path)
+        connection.check_tenants(work.tenants)
+        with progress("comparing", work.jobs) as told:
+            work.compare(told, noted=lambda error: click.echo(f"note: {error}", err=True), with_fields=with_fields)
+        yield work
 
 
-def _write(connection: Connection, wanted: JobsFile, found: Sequence[Change]) -> None:
+def _read(work: JobsApply, path: str) -> None:
+    from taglane_scheduler.jobs_file import LARGE, stream_parts  # noqa: PLC0415 - not for the help
+
+    name = "<stdin>" if path == "-" else path
+    with _opened(path) as file:
+        text = file.read(LARGE)
+        if len(text) < LARGE:
+            work.read(stream_parts(text, name))
+            return
+        with progress("reading", os.fstat(file.fileno()).st_size) as told:
+            work.read(stream_parts(file, name), _counting(file, told))
+
+
+def _counting(file: TextIO, told: Callable[[int], None] | None) -> Callable[[], None]:
+    """Return what tells how many bytes more of a file have been read."""
+    at = 0
+
+    def count() -> None:
+        nonlocal at
+        if told:
+            now = os.lseek(file.fileno(), 0, os.SEEK_CUR)
+            told(max(0, now - at))
+            at = max(at, now)
+
+    return count
+
+
+def _write(connection: Connection, work: JobsApply) -> None:
     from taglane.errors import OperatorNeeded  # noqa: PLC0415 - not for the help
 
-    limits = {each.tenant: wanted.limits[each.tenant] for each in found if each.job is None and each.is_any}
-    if limits and connection.own_tenant:
+    if connection.own_tenant and any(each.is_any for each in work.of_limits):
         raise OperatorNeeded("changing limits", connection.own_tenant)  # before anything is written
-    with progress("applying", len(wanted.jobs)) as told:
-        connection.jobs.put_many(wanted.jobs, told, lambda: connection.limits.put_many(limits))
-    connection.jobs.delete_many((each.tenant, each.job) for each in found if each.job and each.change == "pruned")
+    try:
+        with progress("applying", work.changed) as told:
+            work.write(told)
+    except BaseException:
+        if work.changed:
+            done = f"{work.written:,} of {work.changed:,} changed jobs are written, each of them whole"
+            click.echo(f"note: {done}; the same apply again writes the rest", err=True)
+        raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -11,18 +12,22 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from taglane_cli.options import tenant_option
+from taglane_cli.progress import progress
 from taglane_cli.render import jsonable, output_option, show_list, show_one
 from taglane_cli.run_logs import fields_of
 from taglane_cli.runs import whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from taglane.store.stored_job import StoredJob
+    from taglane.model.job import Job
+    from taglane.model.limits import Limits
+    from taglane.store.stored_job import StoredJob, UnreadJob
 
     from taglane_cli.connection import Connection
 
 JOBS, RUNS, LEDGER, LOGS = "jobs.yaml", "runs.jsonl", "ledger.json", "logs.jsonl"
+_AT_ONCE = 50  # tenants whose jobs are read together
 _COLUMNS = ("tenant", "folder", "jobs", "runs", "days")
 
 
@@ -35,7 +40,10 @@ def export_jobs(connection: Connection, tenant: str | None) -> None:
     Of one tenant, or of all that the credential reaches. `taglane diff -f` finds no difference to it, and `taglane
     apply -f` takes it back.
     """
-    click.echo(_jobs_file(connection, connection.tenants_in_reach(tenant))[0], nl=False)
+    tenants = connection.tenants_in_reach(tenant)
+    with progress("exporting", len(tenants)) as told:
+        for part in _jobs_file(connection, tenants, told, Counter()):
+            click.echo(part, nl=False)
 
 
 @click.command("export")
@@ -74,12 +82,12 @@ def export_tenant(  # noqa: PLR0913 - one for each option
 
 def _export(connection: Connection, tenant: str, folder: Path, *, logs: bool) -> dict[str, Any]:
     """Write the files of one tenant; return what is in them."""
-    text, jobs = _jobs_file(connection, [tenant])
+    parts = list(_jobs_file(connection, [tenant], None, counts := Counter[str]()))
     runs = 0
     with _told(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with _replacing(folder / JOBS) as file:
-            file.write(text)
+            file.writelines(parts)
         with _replacing(folder / RUNS) as file:
             for info in connection.history.runs(tenant):
                 file.write(json.dumps(whole(info), default=jsonable) + "\n")
@@ -91,8 +99,8 @@ def _export(connection: Connection, tenant: str, folder: Path, *, logs: bool) ->
             with _replacing(folder / LOGS) as file:
                 for line in _logged(connection, tenant):
                     file.write(json.dumps(line) + "\n")
-    connection.note("export", tenant, jobs=len(jobs), runs=runs, to=str(folder))
-    return dict(zip(_COLUMNS, (tenant, str(folder), len(jobs), runs, len(ledger)), strict=True))
+    connection.note("export", tenant, jobs=counts["jobs"], runs=runs, to=str(folder))
+    return dict(zip(_COLUMNS, (tenant, str(folder), counts["jobs"], runs, len(ledger)), strict=True))
 
 
 def _logged(connection: Connection, tenant: str) -> Iterator[dict[str, str | int]]:
@@ -105,25 +113,39 @@ def _logged(connection: Connection, tenant: str) -> Iterator[dict[str, str | int
                 yield {"run": info.id, **fields_of(line)}
 
 
-def _jobs_file(connection: Connection, tenants: Sequence[str]) -> tuple[str, Sequence[StoredJob]]:
-    """Return the jobs file of these tenants, and the jobs that are in it; what it can't hold is said on stderr."""
-    from taglane_scheduler.jobs_text import jobs_text  # noqa: PLC0415 - not for the help
+def _jobs_file(
+    connection: Connection, tenants: Sequence[str], told: Callable[[int], None] | None, counts: Counter[str]
+) -> Iterator[str]:
+    """Yield the parts of the jobs file of these tenants, and count its jobs; what it can't hold is said on stderr."""
+    from taglane_scheduler.jobs_text import jobs_file  # noqa: PLC0415 - not for the help
 
-    found = connection.jobs.list_many(tenants)
-    jobs = [stored for good, _ in found.values() for stored in good]
-    for unread in (each for _, some in found.values() for each in some):
-        click.echo(f"note: left out: {unread.error()}", err=True)
+    def read() -> Iterator[tuple[str, Limits, Sequence[Job]]]:
+        for start in range(0, len(tenants), _AT_ONCE):
+            some = tenants[start : start + _AT_ONCE]
+            limits = connection.limits.get_many(some)
+            states = connection.limits.states(some)
+            found = connection.jobs.list_many(some)
+            for tenant, (jobs, unread) in found.items():
+                _say_what_is_lost(tenant, jobs, unread, states[tenant])
+                counts["jobs"] += len(jobs)
+                yield tenant, limits[tenant], [stored.job for stored in jobs]
+            if told:
+                told(len(some))
+
+    yield from jobs_file(read())
+
+
+def _say_what_is_lost(tenant: str, jobs: Sequence[StoredJob], unread: Sequence[UnreadJob], state: str) -> None:
+    for each in unread:
+        click.echo(f"note: left out: {each.error()}", err=True)
     for stored in jobs:
         if stored.paused:
-            again = f"taglane job pause {stored.job.name} --tenant {stored.job.tenant}"
+            again = f"taglane job pause {stored.job.name} --tenant {tenant}"
             click.echo(
                 f"note: a jobs file can't say that a job is paused; after an apply elsewhere:  {again}", err=True
             )
-    for tenant, state in connection.limits.states(tenants).items():
-        if state:
-            click.echo(f"note: the file can't say that tenant {tenant} is {state}", err=True)
-    limits = connection.limits.get_many(tenants)
-    return jobs_text(limits, [stored.job for stored in jobs]), jobs
+    if state:
+        click.echo(f"note: the file can't say that tenant {tenant} is {state}", err=True)
 
 
 def _check_free(paths: Sequence[Path]) -> None:

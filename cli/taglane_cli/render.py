@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from rich.table import Table
 
@@ -42,6 +42,16 @@ def instant(value: int | None) -> Instant | None:
 def show_json(data: Any) -> None:
     """Write one JSON document, in ASCII: what a task has said can neither steer a terminal nor fail to be encoded."""
     click.echo(json.dumps(data, default=jsonable, indent=2))
+
+
+def show_json_rows(rows: Iterable[Row]) -> None:
+    """Write rows as `show_json` does a list of them, one by one: there may be a million."""
+    before = "[\n"
+    for each in rows:
+        text = json.dumps(each, default=jsonable, indent=2)
+        click.echo(before + "  " + text.replace("\n", "\n  "), nl=False)
+        before = ",\n"
+    click.echo("[]" if before == "[\n" else "\n]")
 
 
 def show_list(rows: Sequence[Row], columns: Sequence[str], output: str, *, empty: str) -> None:

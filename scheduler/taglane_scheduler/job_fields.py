@@ -8,7 +8,8 @@ from taglane.errors import BadName, BadParams, CallerError, TagNotOwned
 from taglane.model.job import KINDS, Job, make_job
 from taglane.model.zone import find_zone
 
-from taglane_scheduler.yaml_tree import BadYaml, Key, Value
+from taglane_scheduler.yaml_events import BadYaml
+from taglane_scheduler.yaml_tree import Key, Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

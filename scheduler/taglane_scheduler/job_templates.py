@@ -14,7 +14,8 @@ from taglane.model.job import KINDS
 from taglane.model.names import SHARED, check_job, check_tag, owner_of
 
 from taglane_scheduler.job_fields import FIELDS, gives_kind, read_job, read_name, read_text
-from taglane_scheduler.yaml_tree import BadYaml, Key, Value, did_you_mean, fields, pairs
+from taglane_scheduler.yaml_events import BadYaml
+from taglane_scheduler.yaml_tree import Key, Value, did_you_mean, fields, pairs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

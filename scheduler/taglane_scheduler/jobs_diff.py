@@ -1,7 +1,4 @@
-"""Decides what applying a jobs file changes. Pure.
-
-A job is compared as its author wrote it: the anchor of a fixed rate, which the server chose, is no difference.
-"""
+"""Says what applying a jobs file changes, in the fields that a jobs file has. Pure."""
 
 from __future__ import annotations
 
@@ -10,24 +7,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from taglane.model.duration import format_duration
 from taglane.model.instant import format_instant
-from taglane.model.limits import spelled
 from taglane.model.schedule import After, At, Cron, Every
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from taglane.model.job import Job
-    from taglane.model.limits import Limits
     from taglane.model.retry import Retry
-
-    from taglane_scheduler.jobs_file import JobsFile
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """What becomes of one job, or of a tenant's limits: *job* is None then.
 
-    *before* and *after* are its fields as a jobs file spells them, None where there is no such job.
+    *before* and *after* are its fields as a jobs file spells them, None where there is no such job, or none was asked.
     """
 
     tenant: str
@@ -47,29 +38,6 @@ class Change:
     def subject(self) -> str:
         """What it is about, in a line: `acme/report`, `acme limits`."""
         return f"{self.tenant} limits" if self.job is None else f"{self.tenant}/{self.job}"
-
-
-def changes(wanted: JobsFile, stored: Iterable[Job], limits: Mapping[str, Limits], *, prune: bool) -> list[Change]:
-    """Compare a file with what the server has of its tenants: their jobs, and the limits of those whose the file names.
-
-    In the file's order: the limits, the jobs, then those that go: what a tenant has off, with *prune* all others too.
-    """
-    known = {(job.tenant, job.name): fields_of(job) for job in stored}
-    found = [_of_limits(tenant, limits[tenant], after) for tenant, after in wanted.limits.items()]
-    for job in wanted.jobs:
-        named = (job.tenant, job.name)
-        before, after, template = known.pop(named, None), fields_of(job), wanted.templates.get(named)
-        change: Literal["created", "updated", "unchanged"] = "updated"
-        if before is None or before == after:
-            change = "created" if before is None else "unchanged"
-        found.append(Change(*named, change, before, after, template))
-    gone = sorted(known) if prune else [named for named in wanted.off if named in known]
-    return found + [Change(*named, "pruned", known[named], None) for named in gone]
-
-
-def _of_limits(tenant: str, before: Limits, after: Limits) -> Change:
-    kept, wanted = spelled(before), spelled(after)
-    return Change(tenant, None, "unchanged" if kept == wanted else "updated", kept, wanted)
 
 
 def fields_of(job: Job) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from taglane.errors import BadLimit
 from taglane.model.limits import NONE, Limits, change_limits
 
-from taglane_scheduler.yaml_tree import BadYaml, Key, Value, pairs
+from taglane_scheduler.yaml_events import BadYaml
+from taglane_scheduler.yaml_tree import Key, Value, pairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

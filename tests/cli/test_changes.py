@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from taglane_cli import changes as module
 from taglane_cli.changes import row, show_diff, show_lines
 from taglane_scheduler.jobs_diff import Change
 
@@ -28,9 +30,9 @@ def test_many_changes_are_summed_up(capsys: pytest.CaptureFixture[str]) -> None:
     """On stderr, and what is unchanged is in the sum alone; a few are all told."""
     changes = [make(f"t{number}", change="unchanged" if number else "updated") for number in range(1_001)]
 
-    show_lines(changes)
+    show_lines(changes, Counter(str(each.change) for each in changes))
     many = capsys.readouterr()
-    show_lines(changes[:20])
+    show_lines(changes[:20], Counter(str(each.change) for each in changes[:20]))
 
     few = capsys.readouterr()
     assert ("updated    t0/report\n", "1 updated, 1,000 unchanged\n") == (many.out, many.err)
@@ -57,6 +59,18 @@ def test_what_differs_alike_is_one_part(capsys: pytest.CaptureFixture[str]) -> N
         "--- e/report (server)",
         "+++ /dev/null",
     ] == heads
+
+
+def test_of_very_many_parts_the_last_are_told_one_by_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is alike is looked for among so many as memory allows: none is left out."""
+    monkeypatch.setattr(module, "_MOST_PARTS", 1)
+
+    show_diff([make("a"), make("b", before=None), make("c"), make("d", before=None)], "jobs.yaml")
+
+    heads = [line for line in capsys.readouterr().out.splitlines() if line.startswith("+++")]
+    assert ["report of a, c", "b/report", "d/report"] == [line[4 : line.index(" (")] for line in heads]
 
 
 def test_the_order_of_params_is_no_difference(capsys: pytest.CaptureFixture[str]) -> None:

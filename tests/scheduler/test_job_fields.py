@@ -9,7 +9,8 @@ from taglane.model.job import JobFields
 from taglane.model.names import check_job
 from taglane.model.schedule import Cron
 from taglane_scheduler.job_fields import FIELDS, gives_kind, read_job, read_name, read_text, read_zone
-from taglane_scheduler.yaml_tree import BadYaml, Key, Value, read_yaml
+from taglane_scheduler.yaml_events import BadYaml
+from taglane_scheduler.yaml_tree import Key, Value, read_yaml
 
 PLACE = Key("report", 7, 9)
 

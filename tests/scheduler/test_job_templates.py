@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from taglane_scheduler.job_templates import check_known, merged, read_taken, read_templates
-from taglane_scheduler.yaml_tree import BadYaml, read_yaml
+from taglane_scheduler.yaml_events import BadYaml
+from taglane_scheduler.yaml_tree import read_yaml
 
 REPORT = "{task: a.b, cron: 'H 3 * * *', params: {region: eu, days: 1}, expires: 1h, tag: '{tenant}.gpu'}"
 

@@ -202,7 +202,7 @@ def test_limits_are_named_or_left_alone() -> None:
             17,
             "has no 'task' (job 'nightly' of tenant 'acme'",
         ),
-        ("acme: {jobs: {nightly: {task: }}}", 9, 32, "task is a text, like shop.tasks.report, not nothing"),
+        ("acme: {jobs: {nightly: {task: }}}", 9, 33, "task is a text, like shop.tasks.report, not nothing"),
         ("acme: {limits: {running: 0}}", 9, 28, "limits.running: 0 can't be"),
         ("acme: {limits: {rate: -1/s}}", 9, 25, "limits.rate: '-1/s' can't be"),
         ("acme: {limits: {weight: heavy}}", 9, 27, "limits.weight: 'heavy' can't be: it must be a number"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from taglane.model.limits import Limits
 from taglane_scheduler.limit_fields import limits_of
-from taglane_scheduler.yaml_tree import BadYaml, read_yaml
+from taglane_scheduler.yaml_events import BadYaml
+from taglane_scheduler.yaml_tree import read_yaml
 
 
 def test_limits_are_read_over_those_above() -> None:

@@ -9,7 +9,8 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
-from taglane_scheduler.yaml_tree import BadYaml, did_you_mean, fields, pairs, read_yaml
+from taglane_scheduler.yaml_events import BadYaml
+from taglane_scheduler.yaml_tree import did_you_mean, fields, pairs, read_yaml
 
 
 def test_values_know_their_line_and_column() -> None:
@@ -62,7 +63,7 @@ def test_what_is_read(text: str, expected: object) -> None:
         ("a: 1\n---\nb: 2", 2, 1, "no YAML"),
         ("a: \x00", 1, 1, "no YAML"),
         ("a: &x [*x]", 1, 4, "nested too deeply"),
-        ("[" * 500, 1, 1, ""),
+        ("[" * 500, 1, 102, "nested too deeply"),
     ],
 )
 def test_what_is_refused(text: str, line: int, column: int, why: str) -> None:

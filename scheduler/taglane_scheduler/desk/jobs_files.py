@@ -5,21 +5,18 @@ They show and change params as they are, so they take the role `write`; limits t
 
 from __future__ import annotations
 
-from collections import Counter
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from taglane.store.job_plan import check_payload
-
-from taglane_scheduler.jobs_diff import changes
-from taglane_scheduler.jobs_file import read_jobs_file
+from taglane_scheduler.jobs_apply import JobsApply
+from taglane_scheduler.jobs_file import read_parts
 from taglane_scheduler.jobs_text import jobs_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from taglane_scheduler.desk.desk import Desk
     from taglane_scheduler.jobs_diff import Change
-    from taglane_scheduler.jobs_file import JobsFile
 
 
 class JobsFileDesk:
@@ -37,22 +34,18 @@ class JobsFileDesk:
             JobTooNew: a newer Taglane wrote a job that the file names.
             ParamsOverLimit: a job's params are over what its tenant may send.
         """
-        return self._compared(text, prune=prune)[1]
+        with self._compared(text, prune=prune, with_fields=True) as work:
+            return list(work.changes(with_fields=True))
 
     def apply(self, text: str, *, prune: bool = False) -> Sequence[Change]:
         """Make the server's jobs and limits those of the file; raises as `diff` does, and then nothing was written."""
-        wanted, found = self._compared(text, prune=prune)
-        limits = {each.tenant: wanted.limits[each.tenant] for each in found if each.job is None and each.is_any}
-        if limits:
-            self._desk.principal.require_all("admin", "changing limits")
-        self._services.jobs.put_many(wanted.jobs, ready=lambda: self._services.stores.limits.put_many(limits))
-        self._services.jobs.delete_many(
-            (each.tenant, each.job) for each in found if each.job and each.change == "pruned"
-        )
-        counts = Counter(str(change.change) for change in found)
-        only = wanted.tenants[0] if len(wanted.tenants) == 1 else ""
-        self._desk.note("apply", only, tenants=len(wanted.tenants), **counts)
-        return found
+        with self._compared(text, prune=prune) as work:
+            if any(each.is_any for each in work.of_limits):
+                self._desk.principal.require_all("admin", "changing limits")
+            work.write()
+            only = work.tenants[0] if len(work.tenants) == 1 else ""
+            self._desk.note("apply", only, tenants=len(work.tenants), **+work.counts)
+            return list(work.changes())
 
     def export(self, tenant: str) -> str:
         """Return a jobs file of a tenant's jobs and limits: `diff` finds no difference to it."""
@@ -60,21 +53,13 @@ class JobsFileDesk:
         jobs = [stored.job for stored in self._services.jobs.list(tenant)]
         return jobs_text(self._services.stores.limits.get_many([tenant]), jobs)
 
-    def _compared(self, text: str, *, prune: bool) -> tuple[JobsFile, Sequence[Change]]:
+    @contextmanager
+    def _compared(self, text: str, *, prune: bool, with_fields: bool = False) -> Iterator[JobsApply]:
         self._desk.principal.require("write", "applying a jobs file")
-        wanted = read_jobs_file(text, "jobs.yaml", self._desk.principal.require_sight)
-        self._services.tenants.require(wanted.tenants)
-        named = {(job.tenant, job.name) for job in wanted.jobs}
-        stored = []
-        for jobs, unread in self._services.jobs.list_many(wanted.tenants).values():
-            stored += [kept.job for kept in jobs]
-            for each in unread:
-                if each.too_new and (each.tenant, each.name) in named:
-                    raise each.error()  # it would lose what the newer one can do more
-        limits = self._services.stores.limits.get_many(wanted.tenants)
-        found = changes(wanted, stored, limits, prune=prune)
-        changed = {(each.tenant, each.job) for each in found if each.is_any}
-        for job in wanted.jobs:
-            if (job.tenant, job.name) in changed:
-                check_payload(job, wanted.limits.get(job.tenant, limits[job.tenant]))
-        return wanted, found
+        services = self._services
+        parts = list(read_parts(text, "jobs.yaml", self._desk.principal.require_sight))
+        services.tenants.require([part.tenant for part in parts])
+        with JobsApply(services.jobs, services.stores.limits, prune=prune) as work:
+            work.read(parts)
+            work.compare(with_fields=with_fields)
+            yield work

@@ -8,7 +8,7 @@ import pytest
 from factories import make_job
 from taglane.errors import BadParams, BadSchedule, ParamsOverLimit
 from taglane.model.limits import Limits
-from taglane.store.job_plan import Put, check_payload, plan_put, resumed_due, seen, sized
+from taglane.store.job_plan import Put, check_payload, plan_put, prepare, resumed_due, seen, sized
 from taglane.store.stored_job import StoredJob, UnreadJob
 
 if TYPE_CHECKING:
@@ -70,10 +70,10 @@ def test_a_tenant_may_have_a_limit_of_its_own() -> None:
     job = make_job(params={"a": "x"})
     size = len(plan_put(job, None, NOW, LIMIT)[2][5])
 
-    check_payload(job, Limits())
-    check_payload(job, Limits(payload=size))
+    check_payload("acme", prepare(job), Limits())
+    check_payload("acme", prepare(job), Limits(payload=size))
     with pytest.raises(ParamsOverLimit, match=f"take {size} bytes, and tenant 'acme' may send {size - 1}"):
-        check_payload(job, Limits(payload=size - 1))
+        check_payload("acme", prepare(job), Limits(payload=size - 1))
 
 
 def test_what_the_caller_saw() -> None:

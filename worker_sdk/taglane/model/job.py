@@ -15,7 +15,7 @@ from taglane.model.names import check_job, check_task, check_tenant, tag_for
 from taglane.model.no_worker import check_no_worker, read_no_worker
 from taglane.model.params import check_params
 from taglane.model.retry import Retry, make_retry
-from taglane.model.schedule import After, At, Cron, Every, Manual, Schedule, from_fields, is_of_ours, to_json
+from taglane.model.schedule import After, At, Cron, Every, Manual, Schedule, from_fields, is_of_ours, sorted_json
 
 Overlap = Literal["skip", "queue", "allow", "cancel_running"]
 """What a fire does while the job's last run still goes: none, one after that, one beside it, one in its place."""
@@ -28,6 +28,10 @@ KINDS = ("cron", "every", "after", "at", "manual")
 
 MIN_LIMIT_MS = 100
 """The shortest time limit of an execution."""
+
+_DEFAULTS = {"expires": None, "misfire": "once", "no_worker": "wait", "overlap": "skip", "priority": 0}
+
+_dumps = json.JSONEncoder(separators=(",", ":"), sort_keys=True, ensure_ascii=False).encode
 
 
 class TooNew(ValueError):
@@ -72,20 +76,23 @@ class Job(BaseModel):
     @property
     def definition(self) -> str:
         """All but the identity, as compact JSON: the same text for the same definition."""
-        kept: dict[str, Any] = {
-            "task": self.task,
-            "schedule": json.loads(to_json(self.schedule)),
-            "tag": self.tag,
-            "params": self.params,
-        }
-        if self.priority:
-            kept["priority"] = self.priority
-        for field in ("overlap", "misfire", "no_worker", "expires", "timeout", "soft_timeout"):
-            if getattr(self, field) != type(self).model_fields[field].default:
-                kept[field] = getattr(self, field)
+        before, after = self.around_schedule
+        return f"{before}{sorted_json(self.schedule)}{after}"
+
+    @property
+    def around_schedule(self) -> tuple[str, str]:
+        """What stands in `definition` before its schedule, and behind that: the keys are sorted."""
+        before: list[str] = []
+        for field in ("expires", "misfire", "no_worker", "overlap", "params", "priority"):
+            value = getattr(self, field)
+            if field == "params" or value != _DEFAULTS[field]:
+                before.append(f'"{field}":{_dumps(value)},')
         if self.retry is not None:
-            kept["retry"] = self.retry.fields()
-        return json.dumps(kept, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+            before.append(f'"retry":{_dumps(self.retry.fields())},')
+        soft = "" if self.soft_timeout is None else f'"soft_timeout":{self.soft_timeout},'
+        hard = "" if self.timeout is None else f',"timeout":{self.timeout}'
+        after = f',{soft}"tag":{_dumps(self.tag)},"task":{_dumps(self.task)}{hard}}}'
+        return f'{{{"".join(before)}"schedule":', after
 
     @classmethod
     def from_definition(cls, tenant: str, name: str, text: str | bytes) -> Self:

@@ -166,14 +166,25 @@ def count_due(schedule: Schedule, *, after: int, until: int, hash_id: str = "") 
             return 0
 
 
+@lru_cache(maxsize=4_096)
 def to_json(schedule: Schedule) -> str:
     """Write compact JSON, `{"kind":"cron","expr":"*/5 * * * *"}`, without the fields that have their default."""
+    return json.dumps(_kept(schedule), separators=(",", ":"))
+
+
+@lru_cache(maxsize=4_096)
+def sorted_json(schedule: Schedule) -> str:
+    """Write it as `to_json` does, its keys in order: so it stands in a job's definition."""
+    return json.dumps(_kept(schedule), separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+
+
+def _kept(schedule: Schedule) -> dict[str, Any]:
     kept = {"kind": schedule.kind}
     for field in fields(schedule):
         value = getattr(schedule, field.name)
         if value != field.default:
             kept[field.name] = value
-    return json.dumps(kept, separators=(",", ":"))
+    return kept
 
 
 @lru_cache(maxsize=4_096)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from taglane.errors import BadParams, BadSchedule, ParamsOverLimit
 from taglane.model import envelope
 from taglane.model.instant import format_instant
 from taglane.model.job import Job
-from taglane.model.schedule import After, At, Every, Manual, describe, next_due, to_json
+from taglane.model.schedule import After, At, Every, Manual, describe, from_json, next_due, sorted_json, to_json
 from taglane.store import keys
 from taglane.store.stored_job import StoredJob, UnreadJob
 
 if TYPE_CHECKING:
     from taglane.model.limits import Limits
+    from taglane.model.schedule import Schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,35 +32,142 @@ Plan = tuple[Job, Put, Sequence[Any]]
 """A job as it is to be kept, what putting it does, and the arguments of the call, empty when it does nothing."""
 
 
+class Prepared(NamedTuple):
+    """A job as a put sends it, in texts alone, without what depends on the server: small to keep, quick to compare.
+
+    head, tail  the definition before its schedule and behind that
+    schedule    as `to_json` writes it; of a fixed rate without a start the anchor is 0 until the job is put
+    floats      whether that is so, '1' or ''
+    The others are what the call takes of them.
+    """
+
+    name: str
+    head: str
+    tail: str
+    schedule: str
+    floats: str
+    task: str
+    tag: str
+    step: str
+    envelope: str
+    delay: str
+    overlap: str
+    expires: str
+    misfire: str
+    no_worker: str
+
+    def of(self, tag: str) -> Prepared:
+        """Return the same job of a tenant whose own tag this is, in the place of the tenant's for which it was made."""
+        # Behind the schedule stand numbers, the tag and the task, in whose names there is no quote.
+        return self._replace(tag=tag, tail=self.tail.replace(f'"tag":"{self.tag}"', f'"tag":"{tag}"'))
+
+    def definition(self, schedule: str) -> str:
+        """Return its definition with this schedule, as `to_json` wrote it."""
+        return f"{self.head}{sorted_json(from_json(schedule))}{self.tail}"
+
+    def job(self, tenant: str) -> Job:
+        """Return the job."""
+        return Job.from_definition(tenant, self.name, self.definition(self.schedule))
+
+    def is_as(self, definition: str) -> bool:
+        """Whether a definition that was kept says the same, wherever it hangs on the grid."""
+        if not self.floats:
+            return definition == self.definition(self.schedule)
+        before = f'{self.head}{{"anchor":'
+        after = sorted_json(from_json(self.schedule)).removeprefix('{"anchor":0') + self.tail
+        if not (definition.startswith(before) and definition.endswith(after)):
+            return False
+        anchor = definition[len(before) : len(definition) - len(after)]
+        return anchor.isascii() and anchor.isdigit()
+
+
+class Planned(NamedTuple):
+    """What putting a prepared job does. *due*, *schedule* and *seen* are arguments of the call."""
+
+    change: Literal["created", "updated", "unchanged"]
+    due: str = ""
+    schedule: str = ""
+    seen: str = ""
+
+    def arguments(self, job: Prepared) -> Sequence[str]:
+        """Return what `put` is called with."""
+        return [
+            *(job.name, job.definition(self.schedule), job.task, job.tag, job.step, job.envelope, job.delay),
+            *(job.overlap, job.expires, self.due, self.schedule, job.misfire, self.seen, job.no_worker),
+        ]
+
+
+def prepare(job: Job) -> Prepared:
+    """Return a job as a put sends it."""
+    schedule, floats = job.schedule, ""
+    if isinstance(schedule, Every) and schedule.start is None:
+        schedule, floats = replace(schedule, anchor=0), "1"
+    head, tail = job.around_schedule
+    return Prepared(
+        name=job.name,
+        head=head,
+        tail=tail,
+        schedule=to_json(schedule),
+        floats=floats,
+        task=job.task,
+        tag=job.tag,
+        step=str(keys.step_of(job.priority)),
+        envelope=envelope.of_call(job.params, retry=job.retry, timeout=job.timeout, soft_timeout=job.soft_timeout),
+        delay=_text(schedule.delay if isinstance(schedule, After) else None),
+        overlap=job.overlap,
+        expires=_text(job.expires),
+        misfire="" if job.misfire == "once" else job.misfire,
+        no_worker="" if job.no_worker == "wait" else job.no_worker,
+    )
+
+
+def plan(tenant: str, job: Prepared, found: StoredJob | UnreadJob | None, now: int, payload_limit: int) -> Planned:
+    """Decide what a put at *now*, ms, does; what can't be read is put over.
+
+    *payload_limit* is the most bytes that the job's envelope may take.
+
+    Raises:
+        BadParams: the params are over the limit.
+        JobTooNew: a newer Taglane wrote what is there.
+        BadSchedule: the job would be due never, or in the past.
+    """
+    if isinstance(found, UnreadJob) and found.too_new:
+        raise found.error()
+    known = found if isinstance(found, StoredJob) else None
+    if known and job.is_as(known.job.definition):
+        return Planned("unchanged")
+    sized(job.name, job.envelope, payload_limit)
+    schedule = _anchored(from_json(job.schedule), known.job.schedule if known else None, now, floats=bool(job.floats))
+    if known and known.job.schedule == schedule:
+        return Planned("updated", "keep", to_json(schedule), seen(found))
+    due = _next(schedule, now, f"{tenant}/{job.name}")
+    if due is None and not isinstance(schedule, Manual):
+        raise BadSchedule(f"{_subject(job.name, schedule)} lies in the past: it would never be due")
+    return Planned("updated" if known else "created", _text(due), to_json(schedule), seen(found))
+
+
 def plan_put(job: Job, found: StoredJob | UnreadJob | None, now: int, payload_limit: int) -> Plan:
     """Decide what a put at *now*, ms, does; *payload_limit* is the most bytes that the job's envelope may take.
 
     Raises:
         BadParams: the params are over the limit.
+        JobTooNew: a newer Taglane wrote what is there.
         BadSchedule: the job would be due never, or in the past.
     """
     known = found if isinstance(found, StoredJob) else None
-    old = known.job if known else None
-    job = _anchored(job, old, now)
-    if known and known.job.definition == job.definition:
-        return job, Put("unchanged", known.revision, known.next_due), []
-    if known and known.job.schedule == job.schedule:
-        due, argument = known.next_due, "keep"
-    else:
-        due = _next(job, now)
-        if due is None and not isinstance(job.schedule, Manual):
-            raise BadSchedule(f"{_subject(job)} lies in the past: it would never be due")
-        argument = _text(due)
-    put = Put("updated" if known else "created", 0, None if known and known.paused else due)
-    misfire = "" if job.misfire == "once" else job.misfire
-    no_worker = "" if job.no_worker == "wait" else job.no_worker
-    how = [argument, to_json(job.schedule), misfire, seen(found), no_worker]
-    return job, put, [*_arguments(job, payload_limit), *how]
+    prepared = prepare(job)
+    planned = plan(job.tenant, prepared, found, now, payload_limit)
+    if known and planned.change == "unchanged":
+        return known.job, Put("unchanged", known.revision, known.next_due), []
+    due = known.next_due if known and planned.due == "keep" else int(planned.due) if planned.due else None
+    put = Put(planned.change, 0, None if known and known.paused else due)
+    kept = job.model_copy(update={"schedule": from_json(planned.schedule)})
+    return kept, put, planned.arguments(prepared)
 
 
 def resumed_due(job: Job, now: int) -> str:
     """Return when a job that is resumed at *now* is due next, as the call takes it."""
-    return _text(_next(job, now))
+    return _text(_next(job.schedule, now, f"{job.tenant}/{job.name}"))
 
 
 def seen(found: StoredJob | UnreadJob | None) -> str:
@@ -81,57 +189,36 @@ def sized(name: str, text: str, limit: int) -> str:
     return text
 
 
-def check_payload(job: Job, limits: Limits) -> None:
+def check_payload(tenant: str, job: Prepared, limits: Limits) -> None:
     """Check a job's params against the limits that its tenant has, or is about to get: the server does so again.
 
     Raises:
         ParamsOverLimit: they take more bytes than the tenant may send.
     """
-    if limits.payload is not None and (size := len(_envelope(job).encode())) > limits.payload:
-        raise ParamsOverLimit(job.tenant, size, limits.payload)
-
-
-def _envelope(job: Job) -> str:
-    return envelope.of_call(job.params, retry=job.retry, timeout=job.timeout, soft_timeout=job.soft_timeout)
-
-
-def _arguments(job: Job, payload_limit: int) -> Sequence[str | int]:
-    delay = job.schedule.delay if isinstance(job.schedule, After) else None
-    return [
-        job.name,
-        job.definition,
-        job.task,
-        job.tag,
-        keys.step_of(job.priority),
-        sized(job.name, _envelope(job), payload_limit),
-        _text(delay),
-        job.overlap,
-        _text(job.expires),
-    ]
+    if limits.payload is not None and (size := len(job.envelope.encode())) > limits.payload:
+        raise ParamsOverLimit(tenant, size, limits.payload)
 
 
 def _text(number: int | None) -> str:
     return "" if number is None else str(number)
 
 
-def _next(job: Job, now: int) -> int | None:
+def _next(schedule: Schedule, now: int, hash_id: str) -> int | None:
     """Return the first due after *now*, ms; a fixed delay counts in whole seconds, as after a run's end."""
-    after = now // 1000 * 1000 if isinstance(job.schedule, After) else now
-    return next_due(job.schedule, after=after, hash_id=f"{job.tenant}/{job.name}")
+    after = now // 1000 * 1000 if isinstance(schedule, After) else now
+    return next_due(schedule, after=after, hash_id=hash_id)
 
 
-def _subject(job: Job) -> str:
-    if isinstance(job.schedule, At):
-        return f"at: {format_instant(job.schedule.instant)}"
-    return f"job {job.name!r}: the end of {describe(job.schedule)!r}"
+def _subject(name: str, schedule: Schedule) -> str:
+    if isinstance(schedule, At):
+        return f"at: {format_instant(schedule.instant)}"
+    return f"job {name!r}: the end of {describe(schedule)!r}"
 
 
-def _anchored(job: Job, old: Job | None, now: int) -> Job:
+def _anchored(schedule: Schedule, kept: Schedule | None, now: int, *, floats: bool) -> Schedule:
     """Hang a fixed rate without a start on the server's time, or leave it on the grid where it was."""
-    schedule = job.schedule
-    if not isinstance(schedule, Every) or schedule.start is not None:
-        return job
-    kept = old.schedule if old is not None else None
-    if not isinstance(kept, Every) or replace(schedule, anchor=kept.anchor) != kept:
-        kept = replace(schedule, anchor=now)
-    return job.model_copy(update={"schedule": kept})
+    if not floats or not isinstance(schedule, Every):
+        return schedule
+    if isinstance(kept, Every) and replace(schedule, anchor=kept.anchor) == kept:
+        return kept
+    return replace(schedule, anchor=now)

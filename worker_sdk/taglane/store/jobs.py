@@ -15,14 +15,15 @@ from taglane.model.names import new_run_id
 from taglane.model.params import check_params
 from taglane.store import keys
 from taglane.store.job_pages import JobFilter, JobPage, JobPages, last_runs
-from taglane.store.job_plan import Plan, Put, plan_put, resumed_due, seen, sized
-from taglane.store.stored_job import FIELDS, StoredJob, UnreadJob, stored_job
+from taglane.store.job_plan import Plan, Planned, Put, plan, plan_put, resumed_due, seen, sized
+from taglane.store.stored_job import FIELDS, KeptJob, StoredJob, UnreadJob, stored_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from taglane.model.job import Job
     from taglane.model.run import RunInfo
+    from taglane.store.job_plan import Prepared
     from taglane.store.server import Server
 
 log = logging.getLogger(__name__)
@@ -100,9 +101,6 @@ class Jobs:
     def _plans(self, wanted: Sequence[Job]) -> Sequence[Plan]:
         """Decide, by one reading of each job, what putting it does."""
         now, stored = self._read([(job.tenant, job.name) for job in wanted])
-        for known in stored:
-            if isinstance(known, UnreadJob) and known.too_new:
-                raise known.error()
         return [plan_put(job, known, now, self._payload_limit) for job, known in zip(wanted, stored, strict=True)]
 
     def _put(self, plans: Sequence[Plan]) -> Sequence[Put | None]:
@@ -115,6 +113,52 @@ class Jobs:
                 raise answer
             done.append(replace(put, revision=int(answer)) if answer >= 0 else None)
         return done
+
+    def plan(self, tenant: str, job: Prepared, kept: KeptJob, now: int) -> Planned:
+        """Decide what putting a job does where *kept* is what the server has, by its time *now*, ms; see `plan`."""
+        definition = kept.definition
+        if definition is not None and job.is_as(definition):
+            return Planned("unchanged")  # most of what is applied again: nothing of it is read any further
+        return plan(tenant, job, kept.read(), now, self._payload_limit)
+
+    def put_planned(self, puts: Sequence[tuple[str, Prepared, Planned]]) -> Sequence[bool]:
+        """Put jobs, each with its tenant, as was planned, in one round trip; False for one that was changed since.
+
+        Raises:
+            ParamsOverLimit: the params of one are over what its tenant may send: others may have been written.
+        """
+        answers = self._server.calls(("put", tenant, planned.arguments(job)) for tenant, job, planned in puts)
+        for answer in answers:
+            if isinstance(answer, TaglaneError):
+                raise answer
+        return [answer >= 0 for answer in answers]
+
+    def kept(self, names: Sequence[tuple[str, str]]) -> tuple[int, Sequence[KeptJob]]:
+        """Return the server's time, ms, and what it keeps of each of these jobs, given as tenant and name."""
+        with self._server.renamed("reading jobs"):
+            pipeline = self._server.redis.pipeline(transaction=False)
+            pipeline.time()
+            for tenant, name in names:
+                pipeline.hmget(keys.job(tenant, name), FIELDS)
+            (seconds, micros), *answers = pipeline.execute(raise_on_error=False)
+            _raise_refused(answers)
+        found = [KeptJob(*name, fields) for name, fields in zip(names, answers, strict=True)]
+        return seconds * 1000 + micros // 1000, found
+
+    def names(self, tenants: Sequence[str]) -> Sequence[tuple[str, str]]:
+        """Return tenant and name of each of their jobs, by name, in one round trip."""
+        pipeline = self._server.redis.pipeline(transaction=False)
+        for tenant in tenants:
+            pipeline.zrange(keys.jobs(tenant), 0, -1)
+        with self._server.renamed("reading jobs"):
+            answers = pipeline.execute(raise_on_error=False)
+        found = []
+        for tenant, members in zip(tenants, answers, strict=True):
+            if isinstance(members, Exception):
+                with self._server.renamed(f"reading the jobs of tenant {tenant}"):
+                    raise members
+            found += [(tenant, name) for name in sorted(member.decode(errors="replace") for member in members)]
+        return found
 
     def get(self, tenant: str, name: str) -> StoredJob:
         """Return one job.
@@ -145,7 +189,7 @@ class Jobs:
         """
         found: dict[str, tuple[list[StoredJob], list[UnreadJob]]] = {tenant: ([], []) for tenant in tenants}
         for some in batches(tenants, BATCH):
-            names = self._names(some)
+            names = self.names(some)
             for part in batches(names, BATCH):
                 _, stored = self._read(part)
                 for (tenant, name), job in zip(part, stored, strict=True):
@@ -243,21 +287,6 @@ class Jobs:
                 if isinstance(answer, TaglaneError):
                     raise answer
 
-    def _names(self, tenants: Sequence[str]) -> Sequence[tuple[str, str]]:
-        """Return tenant and name of each of their jobs, by name."""
-        pipeline = self._server.redis.pipeline(transaction=False)
-        for tenant in tenants:
-            pipeline.zrange(keys.jobs(tenant), 0, -1)
-        with self._server.renamed("reading jobs"):
-            answers = pipeline.execute(raise_on_error=False)
-        found = []
-        for tenant, members in zip(tenants, answers, strict=True):
-            if isinstance(members, Exception):
-                with self._server.renamed(f"reading the jobs of tenant {tenant}"):
-                    raise members
-            found += [(tenant, name) for name in sorted(member.decode(errors="replace") for member in members)]
-        return found
-
     def _found(self, tenant: str, name: str) -> tuple[int, StoredJob]:
         now, (found,) = self._read([(tenant, name)])
         if isinstance(found, StoredJob):
@@ -274,9 +303,7 @@ class Jobs:
                 pipeline.zscore(keys.due(tenant), name)
                 pipeline.llen(keys.parked(tenant, name))
             (seconds, micros), *answers = pipeline.execute(raise_on_error=False)
-            for answer in answers:
-                if isinstance(answer, NoPermissionError):
-                    raise answer
+            _raise_refused(answers)
         rows = zip(names, answers[::3], answers[1::3], answers[2::3], strict=True)
         found = [stored_job(*name, fields, due, parked) for name, fields, due, parked in rows]
         return seconds * 1000 + micros // 1000, found
@@ -293,6 +320,12 @@ class Jobs:
         except (ValueError, TypeError, RecursionError) as error:
             raise UnreadJob(tenant, name).error() from error
         return sized(name, text, self._payload_limit)
+
+
+def _raise_refused(answers: Iterable[Any]) -> None:
+    for answer in answers:
+        if isinstance(answer, NoPermissionError):
+            raise answer
 
 
 def _contended(job: Job) -> Conflict:

@@ -62,6 +62,26 @@ class UnreadJob:
         return ServerUnavailable(f"the record of {subject} can't be read: put the job again")
 
 
+@dataclass(frozen=True, slots=True)
+class KeptJob:
+    """What the server keeps of a job, perhaps nothing: to be read only where that matters."""
+
+    tenant: str
+    name: str
+    fields: Any
+    """The values of `FIELDS`, or the error that was answered in their place."""
+
+    @property
+    def definition(self) -> str | None:
+        """Its definition as it was written; None for no job, or what is none of ours."""
+        text = None if isinstance(self.fields, Exception) else self.fields[0]
+        return None if text is None else text.decode(errors="replace")
+
+    def read(self) -> StoredJob | UnreadJob | None:
+        """Read it; None when there is no such job. When it is due, and what is parked, are not in it."""
+        return stored_job(self.tenant, self.name, self.fields, None, None)
+
+
 def stored_job(tenant: str, name: str, fields: Any, due: Any, parked: Any) -> StoredJob | UnreadJob | None:
     """Read the values of `FIELDS`, the job's score in `due` and how much is parked; None when there is no such job."""
     if isinstance(fields, Exception):

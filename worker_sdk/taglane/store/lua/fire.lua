@@ -126,7 +126,7 @@ end
 local function load_job(P, name)
     local f = redis.call('HMGET', job_key(P, name), 'revision', 'paused', 'task', 'tag', 'step', 'envelope', 'overlap',
         'last', 'expires', 'after')
-    return f[1] and {revision = f[1], paused = f[2], task = f[3], tag = f[4], step = f[5], envelope = f[6],
+    return f[1] and {revision = f[1], paused = f[2], task = f[3], tag = f[4], step = f[5] or STEPS[1], envelope = f[6],
         overlap = f[7], last = f[8], expires = f[9] or nil, after = f[10]}
 end
 

@@ -22,7 +22,9 @@ local function plan(P, name, due)
         redis.call('ZREM', due_key(P), name)
     elseif due ~= 'keep' then
         redis.call('ZADD', due_key(P), due, name)
-        redis.call('PUBLISH', wake_channel(P), due)
+        if redis.call('ZRANGE', due_key(P), 0, 0)[1] == name then -- the schedulers know of what is due before it
+            redis.call('PUBLISH', wake_channel(P), due)
+        end
     end
 end
 
@@ -31,6 +33,22 @@ local function optional(key, field, value)
         redis.call('HDEL', key, field)
     else
         redis.call('HSET', key, field, value)
+    end
+end
+
+-- Write fields of a job: `fields`, and those of `others` that are not empty; an empty one goes, unless the job is new.
+local function write(key, is_new, fields, others)
+    local gone = {}
+    for i = 1, #others, 2 do
+        if others[i + 1] == '' then
+            gone[#gone + 1] = others[i]
+        else
+            fields[#fields + 1], fields[#fields + 2] = others[i], others[i + 1]
+        end
+    end
+    redis.call('HSET', key, unpack(fields))
+    if not is_new and #gone > 0 then
+        redis.call('HDEL', key, unpack(gone))
     end
 end
 
@@ -62,18 +80,17 @@ local function put(keys, args)
         return why_not
     end
     redis.call('ZADD', jobs_key(P), '0', name)
-    if redis.call('HSETNX', key, 'created', int(t)) == 1 then
+    local is_new = redis.call('HSETNX', key, 'created', int(t)) == 1
+    if is_new then
         -- Two jobs of one name may be made in the same ms, with a removal in between: not in the same microsecond.
         redis.call('HSET', key, 'born', table.concat(redis.call('TIME'), '.'))
         try(P, nil, take_on, P, name)
     end
-    redis.call('HSET', key, 'definition', args[2], 'task', args[3], 'tag', args[4], 'step', args[5],
-        'envelope', args[6], 'overlap', args[8], 'schedule', args[11], 'changed', int(t))
-    optional(key, 'after', args[7])
-    optional(key, 'expires', args[9])
-    optional(key, 'misfire', args[12] or '')
-    optional(key, 'no_worker', args[14] or '')
-    local paused = redis.call('HGET', key, 'paused')
+    -- What is as it is of most jobs is not kept: it would be a fifth of the memory of each.
+    write(key, is_new, {'definition', args[2], 'task', args[3], 'tag', args[4], 'envelope', args[6], 'schedule', args[11]},
+        {'after', args[7], 'expires', args[9], 'misfire', args[12] or '', 'no_worker', args[14] or '',
+        'overlap', args[8] == 'skip' and '' or args[8], 'step', args[5] == '0' and '' or args[5]})
+    local paused = not is_new and redis.call('HGET', key, 'paused')
     plan(P, name, paused and '' or args[10])
     local left = args[8] == 'allow' and MOST_PARKED or 0
     while left > 0 and let_next_go(P, t, name) do

@@ -1,0 +1,309 @@
+"""`make bench-million`: what very many jobs cost, by how many: to apply them, to wait for them, to change one of them.
+
+BENCH_JOBS (1000,10000,100000,1000000) are the sizes, a hundred jobs a tenant. Each has servers of its own. The first is
+what the others are held against: a fire, or a change of one job, costs the same whatever else there is.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from subprocess import DEVNULL, Popen
+from typing import TYPE_CHECKING, Any
+
+from bench import million, plot, report
+from bench.tenancy.figures import Sheet
+from processes import BIN, SchedulerProcess
+from redis import Redis
+from taglane.model.job import Job, make_job
+from taglane.store import keys
+from taglane.store.jobs import Jobs
+from taglane.store.server import Server
+from taglane_scheduler.embedded import EmbeddedServer
+from taglane_scheduler.firing.firing import Firing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bench.million import Form
+
+MB = 1_000_000
+SAME = 1.2
+"""How much more a thing may cost among many jobs than among few: the machine's own noise is a tenth."""
+
+MANY = 10_000
+"""Of fewer jobs, what a process or a server needs anyway is most of the figure."""
+
+CHANGES = 300
+"""Jobs that are added, edited and paused, one by one."""
+
+FIRES, TENANTS_FIRED = 1_000, 10
+ROUNDS = 5
+SOON_MS = 400
+"""How far ahead a job is due that was just put: it takes effect if it fires then."""
+
+PLOTS = Path(__file__).parents[2] / "docs" / "performance"
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is measured."""
+
+    jobs: Sequence[int]
+    settle_s: float = 32.0
+    """Until every tenant was looked at once more after the start."""
+    idle_s: float = 40.0
+    changes: int = CHANGES
+    seen: int = 20
+
+
+class Scene:
+    """The measurements of one size, on a server of its own.
+
+    base  the figures of the smallest size, by what they are; empty for that one itself
+    """
+
+    def __init__(self, sheet: Sheet, jobs: int, base: dict[str, float], size: Size) -> None:
+        self._sheet, self._jobs, self._base, self._size = sheet, jobs, base, size
+        self._tenants = million.names(jobs)
+        self.points: dict[str, float] = {}
+        """What is drawn: MB and s, by what they are."""
+
+    def measure(self) -> None:
+        """Measure all."""
+        with tempfile.TemporaryDirectory(prefix="taglane-bench-") as folder:
+            for form in ("lists", "templates"):
+                with EmbeddedServer() as server, Redis.from_url(server.url) as redis:
+                    self._apply(redis, server.url, Path(folder), form)
+                    if form == "templates":
+                        self._others(redis, server.url, Path(folder))
+                        self._idle(redis, server.url)
+                        self._costs(redis, server.url)
+
+    def note(
+        self, what: str, value: float, unit: str, *, most: float | None = None, least: float | None = None
+    ) -> None:
+        """Note a figure of this size."""
+        self._sheet.note(f"{self._jobs:,} jobs: {what}", value, unit, most=most, least=least)
+
+    def _apply(self, redis: Any, url: str, folder: Path, form: Form) -> None:
+        million.register(redis, self._tenants)
+        before = redis.info("memory")["used_memory"]
+        million.write_file(folder / "jobs.yaml", self._tenants, form)
+        taken = self._command(redis, url, "apply", "-f", str(folder / "jobs.yaml"))
+        held = redis.info("memory")["used_memory"] - before
+        made = len(self._tenants) * million.EACH
+        many = self._jobs >= MANY
+        self.note(f"apply of {form}", made / taken.seconds, "jobs/s", least=5_000 if many else None)
+        self.note(f"apply of {form}: its processor time a job", taken.cpu / made * 1e6, "us")
+        self.note(f"apply of {form}: the server's", taken.server / made * 1e6, "us")
+        self.note(f"apply of {form}: its memory at most", taken.peak / MB, "MB", most=200)
+        self.note(f"memory of the server a job, of {form}", held / made, "bytes", most=1_024 if many else None)
+        self.points |= {f"apply of {form}": taken.seconds, f"memory of apply, {form}": taken.peak / MB}
+        self.points["memory of the server"] = held / MB
+
+    def _others(self, redis: Any, url: str, folder: Path) -> None:
+        path = folder / "jobs.yaml"
+        for what, words in (("a second apply", ("apply", "-f", str(path))), ("an export", ("export",))):
+            self._note_command(redis, url, what, *words)
+        million.write_file(path, self._tenants, "templates", hour=4)
+        self._note_command(redis, url, "a diff, a job in ten differs", "diff", "-f", str(path), code=1)
+
+    def _note_command(self, redis: Any, url: str, what: str, *words: str, code: int = 0) -> None:
+        taken = self._command(redis, url, *words, code=code)
+        self.note(what, self._jobs / taken.seconds, "jobs/s")
+        self.note(f"{what}: its memory at most", taken.peak / MB, "MB", most=200)
+        self.points |= {what: taken.seconds, f"memory of {what}": taken.peak / MB}
+
+    def _command(self, redis: Any, url: str, *words: str, code: int = 0) -> _Taken:
+        before, begin = _server(redis), time.monotonic()
+        process = Popen(
+            [str(BIN / "taglane"), *words], env=os.environ | {"TAGLANE_URL": url}, stdout=DEVNULL, stderr=DEVNULL
+        )
+        _, status, used = os.wait4(process.pid, 0)
+        seconds = time.monotonic() - begin
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != code:
+            raise RuntimeError(f"taglane {' '.join(words)} ended with {process.returncode}")
+        return _Taken(seconds, used.ru_utime + used.ru_stime, _server(redis) - before, used.ru_maxrss * 1024)
+
+    def _idle(self, redis: Any, url: str) -> None:
+        begin = time.monotonic()
+        with SchedulerProcess(url, {"TAGLANE_HEALTH": "127.0.0.1:0"}) as scheduler:
+            scheduler.wait_ready()
+            ready = time.monotonic() - begin
+            self.note("scheduler ready after its start", ready, "s", most=5)
+            time.sleep(self._size.settle_s)
+            ours, theirs, begin = _cpu(scheduler.pid), _server(redis), time.monotonic()
+            time.sleep(self._size.idle_s)
+            seconds = time.monotonic() - begin
+            self.note("idle scheduler", 100 * (_cpu(scheduler.pid) - ours) / seconds, "% of a core", most=2)
+            self.note(
+                "server beside an idle scheduler", 100 * (_server(redis) - theirs) / seconds, "% of a core", most=2
+            )
+            self._seen(redis, url)
+            peak = _peak(scheduler.pid)
+            self.note("memory of the scheduler at most", peak / MB, "MB", most=300)
+        self.points |= {"scheduler ready": ready, "memory of the scheduler": peak / MB}
+
+    def _seen(self, redis: Any, url: str) -> None:
+        """Put jobs that are due at once, and edit some that are not: how late do they fire? Paused, they do not."""
+        with _jobs(url) as jobs:
+            late = {"added": list[float](), "edited": list[float]()}
+            for number in range(self._size.seen):
+                tenant = self._tenants[number * 7919 % len(self._tenants)]
+                for what, name in (("added", f"seen-{number}"), ("edited", "job-000")):
+                    due = _now(redis) + SOON_MS
+                    jobs.put(make_job(tenant, name, task=million.TASK, at=due))
+                    late[what].append(_fired_at(redis, tenant, name) - due)
+            for what, values in late.items():
+                self.note(f"a job that is {what}: its first fire is late by, at most", max(values), "ms", most=1_000)
+            tenant = self._tenants[-1]
+            jobs.put(make_job(tenant, "paused", task=million.TASK, at=_now(redis) + SOON_MS))
+            jobs.pause(tenant, "paused")
+            time.sleep(3 * SOON_MS / 1000)
+            self.note("fires of a job that was just paused", redis.llen(keys.last(tenant, "paused")), "fires", most=0)
+
+    def _costs(self, redis: Any, url: str) -> None:
+        """Without a scheduler beside it, so that the server's time is that of what is asked alone."""
+        made = [
+            make_job(tenant, f"cost-{number}", task=million.TASK, cron="H 3 1 1 *")
+            for number, tenant in zip(range(self._size.changes), self._tenants * self._size.changes, strict=False)
+        ]
+        with _jobs(url) as jobs:
+            self._cost(redis, "adding a job", jobs.put, made)
+            self._cost(redis, "editing a job", jobs.put, [job.model_copy(update={"params": {"a": 1}}) for job in made])
+            self._cost(redis, "pausing a job", lambda job: jobs.pause(job.tenant, job.name), made)
+            self._fire(redis, url, jobs)
+
+    def _cost(self, redis: Any, what: str, change: Any, jobs: Sequence[Job]) -> None:
+        part, costs = max(1, len(jobs) // ROUNDS), []
+        for start in range(0, len(jobs), part):
+            before = _server(redis)
+            for job in jobs[start : start + part]:
+                change(job)
+            costs.append((_server(redis) - before) / len(jobs[start : start + part]) * 1e6)
+        self._hold(f"{what}: the server's time", median(costs))
+
+    def _fire(self, redis: Any, url: str, jobs: Jobs) -> None:
+        tenants = self._tenants[:TENANTS_FIRED]
+        names = [f"fired-{number:03}" for number in range(FIRES // TENANTS_FIRED)]
+        jobs.put_many(
+            make_job(tenant, name, task=million.TASK, every="1h", overlap="allow")
+            for tenant in tenants
+            for name in names
+        )
+        firing, ours, theirs = Firing(Server(url)), [], []
+        for _ in range(ROUNDS):
+            for tenant in tenants:
+                redis.zadd(keys.due(tenant), dict.fromkeys(names, _now(redis) - 1), xx=True)
+            fired, server, process = 0, _server(redis), time.process_time()
+            while fired < len(tenants) * len(names):
+                fired += firing.step(tenants).fired
+            ours.append((time.process_time() - process) / fired * 1e6)
+            theirs.append((_server(redis) - server) / fired * 1e6)
+        self._hold("a fire: the scheduler's time", median(ours))
+        self._hold("a fire: the server's time", median(theirs))
+
+    def _hold(self, what: str, value: float) -> None:
+        """Note a figure, and how it stands to the same one of the smallest size."""
+        self.note(what, value, "us")
+        if what in self._base:
+            self.note(f"{what}, to that of the smallest size", value / self._base[what], "x", most=SAME)
+        self.points[what] = value
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What one command took: s, s of the processor, s of the server's, bytes at most."""
+
+    seconds: float
+    cpu: float
+    server: float
+    peak: float
+
+
+@contextmanager
+def _jobs(url: str) -> Iterator[Jobs]:
+    server = Server(url)
+    try:
+        yield Jobs(server, million.PAYLOAD_LIMIT)
+    finally:
+        server.close()
+
+
+def _now(redis: Any) -> int:
+    seconds, micros = redis.time()
+    return int(seconds) * 1000 + int(micros) // 1000
+
+
+def _fired_at(redis: Any, tenant: str, name: str) -> float:
+    """When the first run of a job was made, ms: waits for it, ten seconds at most."""
+    give_up = time.monotonic() + 10
+    while time.monotonic() < give_up:
+        if run := redis.lindex(keys.last(tenant, name), -1):
+            return float(redis.zscore(keys.runs(tenant), run))
+        time.sleep(0.02)
+    raise RuntimeError(f"job {name} of {tenant} was due and did not fire")
+
+
+def _server(redis: Any) -> float:
+    """How many seconds the server has computed."""
+    used = redis.info("cpu")
+    return float(used["used_cpu_user"] + used["used_cpu_sys"])
+
+
+def _cpu(pid: int) -> float:
+    words = Path(f"/proc/{pid}/stat").read_text("ascii", errors="replace").rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _peak(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text("ascii", errors="replace").splitlines()
+    return next(float(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+
+
+def measure(size: Size, plots: Path | None = None) -> Sheet:
+    """Measure each size, the smallest first, and print the figures as they come."""
+    sheet, base, drawn = Sheet(), dict[str, float](), dict[str, list[tuple[float, float]]]()
+    with EmbeddedServer() as server, Redis.from_url(server.url) as redis:
+        sizes = ",".join(map(str, size.jobs))
+        for line in report.machine(redis, f"BENCH_JOBS={sizes} make bench-million"):
+            print(line)
+    for jobs in sorted(size.jobs):
+        known, scene = len(sheet.figures), Scene(sheet, jobs, base, size)
+        scene.measure()
+        base = base or scene.points
+        for what, value in scene.points.items():
+            drawn.setdefault(what, []).append((jobs, value))
+        for line in sheet.lines(known):
+            print(line)
+        sys.stdout.flush()
+    print(f"load after: {os.getloadavg()[0]:.2f}; {sum(each.misses for each in sheet.figures.values())} aims missed")
+    if plots is not None:
+        _draw(plots, drawn)
+    return sheet
+
+
+def _draw(folder: Path, drawn: dict[str, list[tuple[float, float]]]) -> None:
+    memory = {what: points for what, points in drawn.items() if what.startswith("memory")}
+    costs = {what: points for what, points in drawn.items() if ": the " in what}
+    seconds = {what: points for what, points in drawn.items() if what not in memory and what not in costs}
+    for name, title, label, series in (
+        ("holding-memory", "Memory, by the number of jobs", "MB", memory),
+        ("holding-time", "What a command takes, by the number of jobs", "s", seconds),
+        ("holding-cost", "Processor time of one thing, by the number of jobs", "us", costs),
+    ):
+        log_y = name != "holding-cost"
+        plot.lines(folder / f"{name}.svg", title, "jobs", label, series, log_x=True, log_y=log_y)
+
+
+if __name__ == "__main__":
+    asked = os.environ.get("BENCH_JOBS", "1000,10000,100000,1000000")
+    measure(Size([int(each) for each in asked.split(",")]), PLOTS)
