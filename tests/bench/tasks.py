@@ -8,6 +8,7 @@ import time
 from functools import cache
 from hashlib import sha256
 
+from bench.peers import echo
 from celery import shared_task
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,12 @@ def chat() -> None:
 def started() -> float:
     """When it started, on the machine's monotonic clock, s."""
     return time.monotonic()
+
+
+@shared_task
+def stamp() -> float:
+    """When it started, told to whoever listens, s."""
+    return echo.tell()
 
 
 @shared_task(ignore_result=True)
