@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 CHUNK = 200
 """Runs a call of the enqueue script, when many are made."""
 
+CONFIRMED = 2_000
+"""Runs that are confirmed by replicas at once."""
+
 LONGEST = 3_650 * 86_400_000
 """Ten years, ms: the most that a run may be told to wait."""
 
@@ -91,11 +94,11 @@ class Taglane:
         """
         name = _name_of(task)
         owner = self._tenant(tenant, name)
-        run = self._new_run(owner, name, {} if params is None else params, tag, Options(**options))
+        new = self._new_runs(owner, name, [{} if params is None else params], tag, Options(**options))
         if not tracing.is_on():
-            ((run_id, created),) = self.runs.make(owner, [run])
+            ((run_id, created),) = self.runs.make(owner, new)
         else:
-            with tracing.sending(owner, [run]) as traced:
+            with tracing.sending(owner, new) as traced:
                 ((run_id, created),) = self.runs.make(owner, traced)
         return Run(run_id, self.runs, created=created)
 
@@ -108,7 +111,7 @@ class Taglane:
         tag: str | None = None,
         **options: Any,
     ) -> list[Run]:
-        """Make one run for each of *params*, in as few round trips as there are chunks of 2,000; see `enqueue`.
+        """Make one run for each of *params*, in hardly more than one round trip; see `enqueue`.
 
         Each chunk of 200 is made whole or not at all. An idempotency key is not for many: it raises BadParams.
         """
@@ -117,18 +120,21 @@ class Taglane:
         how = Options(**options)
         if how.key:
             raise BadParams("one key can't stand for many runs: enqueue them one by one")
-        new = [self._new_run(owner, name, each, tag, how) for each in params]
+        new = self._new_runs(owner, name, params, tag, how)
         made: list[Run] = []
-        for group in _chunks(new, 10 * CHUNK):
+        for group in _chunks(new, CONFIRMED) if self.server.replicas else [new]:
             with tracing.sending(owner, group) as traced:
-                calls = [
-                    ("enqueue", owner, [argument for run in chunk for argument in run.arguments()])
-                    for chunk in _chunks(traced, CHUNK)
-                ]
-                for answer in self.server.confirmed(calls):
+                calls = (
+                    [argument for run in chunk for argument in run.arguments()] for chunk in _chunks(traced, CHUNK)
+                )
+                if not self.server.replicas:
+                    answers = self.server.each("enqueue", owner, calls)
+                else:
+                    answers = self.server.confirmed([("enqueue", owner, arguments) for arguments in calls])
+                for answer in answers:
                     if isinstance(answer, Exception):
                         raise answer
-                    made += [Run(answer[i].decode(), self.runs) for i in range(0, len(answer), 2)]
+                    made += [Run(run_id.decode(), self.runs) for run_id in answer[::2]]
         return made
 
     def put_job(
@@ -165,7 +171,16 @@ class Taglane:
             raise TenantMissing(task)
         return check_tenant(tenant)
 
-    def _new_run(self, tenant: str, task: str, params: dict[str, Any], tag: str | None, how: Options) -> NewRun:
+    def _new_runs(
+        self, tenant: str, task: str, params: Iterable[dict[str, Any]], tag: str | None, how: Options
+    ) -> list[NewRun]:
+        asked, step = tag_for(tenant, tag), keys.step_of(how.priority)
+        at, expires, key = _from_now(how.delay), _from_now(how.expires), how.key or ""
+        return [
+            NewRun(new_run_id(tenant), task, asked, self._envelope(each), step, at, expires, key) for each in params
+        ]
+
+    def _envelope(self, params: dict[str, Any]) -> str:
         if not isinstance(params, dict):
             raise BadParams(f"params must be an object, the task's keyword arguments; got {type(params).__name__}")
         packed = envelope.of_call(params)
@@ -175,16 +190,7 @@ class Taglane:
                 f"params take {size} bytes, over the limit of {self.settings.payload_limit} (TAGLANE_PAYLOAD_LIMIT): "
                 "store the data elsewhere and send where it is"
             )
-        return NewRun(
-            id=new_run_id(tenant),
-            task=task,
-            tag=tag_for(tenant, tag),
-            envelope=packed,
-            step=keys.step_of(how.priority),
-            at=_from_now(how.delay),
-            expires=_from_now(how.expires),
-            key=how.key or "",
-        )
+        return packed
 
 
 @dataclass(frozen=True, slots=True)

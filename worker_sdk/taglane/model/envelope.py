@@ -88,12 +88,16 @@ def of_call(
         BadParams: they are not JSON.
     """
     try:
-        call: dict[str, Any] = {"b": _dumps_strictly([[], params, {}])}
+        text = (
+            f'{{"b":{_dumps(f"[[],{_dumps_strictly(params)},{{}}]")}}}'  # as JSON writes it, at half of what it takes
+        )
+        more: dict[str, Any] = {}
         if timeout or soft_timeout:
-            call["h"] = {"timelimit": [_seconds(timeout), _seconds(soft_timeout)]}
+            more["h"] = {"timelimit": [_seconds(timeout), _seconds(soft_timeout)]}
         if retry is not None:
-            call["r"] = retry.fields()
-        text = _dumps(call)
+            more["r"] = retry.fields()
+        if more:
+            text = f"{text[:-1]},{_dumps(more)[1:]}"
         if not text.isascii():
             text.encode()  # half of a surrogate pair can't be sent
     except (TypeError, ValueError, RecursionError) as error:

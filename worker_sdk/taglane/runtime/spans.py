@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import propagate, trace
@@ -61,7 +60,7 @@ class Spans:
         name = f"enqueue {first.task}"
         with self._tracer.start_as_current_span(name, kind=SpanKind.PRODUCER, attributes=attributes):
             carrier = self.carrier()
-            yield [replace(run, envelope=with_trace(run.envelope, carrier)) for run in runs]
+            yield [run._replace(envelope=with_trace(run.envelope, carrier)) for run in runs]
 
     @contextmanager
     def publishing(self, tenant: str, tag: str, headers: dict[str, Any]) -> Iterator[None]:

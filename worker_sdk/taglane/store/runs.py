@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
 from heapq import merge
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis.exceptions import AuthenticationError, RedisError
 
@@ -42,8 +41,7 @@ RECHECK = 5.0
 """Seconds after which a waiter looks for itself: a message is lost when its connection drops."""
 
 
-@dataclass(frozen=True, slots=True)
-class NewRun:
+class NewRun(NamedTuple):
     """A run to be made. Instants are as the enqueue script reads them: '' now, '+ms' from now, 'ms' then."""
 
     id: str
@@ -61,8 +59,9 @@ class NewRun:
 
     def arguments(self) -> tuple[str | int, ...]:
         """What the enqueue script takes for it."""
-        flags = ("1" if self.depends else "") + ("c" if self.carries_on else "")
-        return (self.id, self.task, self.tag, self.step, self.envelope, self.at, self.expires, self.key, flags)
+        run, task, tag, envelope, step, at, expires, key, depends, carries_on = self
+        flags = ("1" if depends else "") + ("c" if carries_on else "")
+        return (run, task, tag, step, envelope, at, expires, key, flags)
 
 
 class Runs:
@@ -91,7 +90,10 @@ class Runs:
             NotReplicated: all were made, and fewer replicas have them than the server was told to wait for.
         """
         arguments = [argument for run in runs for argument in run.arguments()]
-        (answer,) = self._server.confirmed([("enqueue", tenant, arguments)])
+        if not self._server.replicas:
+            answer = self._server.call("enqueue", tenant, *arguments)
+        else:
+            (answer,) = self._server.confirmed([("enqueue", tenant, arguments)])
         if isinstance(answer, TaglaneError):
             raise answer
         return [(answer[i].decode(), answer[i + 1] == 1) for i in range(0, len(answer), 2)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import redis as redis_py
 from redis import exceptions
 
 from taglane.errors import (
@@ -20,14 +21,12 @@ from taglane.errors import (
     TaglaneError,
     TenantDraining,
 )
-from taglane.store import keys
+from taglane.store import keys, wire
 from taglane.store.cluster import ClusterClient
 from taglane.store.connect import USER, address_of, connect, connect_node, is_cluster, tenant_of_url, without_clients
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-
-    import redis as redis_py
 
 __all__ = ["USER", "Server", "address_of", "connect", "connect_node", "rename", "tenant_of_url"]
 
@@ -121,10 +120,10 @@ class Server:
         self.clustered = isinstance(self.redis, ClusterClient)
         """Whether this is a cluster of servers, each of which has the tenants of its slots."""
 
-    @property
-    def tenant(self) -> str | None:
+        self.tenant = tenant_of_url(url)
         """The tenant whose credential this is, or None for the operator's."""
-        return tenant_of_url(self.url)
+        # Another class of client has reasons of its own: it is asked as it wants to be.
+        self._pool = self.redis.connection_pool if type(self.redis) is redis_py.Redis else None
 
     def shards(self) -> list[str]:
         """Return the ids of a cluster's primaries, as they are known now; one empty text for one server.
@@ -188,14 +187,25 @@ class Server:
 
     def call_at(self, prefix: str, move: str, *args: str | bytes | float) -> Any:
         """Call one function of the library with a prefix that is perhaps no tenant's, but a pool's; see `call`."""
+        command = ("FCALL", f"taglane_{move}", 1, prefix, *args)
         try:
-            return self.redis.execute_command("FCALL", f"taglane_{move}", 1, prefix, *args)
+            return self.redis.execute_command(*command) if self._pool is None else wire.ask(self._pool, command)
         except exceptions.RedisError as error:
             raise rename(error, move, self.url) from error
 
     def calls(self, moves: Iterable[tuple[str, str, Sequence[Any]]]) -> list[Any]:
         """Call many functions in one round trip; an answer is the function's, or the TaglaneError it raised."""
         return self._execute(moves, [])
+
+    def each(self, move: str, tenant: str, arguments: Iterable[Sequence[Any]]) -> list[Any]:
+        """Call one function many times for one tenant, as the arguments come: the server is at it meanwhile.
+
+        An answer is as `calls` has them. What *arguments* raises is raised, and what came before it is done.
+        """
+        name, prefix = f"taglane_{move}", keys.prefix(tenant)
+        with self.renamed("a pipeline"):
+            answers = self._ask_all(("FCALL", name, 1, prefix, *given) for given in arguments)
+        return [rename(each, move, self.url) if isinstance(each, Exception) else each for each in answers]
 
     def ask(self, what: str, moves: Iterable[tuple[str, str, Sequence[Any]]]) -> list[Any]:
         """Call many functions as `calls` does; *what* is what an error says was being done."""
@@ -224,20 +234,29 @@ class Server:
     def _execute(
         self, moves: Iterable[tuple[str, str, Sequence[Any]]], more: Sequence[Sequence[Any]], what: str = ""
     ) -> list[Any]:
+        commands: list[wire.Command] = []
+        names: list[str] = []
+        for move, tenant, args in moves:
+            names.append(move)
+            commands.append(("FCALL", f"taglane_{move}", 1, keys.prefix(tenant), *args))
+        for command in more:
+            names.append(command[0])
+            commands.append(tuple(command))
         with self.renamed("a pipeline"):
-            pipeline = self.redis.pipeline(transaction=False)
-            names = []
-            for move, tenant, args in moves:
-                names.append(move)
-                pipeline.execute_command("FCALL", f"taglane_{move}", 1, keys.prefix(tenant), *args)
-            for command in more:
-                names.append(command[0])
-                pipeline.execute_command(*command)
-            answers = pipeline.execute(raise_on_error=False)
+            answers = self._ask_all(commands)
         return [
             rename(answer, what or name, self.url) if isinstance(answer, Exception) else answer
             for name, answer in zip(names, answers, strict=True)
         ]
+
+    def _ask_all(self, commands: Iterable[wire.Command]) -> list[Any]:
+        if self._pool is not None:
+            return wire.ask_all(self._pool, commands)
+        pipeline = self.redis.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)
+        answers: list[Any] = pipeline.execute(raise_on_error=False)
+        return answers
 
     def replica_addresses(self) -> list[tuple[str, int]]:
         """Return host and port of each replica that is in step, as the primary knows it; takes the operator's."""

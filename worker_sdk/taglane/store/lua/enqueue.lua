@@ -77,14 +77,73 @@ local function refused(P, t, args)
     return count > 0 and refusal(P, t, count, size, function() return count_new(P, args) end) or nil
 end
 
+-- Whether a run is to be served at once, for all that its caller says.
+local function is_plain(args, i)
+    return args[i + 5] == '' and args[i + 6] == '' and args[i + 7] == ''
+end
+
+-- Make runs that nobody has made yet, to be served at once, all for one tag and step: `first` and `last` are their places.
+-- The lists first: where one of their keys is something else than ours, nothing is written.
+local function make_alike(P, t, args, first, last)
+    local tag, step, at, ids, scored = args[first + 2], args[first + 3], int(t), {}, {}
+    for i = first, last, 9 do
+        local id = args[i]
+        ids[#ids + 1] = id
+        scored[#scored + 1] = at
+        scored[#scored + 1] = id
+    end
+    redis.call('ZADD', runs_key(P), unpack(scored))
+    if redis.call('RPUSH', queue_key(P, tag, step), unpack(ids)) == #ids then
+        redis.call('SADD', tags_key(P), tag)
+    end
+    for i = first, last, 9 do
+        if string.find(args[i + 8], '1', 1, true) then
+            redis.call('HSET', run_key(P, args[i]), 'deps', '1', 'state', 'queued', 'task', args[i + 1], 'tag', tag,
+                'step', step, 'queued_at', at, 'envelope', args[i + 4])
+        else
+            redis.call('HSET', run_key(P, args[i]), 'state', 'queued', 'task', args[i + 1], 'tag', tag,
+                'step', step, 'queued_at', at, 'envelope', args[i + 4])
+        end
+    end
+    book(nil, 'made', #ids)
+    for _ = 1, math.min(#ids, TOKENS) do
+        ring(P, tag)
+    end
+end
+
+-- The place of the last of the runs from `first` on that can be made together with it: plain and new ones, for the same
+-- tag and step; nil when it is none itself.
+local function last_alike(P, args, first)
+    local seen, last, tag, step = {}, nil, args[first + 2], args[first + 3]
+    for i = first, math.min(#args, first + 9 * (MOST - 1)), 9 do
+        local id = args[i]
+        if not is_plain(args, i) or args[i + 2] ~= tag or args[i + 3] ~= step or seen[id]
+            or redis.call('EXISTS', run_key(P, id)) == 1 then
+            break
+        end
+        seen[id], last = true, i
+    end
+    return last
+end
+
 local function enqueue(keys, args)
-    local P, t, answer = keys[1], now(), {}
+    local P, t, answer, i = keys[1], now(), {}, 1
     local why_not = refused(P, t, args)
     if why_not then
         return why_not
     end
-    for i = 1, #args, 9 do
-        answer[#answer + 1], answer[#answer + 2] = make(P, t, unpack(args, i, i + 8))
+    while i <= #args do
+        local last = last_alike(P, args, i)
+        if last then
+            make_alike(P, t, args, i, last)
+            for place = i, last, 9 do
+                answer[#answer + 1], answer[#answer + 2] = args[place], 1
+            end
+            i = last + 9
+        else
+            answer[#answer + 1], answer[#answer + 2] = make(P, t, unpack(args, i, i + 8))
+            i = i + 9
+        end
     end
     return answer
 end
