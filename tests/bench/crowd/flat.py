@@ -1,4 +1,4 @@
-"""Whether memory is flat: the server's over a million runs of all kinds, a worker's and a scheduler's over a long drain."""
+"""Whether memory is flat: the server's over a million runs, a worker's and a scheduler's over a long drain."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ BATCH = 500
 """Runs of one round: what is sent together, and is ended together."""
 
 JOBS = 20
+LINE = "5\tINFO\t-\tshop\tthe order is on its way"
 LOGGED = 10
 """Runs of a round that log a line."""
 
@@ -55,7 +56,7 @@ class Diary:
 
 
 def flat(sheet: Sheet, size: Size) -> None:
-    """Let many runs come, be executed and end; in this process, for speed, as a worker and a client speak to the server."""
+    """Let many runs come and end, in this process, for speed: as a worker and a client speak to the server."""
     with Stage(quiet=True) as stage:
         diary = Diary()
         flows = [Flow(stage, tenant) for tenant in TENANTS]
@@ -130,20 +131,11 @@ class Flow:
         return len(fetched.deliveries)
 
     def _line(self, delivery: Delivery) -> list[Any]:
-        return [
-            delivery.run,
-            delivery.token,
-            1,
-            1,
-            0,
-            1000,
-            100_000,
-            f"5\tINFO\t-\tshop\torder {self._round} is on its way",
-        ]
+        return [delivery.run, delivery.token, 1, 1, 0, 1000, 100_000, LINE]
 
     def _end(self, number: int, delivery: Delivery) -> list[Any]:
-        """Most succeed; some fail, few are given up."""
-        if number % 100 == 7:
+        """Most succeed; as many are given up that dead letters reach their bound when the history does."""
+        if number % 10 == 7:
             kind, result = "dead", '{"e":{"exc_type":"ValueError","exc_message":["out of stock"]}}'
         elif number % 20 == 3:
             kind, result = "failed", '{"e":{"exc_type":"ValueError","exc_message":["out of stock"]}}'
