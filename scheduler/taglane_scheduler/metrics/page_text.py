@@ -40,7 +40,9 @@ class PageText:
 
     def write(self, families: Sequence[Metric]) -> bytes:
         """Return what the encoder would write: of families whose samples are a name, labels and a value, no more."""
-        from prometheus_client.utils import floatToGoString
+        from prometheus_client import utils
+
+        spell: Callable[[float], str] = utils.floatToGoString
 
         parts: list[str] = []
         for family in families:
@@ -50,7 +52,7 @@ class PageText:
                 written = self._written[family.name] = _Written(shape, self._pieces(family))
             pieces = iter(written.pieces)
             for sample in family.samples:
-                parts += (next(pieces), floatToGoString(sample.value))
+                parts += (next(pieces), spell(sample.value))
             parts.append(next(pieces))
         return ("".join(parts) + self._end).encode()
 

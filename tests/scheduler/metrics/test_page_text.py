@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from taglane_scheduler.metrics.page_text import PageText
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
 
 labels = st.text(alphabet='ab"\\\n\u2028é {}=#', max_size=4)
 values = st.one_of(st.integers(0, 10**9), st.floats(allow_nan=False))
@@ -21,7 +25,7 @@ class Gathered(Collector):
     def __init__(self, found: list[Metric]) -> None:
         self.found = found
 
-    def collect(self) -> list[Metric]:  # type: ignore[override]
+    def collect(self) -> list[Metric]:
         return self.found
 
 
@@ -36,10 +40,14 @@ def families(of: dict[str, float]) -> list[Metric]:
     return [gauge, counter, histogram, GaugeMetricFamily("tenants", "Tenants.", value=len(of))]
 
 
-@pytest.mark.parametrize(
-    "accept",
-    ["text/plain", "text/plain;version=1.0.0;escaping=allow-utf-8", "application/openmetrics-text;version=1.0.0"],
+FORMATS = (
+    "text/plain",
+    "text/plain;version=1.0.0;escaping=allow-utf-8",
+    "application/openmetrics-text;version=1.0.0",
 )
+
+
+@pytest.mark.parametrize("accept", FORMATS)
 @given(figures=scrapes)
 def test_it_is_what_the_library_writes(accept: str, figures: list[dict[str, float]]) -> None:
     """Scrape by scrape, as tenants come and go and their figures change."""
