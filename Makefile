@@ -38,6 +38,8 @@ bench-fires: .venv/.stamp ## how many due instants a second become runs, how lat
 
 bench-million: .venv/.stamp ## what very many jobs cost: to apply, to wait for, to change; BENCH_JOBS=1000,10000 for fewer
 	PYTHONPATH=tests $(BIN)/python -m bench.holding
+bench-crowd: .venv/.stamp ## what very many idle tenants cost, and whether memory is flat over a million runs; CROWD_ONLY=waiting,herd,flat,drain
+	PYTHONPATH=tests $(BIN)/python -m bench.crowd
 
 isolation: .venv/.stamp ## what one tenant may not do to another
 	$(BIN)/pytest tests/isolation

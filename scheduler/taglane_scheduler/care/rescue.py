@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -13,6 +12,7 @@ from taglane.errors import ServerUnavailable, TaglaneError
 from taglane.model.watch import Watch
 from taglane.store import keys
 from taglane.store.leases import Beat, read_beat
+from taglane.store.reading import read_each
 from taglane.store.workers import MOST
 
 if TYPE_CHECKING:
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 AT_ONCE = 2_000
-
-BATCH = 500
-"""Commands of one round trip: the server serves others in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,25 +119,17 @@ class Rescue:
     def _read(self, tenants: Sequence[str]) -> dict[tuple[str, str], Beat]:
         """Return the heartbeat of each worker; tenants with corrupted keys have none."""
         unknown = [tenant for tenant in tenants if tenant not in self._staff]
-        found = self._pipeline("SRANDMEMBER", map(keys.workers, unknown), MOST)
+        found = self._each("SRANDMEMBER", map(keys.workers, unknown), MOST)
         for tenant, members in zip(unknown, found, strict=True):
             self._staff[tenant] = [] if isinstance(members, Exception) else _names(members)
         workers = [(tenant, worker) for tenant in tenants for worker in self._staff[tenant]]
-        beats = self._pipeline("HMGET", (keys.worker(*who) for who in workers), "beat", "lease")
+        beats = self._each("HMGET", (keys.worker(*who) for who in workers), "beat", "lease")
         return {
             who: read_beat(*beat) for who, beat in zip(workers, beats, strict=True) if not isinstance(beat, Exception)
         }
 
-    def _pipeline(self, command: str, names: Iterable[str], *arguments: str | int) -> list[Any]:
-        answers: list[Any] = []
-        left = iter(names)
-        with self._server.renamed("reading the workers' counters"):
-            while some := list(islice(left, BATCH)):
-                pipeline: Any = self._server.redis.pipeline(transaction=False)
-                for name in some:
-                    pipeline.execute_command(command, name, *arguments)
-                answers += pipeline.execute(raise_on_error=False)
-        return answers
+    def _each(self, command: str, names: Iterable[str], *arguments: str | int) -> list[Any]:
+        return read_each(self._server, "reading the workers' counters", command, names, *arguments)
 
     def _rescue(self, dead: Iterable[tuple[str, str, str]]) -> list[Rescued]:
         claims = list(dead)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bench import report
+from bench.crowd.flat import flat, long_drain
 from bench.crowd.herd import herd
 from bench.crowd.size import FULL
 from bench.crowd.waiting import waiting
@@ -21,7 +22,12 @@ if TYPE_CHECKING:
 
     from bench.crowd.size import Size
 
-MEASURES: dict[str, Callable[[Sheet, Size], None]] = {"waiting": waiting, "herd": herd}
+MEASURES: dict[str, Callable[[Sheet, Size], None]] = {
+    "waiting": waiting,
+    "herd": herd,
+    "flat": flat,
+    "drain": long_drain,
+}
 
 
 def measure(names: Sequence[str], size: Size) -> Sheet:

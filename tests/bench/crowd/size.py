@@ -16,7 +16,24 @@ class Size:
     herd: int = 100
     messages: int = 80
     pause_s: float = 0.25
+    runs: int = 1_000_000
+    drained: int = 300_000
+    portion: int = 10_000
+    draws: bool = True
+    """Whether to write the plots of docs/performance.md anew."""
 
 
 FULL = Size()
-SHORT = Size(tenants=20, idle_s=0.3, settle_s=0, probes=5, herd=12, messages=10, pause_s=0.01)
+SHORT = Size(
+    tenants=20,
+    idle_s=0.3,
+    settle_s=0,
+    probes=5,
+    herd=12,
+    messages=10,
+    pause_s=0.01,
+    runs=4_000,
+    drained=400,
+    portion=200,
+    draws=False,
+)

@@ -108,7 +108,8 @@ class Crowd:
         self._process = process
         self.ready = threading.Event()
         self.taken: dict[str, float] = {}
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listens = threading.Thread(target=self._listen, daemon=True)
+        self._listens.start()
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
@@ -118,6 +119,14 @@ class Crowd:
                 self.ready.set()
             else:
                 self.taken[rest[0]] = float(rest[1])
+
+    def end(self) -> None:
+        """End it, by its id."""
+        self._process.kill()
+        self._process.wait()
+        self._listens.join()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
 
     def gone(self) -> bool:
         """Whether it has ended."""
@@ -130,16 +139,14 @@ def idlers(running: EmbeddedServer, names: Sequence[str], passwords: dict[str, s
     with tempfile.TemporaryDirectory(prefix="taglane-bench-") as folder:
         file = Path(folder) / "tenants"
         file.write_text("".join(f"{name} {passwords[name]}\n" for name in names))
-        process = _python("-m", "bench.crowd.idlers", str(file), str(running.port), str(LEASE_S))
+        crowd = Crowd(_python("-m", "bench.crowd.idlers", str(file), str(running.port), str(LEASE_S)))
         try:
-            crowd = Crowd(process)
             until(lambda: crowd.ready.is_set() or crowd.gone(), "the waiting workers", 120.0)
             if crowd.gone():
                 raise RuntimeError("the waiting workers have ended")
             yield crowd
         finally:
-            process.kill()
-            process.wait()
+            crowd.end()
 
 
 def latencies(server: Server, crowd: Crowd, names: Sequence[str], probes: int) -> list[float]:
