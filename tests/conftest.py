@@ -65,3 +65,15 @@ def redis(server: EmbeddedServer | Cluster) -> Iterator[Redis]:
 def url(server: EmbeddedServer | Cluster, redis: Redis) -> str:  # noqa: ARG001 - it empties the server
     """The operator's URL of that server, emptied."""
     return server.url
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "one_server(why): about one server's own ways; not run on a cluster")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out on a cluster what says that it is about one server's own ways."""
+    for item in items if CLUSTERED else ():
+        mark = item.get_closest_marker("one_server")
+        if mark is not None:
+            item.add_marker(pytest.mark.skip(reason=f"one server's: {mark.args[0]}"))

@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, Literal
 
 from taglane.store.functions import number_of
 
+from taglane_scheduler.care.cluster_checks import of_the_cluster
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from taglane_scheduler.care.cluster_checks import ClusterFacts
 
 Status = Literal["ok", "warn", "fail"]
 Waits = tuple[int, int]
@@ -62,6 +66,8 @@ class ServerFacts:
     min_replicas: int | None
     open_default: bool | None
     """Whether the user `default` needs no password."""
+    name: str = ""
+    """Which node of a cluster it is; empty for one server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,8 @@ class Facts:
     wanted_library: str
     tenant: str | None = None
     server: ServerFacts | None = None
+    cluster: ClusterFacts | None = None
+    """In the place of *server*, where that is a cluster of them."""
     awaited: int = 0
     """The replicas that `enqueue` waits for, as this machine's settings have it."""
     schedulers: int | None = None
@@ -99,6 +107,7 @@ def checks_of(facts: Facts) -> list[Check]:
     return [
         *_of_the_connection(facts),
         *(_of_the_server(facts.server, facts.awaited) if facts.server else ()),
+        *(of_nodes(facts.cluster, facts.awaited) if facts.cluster else ()),
         *_of_the_operator(facts),
         *_of_the_work(facts),
     ]
@@ -132,6 +141,18 @@ def _library(there: str | None, wanted: str) -> Check:
     return Check("library", "warn", seen, f"{SCHEDULER}  (of this version: it loads them)")
 
 
+def of_nodes(cluster: ClusterFacts, awaited: int) -> Iterator[Check]:
+    """Judge the nodes of a cluster, and what they are together."""
+
+    def judge(node: ServerFacts) -> list[Check]:
+        if node.role == "master":
+            return [check for check in _of_the_server(node, awaited) if check.check != "cluster"]
+        found = _of_the_server(node, 0)
+        return [check for check in found if check.check not in ("cluster", "role", "replicas")]
+
+    yield from of_the_cluster(cluster, judge, Check)
+
+
 def _of_the_server(server: ServerFacts, awaited: int) -> Iterator[Check]:
     name = f"{server.flavour} {'.'.join(map(str, server.version))}"
     oldest = OLDEST.get(server.flavour, (7, 0))
@@ -141,7 +162,8 @@ def _of_the_server(server: ServerFacts, awaited: int) -> Iterator[Check]:
     else:
         yield Check("version", "ok", name)
     if server.cluster:
-        yield Check("cluster", "fail", "the server is a node of a cluster", "use one server, or one behind sentinels")
+        seen = "the server is a node of a cluster, and the url names it alone"
+        yield Check("cluster", "fail", seen, "TAGLANE_URL=cluster://user:password@host:port,host2:port")
     if server.role != "master":
         yield Check(
             "role", "fail", "the server is a replica, which takes no writes", "let TAGLANE_URL name the primary"

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from redis.exceptions import ConnectionError as LostConnection
 from redis.exceptions import RedisError, ResponseError
-from taglane.errors import LibraryMissing, NotFenced, ServerUnavailable
+from redis.exceptions import TimeoutError as TimedOut
+from taglane.errors import LibraryMissing, NodeUnavailable, NotFenced, ServerUnavailable
 from taglane.model.names import SHARED, owner_of
 from taglane.store import functions, keys
 from taglane.store.leases import read_beat
 from taglane.store.server import address_of, rename
 
-from taglane_scheduler.care.checks import Check, Facts, ServerFacts, checks_of
+from taglane_scheduler.care.checks import Check, Facts, checks_of, of_nodes
+from taglane_scheduler.care.server_facts import facts_of, facts_of_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from taglane.settings import Settings
     from taglane.store.jobs import Jobs
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from taglane.store.workers import WorkerInfo, Workers
 
     from taglane_scheduler.care.checks import Waits
+
+T = TypeVar("T")
 
 PINGS = 5
 BEATS_APART = 1.5
@@ -72,8 +76,14 @@ class Doctor:
             ServerUnavailable: there is no server.
             Refused: it does not let us in.
         """
-        with self._server.renamed("the doctor's reading"):
-            return checks_of(self.read())
+        try:
+            with self._server.renamed("the doctor's reading"):
+                return checks_of(self.read())
+        except NodeUnavailable:
+            if self._server.tenant is not None:
+                raise
+            with self._server.renamed("the doctor's reading"):  # that node has what the rest is read from
+                return list(of_nodes(facts_of_all(self._server), self._settings.replicas))
 
     def read(self) -> Facts:
         """Read everything that this credential may see. It takes two seconds, or five when no scheduler is alive."""
@@ -91,7 +101,8 @@ class Doctor:
             library=library,
             wanted_library=functions.version(),
             tenant=self._server.tenant,
-            server=self._server_facts() if is_operator else None,
+            server=facts_of(self._redis) if is_operator and not self._server.clustered else None,
+            cluster=facts_of_all(self._server) if is_operator and self._server.clustered else None,
             awaited=self._settings.replicas,
             schedulers=self._schedulers() if is_operator else None,
             users_amiss=amiss,
@@ -103,63 +114,32 @@ class Doctor:
         )
 
     def _library(self) -> str | None:
+        """The version of the functions; of a cluster's nodes, first that of one that has not what we have."""
+        found = self._of_nodes(self._library_at)
+        return next((each for each in found if each != functions.version()), functions.version())
+
+    def _library_at(self, node: Any) -> str | None:
         try:
-            return str(self._redis.fcall("taglane_version", 0).decode())
+            return str(node.fcall("taglane_version", 0).decode())
         except ResponseError as error:
             if isinstance(rename(error, "the library's version", self._server.url), LibraryMissing):
                 return None
             raise
 
     def _skew(self) -> int:
-        before = time.time()
-        seconds, micros = self._redis.time()
-        middle = (before + time.time()) / 2
-        return round(int(seconds) * 1000 + int(micros) / 1000 - middle * 1000)
+        """How far the server's clock is from ours, ms; of a cluster's nodes, the one that is furthest."""
+        return max(self._of_nodes(_skew_of), key=abs)
 
-    def _server_facts(self) -> ServerFacts:
-        info: dict[str, Any] = self._redis.info()
-        settings = self._settings_of_the_server()
-        flavour = str(info.get("server_name", "redis"))
-        maxmemory = int(info["maxmemory"])
-        return ServerFacts(
-            flavour=flavour,
-            version=tuple(map(int, re.findall(r"\d+", str(info.get(f"{flavour}_version", info["redis_version"])))[:3])),
-            role=str(info["role"]),
-            cluster=bool(int(info.get("cluster_enabled", 0))),
-            replicas=int(info.get("connected_slaves", 0)),
-            used=int(info["used_memory"]),
-            limit=maxmemory or int(info.get("total_system_memory", 0)),
-            has_maxmemory=bool(maxmemory),
-            policy=str(info["maxmemory_policy"]),
-            aof=bool(int(info["aof_enabled"])),
-            written=info.get("aof_last_write_status", "ok") == "ok"
-            and info.get("rdb_last_bgsave_status", "ok") == "ok",
-            fsync=settings.get("appendfsync"),
-            save=settings.get("save"),
-            timeout=_int(settings.get("timeout")),
-            keepalive=_int(settings.get("tcp-keepalive")),
-            min_replicas=_int(settings.get("min-replicas-to-write")),
-            open_default=self._open_default(),
-        )
-
-    def _settings_of_the_server(self) -> Mapping[str, str]:
-        """Its settings; empty where CONFIG is refused, as managed servers do."""
-        found: dict[str, str] = {}
-        for name in ("appendfsync", "save", "timeout", "tcp-keepalive", "min-replicas-to-write"):
+    def _of_nodes(self, read: Callable[[Any], T]) -> list[T]:
+        """What is read of each primary; one of a cluster that gives no answer is told elsewhere."""
+        found = []
+        for node in self._server.nodes():
             try:
-                answer = self._redis.config_get(name)
-            except ResponseError:
-                return {}
-            found.update({_text(key): _text(value) for key, value in answer.items()})
+                found.append(read(node))
+            except (LostConnection, TimedOut):
+                if not self._server.clustered:
+                    raise
         return found
-
-    def _open_default(self) -> bool | None:
-        try:
-            user = self._redis.acl_getuser("default")
-        except ResponseError:
-            return None
-        flags = {_text(flag) for flag in user["flags"]}
-        return {"on", "nopass"} <= flags
 
     def _users(self) -> tuple[bool, Sequence[str] | None]:
         """Whether tenants have users at all, and those whose user is not as it should be."""
@@ -228,15 +208,14 @@ def _lease(beat: Any) -> float:
     return 0.0 if isinstance(beat, RedisError) else read_beat(*beat).lease * 1000
 
 
+def _skew_of(node: Any) -> int:
+    before = time.time()
+    seconds, micros = node.time()
+    middle = (before + time.time()) / 2
+    return round(int(seconds) * 1000 + int(micros) / 1000 - middle * 1000)
+
+
 def _took(call: Callable[[], object]) -> float:
     start = time.monotonic()
     call()
     return time.monotonic() - start
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _int(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isdigit() else None

@@ -2,7 +2,7 @@
 
 So a node that is dead or frozen stops its own loop, and no other. What all share (`lookout`), and what looks at all
 nodes (hooks like those of one loop), has threads of its own: no loop waits for another node than its own. Which
-primaries there are is asked of what the client knows, now and then: after a failover another has the slots, and gets a loop.
+primaries there are is asked of the client, now and then: after a failover another one has the slots, and gets a loop.
 """
 
 from __future__ import annotations

@@ -263,7 +263,8 @@ class Nodes:
         host, port = node.address
         patience = {"socket_timeout": timeout, "socket_connect_timeout": timeout, "max_connections": None}
         plain: Any = {**self.options, **patience, "response_callbacks": None}
-        return _Plain(**{name: value for name, value in plain.items() if value is not None}, host=host, port=port)
+        kept = {name: value for name, value in plain.items() if value is not None or name == "driver_info"}
+        return _Plain(**kept, host=host, port=port)
 
     def _answers(self, node: Node) -> bool:
         """Whether a node says anything; an error is an answer, but for one that it is not ready."""
