@@ -388,3 +388,12 @@ def _text(value: bytes | str) -> str:
 
 def _bytes(value: Any) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode()
+
+
+def everywhere(redis: Any) -> Any:
+    """A client for a test that asks all nodes where a command is about one: of one server, that client itself."""
+    if not isinstance(redis, ClusterClient) or isinstance(redis, EveryNode):
+        return redis
+    every = EveryNode(redis.nodes.seeds, redis.nodes.options)
+    every.nodes = redis.nodes
+    return every

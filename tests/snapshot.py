@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cluster import everywhere
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -26,4 +28,4 @@ def content(redis: Redis, key: Any) -> object:
 
 def snapshot(redis: Redis, pattern: str = "*") -> dict[Any, object]:
     """What stands under every key that matches."""
-    return {key: content(redis, key) for key in redis.keys(pattern)}
+    return {key: content(redis, key) for key in everywhere(redis).keys(pattern)}

@@ -70,6 +70,7 @@ def test_a_started_server_answers_and_a_stopped_one_is_gone(binary: ServerBinary
     server.stop()  # a second one does nothing
 
 
+@pytest.mark.one_server("the embedded one")
 def test_the_default_user_has_a_password(server: EmbeddedServer) -> None:
     """Who has no password gets nothing, and the password is on no command line."""
     with Redis(port=server.port, retry=Retry(NoBackoff(), 0)) as stranger, pytest.raises(AuthenticationError):
@@ -77,6 +78,7 @@ def test_the_default_user_has_a_password(server: EmbeddedServer) -> None:
     assert server.password.encode() not in Path(f"/proc/{server.pid}/cmdline").read_bytes()
 
 
+@pytest.mark.one_server("the embedded one")
 def test_the_configuration_is_ours_alone_to_read(server: EmbeddedServer) -> None:
     """The file that holds the password has mode 0600."""
     configuration = Path(setting(server, "dir"), "server.conf")
@@ -85,6 +87,7 @@ def test_the_configuration_is_ours_alone_to_read(server: EmbeddedServer) -> None
     assert "-rw-------" == stat.filemode(configuration.stat().st_mode)
 
 
+@pytest.mark.one_server("the embedded one")
 def test_it_listens_on_loopback_and_evicts_nothing(server: EmbeddedServer) -> None:
     assert "127.0.0.1" == setting(server, "bind")
     assert "noeviction" == setting(server, "maxmemory-policy")

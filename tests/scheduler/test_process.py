@@ -9,6 +9,7 @@ import urllib.request
 from typing import TYPE_CHECKING
 
 import pytest
+from cluster import everywhere
 from eventually import eventually
 from factories import make_job, run_ids, server_time
 from redis.exceptions import NoPermissionError
@@ -91,7 +92,7 @@ def test_what_the_server_refuses_is_noted_meanwhile(redis: Redis, url: str) -> N
         own = Server(services.tenants.create("acme").url)
         for _ in range(3):
             with pytest.raises(NoPermissionError):
-                own.redis.keys("*")
+                everywhere(own.redis).keys("*")
 
         denied = eventually(lambda: [e for e in services.audit.list("acme") if e.action == "denied"], 10)
 

@@ -102,6 +102,7 @@ def test_a_link_enters_once_as_nobodys_name(access: Access) -> None:
         access.enter(token)
 
 
+@pytest.mark.one_server("each node has its own maxmemory")
 def test_a_full_server_lets_people_in(services: Services, access: Access) -> None:
     """Whoever is to find out who fills it has to log in first."""
     access.people.add("ann", "correct horse", "admin")

@@ -60,7 +60,7 @@ def test_a_healthy_server_passes() -> None:
     [
         ({"version": (7, 1, 9)}, "version", "fail", "valkey 7.1.9 is too old", "valkey 7.2"),
         ({"version": (6, 2, 0), "flavour": "redis"}, "version", "fail", "redis 6.2.0", "redis 7.0"),
-        ({"cluster": True}, "cluster", "fail", "cluster", "one server"),
+        ({"cluster": True}, "cluster", "fail", "cluster", "cluster://"),
         ({"role": "slave"}, "role", "fail", "replica", "primary"),
         ({"policy": "allkeys-lru"}, "eviction", "fail", "allkeys-lru", "CONFIG SET maxmemory-policy noeviction"),
         ({"used": 900 * 2**20}, "memory", "warn", "88% of maxmemory", "drain"),

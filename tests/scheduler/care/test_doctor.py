@@ -41,6 +41,7 @@ def services(url: str, services_for: Callable[..., Services]) -> Services:
     return made
 
 
+@pytest.mark.one_server("a node of a cluster says the same of itself")
 def test_an_operator_sees_the_server(services: Services, server: EmbeddedServer, redis: Redis) -> None:
     """Its settings, as they are at this moment."""
     facts = services.doctor.read()
@@ -68,6 +69,7 @@ def test_an_operator_sees_the_server(services: Services, server: EmbeddedServer,
     assert "fail" == eviction.status
 
 
+@pytest.mark.one_server("a node of a cluster says the same of itself")
 def test_an_open_default_user_is_seen(services: Services, redis: Redis) -> None:
     """Who has no password needs none: until it is given one again."""
     password = redis.get_connection_kwargs()["password"]
@@ -192,4 +194,4 @@ def test_no_server_and_no_entry_are_errors(url: str, services_for: Callable[...,
     with pytest.raises(ServerUnavailable):
         services_for("redis://127.0.0.1:1/0").doctor.examine()
     with pytest.raises(Refused):
-        services_for(url.replace("redis://:", "redis://:wrong")).doctor.examine()
+        services_for(url.replace("://:", "://:wrong")).doctor.examine()

@@ -103,6 +103,7 @@ def test_reconnect_starts_anew(store: Server, rescue: Rescue, clock: Clock) -> N
     assert [30.0] == [at for at, _ in watch(rescue, clock, 20)]
 
 
+@pytest.mark.one_server("the whole of it is lost")
 def test_error_starts_anew(url: str, clock: Clock) -> None:
     """A read that failed starts every watch anew, though the next one is prompt."""
     server = make_server(url)

@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cluster import everywhere
 from eventually import eventually
 from factories import make_server
 from redis.exceptions import OutOfMemoryError
@@ -131,7 +132,7 @@ def test_an_alert_ends_when_it_is_over(store: Server, acme: str, guard: Guard) -
         assert [("connections", "acme")] == guard.alarms()
         for each in many[:2]:
             each.disconnect()
-        eventually(lambda: 19 == store.redis.execute_command("CLIENT", "LIST").count(b"user=taglane-acme "))
+        eventually(lambda: 19 == everywhere(store.redis).execute_command("CLIENT", "LIST").count(b"user=taglane-acme "))
         guard.look()
         assert [("connections", "acme")] == guard.alarms()
         limit(store, connections=30)
@@ -255,7 +256,7 @@ def test_two_schedulers_raise_one_alert(store: Server, acme: str, caplog: pytest
         one.look()
         two.look()
         one.look()
-    eventually(lambda: b"user=taglane-acme " not in store.redis.execute_command("CLIENT", "LIST"))
+    eventually(lambda: b"user=taglane-acme " not in everywhere(store.redis).execute_command("CLIENT", "LIST"))
     two.look()
     one.look()
 
@@ -333,6 +334,7 @@ def test_between_two_looks_it_asks_nothing(redis: Redis, acme: str, guard: Guard
     assert acme
 
 
+@pytest.mark.one_server("its commands are counted")
 def test_a_long_list_of_connections_is_asked_for_less_often(store: Server, redis: Redis, acme: str) -> None:
     """One that takes 0.2 s, as with very many, again after 40 s and no sooner: half a percent of the time."""
     moments = iter([0.0, 0.0, 0.1, 0.2, 39.9, 40.0, 40.0, 40.1, 40.2])

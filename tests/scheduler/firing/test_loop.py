@@ -322,7 +322,7 @@ def test_a_credential_that_is_refused_later_is_tried_again(
 
 def test_a_credential_that_never_worked_ends_it_at_once(url: str) -> None:
     """Waiting mends no wrong password."""
-    server = make_server(url.replace("redis://:", "redis://:not-"), load=False)
+    server = make_server(url.replace("://:", "://:not-"), load=False)
 
     with pytest.raises(Refused):
         make_loop(server).run(threading.Event())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from cluster import everywhere
 from eventually import eventually
 from pooling import POOL, TAG, HandPool
 from taglane.store import functions, keys
@@ -85,12 +86,12 @@ def test_what_a_tenant_says_of_no_pool_of_ours_is_nothing(pool: HandPool, told: 
     """It may say anything on its channel; it makes no key, and wakes nobody."""
     pool.worker()
     pool.keeper.connect()
-    before = set(pool.redis.keys("*"))
+    before = set(everywhere(pool.redis).keys("*"))
 
     pool.redis.publish(keys.pool("acme"), told)
     pool.keeper.step(0.2)
 
-    assert ([], before) == (active(pool), set(pool.redis.keys("*")))
+    assert ([], before) == (active(pool), set(everywhere(pool.redis).keys("*")))
 
 
 def test_who_is_no_tenant_gets_no_turn(pool: HandPool) -> None:
@@ -127,7 +128,7 @@ def test_the_thread_serves_and_comes_back_after_a_cut(pool: HandPool, url: str) 
     try:
         pool.enqueue("acme", 1)
         eventually(lambda: active(pool) == ["acme"])
-        pool.redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        everywhere(pool.redis).execute_command("CLIENT", "KILL", "TYPE", "pubsub")
         pool.enqueue("globex", 1)
         eventually(lambda: active(pool) == ["acme", "globex"])
     finally:

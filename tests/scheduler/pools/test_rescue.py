@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from cluster import everywhere
 from pooling import POOL, HandPool
 from taglane.errors import ServerUnavailable
 from taglane.store import functions, keys
@@ -60,11 +61,11 @@ def test_a_tenant_that_was_deleted_is_left_alone(pool: HandPool) -> None:
     pool.attend()
     worker.fetch(1, [], idle=True)
     pool.redis.hdel(keys.TENANTS, "acme")
-    for key in pool.redis.keys("taglane:{acme}:*"):
+    for key in everywhere(pool.redis).keys("taglane:{acme}:*"):
         pool.redis.delete(key)
 
     assert 1 == watch(pool, 10)
-    assert [] == pool.redis.keys("taglane:{acme}:*")
+    assert [] == everywhere(pool.redis).keys("taglane:{acme}:*")
 
 
 def test_without_a_server_every_watch_starts_anew(pool: HandPool) -> None:

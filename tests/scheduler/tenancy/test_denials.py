@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cluster import everywhere
 from eventually import eventually
 from redis.exceptions import AuthenticationError, NoPermissionError
 from taglane.store import keys
@@ -42,7 +43,7 @@ def acme(store: Server) -> Iterator[Server]:
 def try_to(server: Server, *command: str, times: int = 1) -> None:
     for _ in range(times):
         with pytest.raises(NoPermissionError):
-            server.redis.execute_command(*command)
+            everywhere(server.redis).execute_command(*command)
 
 
 def counted(store: Server) -> Counter[tuple[Any, ...]]:
@@ -55,6 +56,7 @@ def counted(store: Server) -> Counter[tuple[Any, ...]]:
     return found
 
 
+@pytest.mark.one_server("a login is tried at each node that the url names")
 def test_each_kind_of_refusal_is_counted(acme: Server, store: Server, url: str) -> None:
     """A key, a command, a channel, a login, and a key inside a function; who, and from where."""
     try_to(acme, "GET", "taglane:{other}:key:k", times=3)
@@ -119,7 +121,7 @@ def test_a_scheduler_that_starts_anew_counts_nothing_again(acme: Server, store: 
     assert 3 == Denials(store).step()
     assert 0 == Denials(store).step()
 
-    store.redis.acl_log_reset()
+    everywhere(store.redis).acl_log_reset()
     try_to(acme, "SCAN", "0")
     assert 1 == Denials(store).step()
 
@@ -140,6 +142,7 @@ def test_a_thousand_objects_are_a_few_entries(acme: Server, store: Server) -> No
     assert 90 == found["acme", "key", "(90 more)", "toplevel"]
 
 
+@pytest.mark.one_server("each node keeps a log of its own")
 def test_what_the_server_has_forgotten_is_said(acme: Server, store: Server) -> None:
     """Where its entries have numbers: between two readings more came than it keeps."""
     kept = store.redis.config_get("acllog-max-len")["acllog-max-len"]

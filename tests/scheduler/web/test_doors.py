@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
+from cluster import everywhere
 from starlette.testclient import TestClient
 from taglane_scheduler.access.tries import PER_NAME
 from taglane_scheduler.web.doors import local
@@ -183,7 +184,7 @@ def test_it_says_whether_it_lives_and_is_ready(services: Services, browser: Test
     """To anybody; without the functions it is not ready."""
     assert [200, 200] == [browser.get(path).status_code for path in ("/livez", "/readyz")]
 
-    services.server.redis.function_flush()
+    everywhere(services.server.redis).function_flush()
 
     assert [200, 503] == [browser.get(path).status_code for path in ("/livez", "/readyz")]
 

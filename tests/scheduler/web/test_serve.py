@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
+from cluster import everywhere
 from taglane.errors import BadSetting, OperatorNeeded, ServerUnavailable
 from taglane.settings import load_settings
 from taglane_scheduler.services import build
@@ -127,7 +128,7 @@ def test_a_server_that_is_gone_is_waited_for(caplog: pytest.LogCaptureFixture) -
 
 def test_without_the_functions_it_says_so(services: Services, caplog: pytest.LogCaptureFixture) -> None:
     """A scheduler brings them: the console starts, and is ready when they are there."""
-    services.server.redis.function_flush()
+    everywhere(services.server.redis).function_flush()
 
     with running(services) as where, asked(where, "/readyz") as answer:
         assert 503 == answer.status

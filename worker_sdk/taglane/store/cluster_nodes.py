@@ -31,6 +31,8 @@ from redis.exceptions import TimeoutError as TimedOut
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from redis.client import PubSub
+
 log = logging.getLogger(__name__)
 
 SLOTS = 16_384
@@ -93,6 +95,13 @@ class NodeClient(redis_py.Redis):
         except (LostConnection, TimedOut) as error:
             self.nodes.failed(node, error)
             raise
+
+    def pubsub(self, **options: Any) -> PubSub:
+        """Listen there, unless it is known to be gone."""
+        if self.node.gone:
+            raise self.node.refusal()
+        listener: PubSub = super().pubsub(**options)  # type: ignore[no-untyped-call]
+        return listener
 
 
 class Nodes:
@@ -254,7 +263,8 @@ class Nodes:
         host, port = node.address
         patience = {"socket_timeout": timeout, "socket_connect_timeout": timeout, "max_connections": None}
         plain: Any = {**self.options, **patience, "response_callbacks": None}
-        return _Plain(**{name: value for name, value in plain.items() if value is not None}, host=host, port=port)
+        kept = {name: value for name, value in plain.items() if value is not None or name == "driver_info"}
+        return _Plain(**kept, host=host, port=port)
 
     def _answers(self, node: Node) -> bool:
         """Whether a node says anything; an error is an answer, but for one that it is not ready."""

@@ -38,7 +38,7 @@ def key_of(command: tuple[Any, ...]) -> Any:
     if name in _CALLS and int(command[2]):
         return command[3]
     if name in _STREAMS:
-        return command[[str(word).upper() for word in command].index("STREAMS") + 1]
+        return command[[_word(each) for each in command].index("STREAMS") + 1]
     if first in _SUBJECTS:
         return command[1 if second else 2]
     if len(command) < 2:
@@ -49,3 +49,7 @@ def key_of(command: tuple[Any, ...]) -> Any:
 def slot_of(key: Any) -> int:
     """Return the slot of a cluster that a key, given as bytes or text, lies in: 0 to 16383."""
     return key_slot(key if isinstance(key, bytes) else str(key).encode())
+
+
+def _word(part: Any) -> str:
+    return (part.decode("latin-1") if isinstance(part, bytes) else str(part)).upper()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from redis import Redis
+from taglane.store.connect import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +17,7 @@ def test_a_tenant_from_beginning_to_end(rest: Callable[..., TestClient]) -> None
     client = rest()
     made = client.post("/tenants", json={"tenant": "initech"}).json()
 
-    with Redis.from_url(made["url"]) as own:
+    with connect(made["url"]) as own:
         assert own.ping()
     assert 409 == client.post("/tenants", json={"tenant": "initech"}).status_code
     assert {"running": 4, "rate": "10/s"} == limits(client, {"running": 4, "rate": "600/m"})

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from cluster import everywhere
 from factories import HandWorker
 from starlette.testclient import TestClient
 from taglane.store import keys
@@ -188,7 +189,7 @@ class World:
 
     def sight(self, tenant: str) -> dict[bytes, bytes | None]:
         """All that is a tenant's on the server, as it is, but for counts of calls."""
-        redis = self.services.server.redis
+        redis = everywhere(self.services.server.redis)
         found = {key: redis.dump(key) for key in sorted(redis.keys(f"*{{{tenant}}}*"))}
         for table in (keys.PEOPLE, keys.API_KEYS, keys.ALERT_RULES, keys.ALERT_CHANNELS, keys.ALERT_SILENCES):
             found |= {
