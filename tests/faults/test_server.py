@@ -324,7 +324,7 @@ def test_who_waits_for_a_run_outlives_a_restart(binary: ServerBinary) -> None:
         run = lane.enqueue(TASK)
         with ThreadPoolExecutor(1) as pool:
             waiter = pool.submit(run.wait, 60)
-            eventually(lambda: operator.redis.pubsub_numsub(keys.done("acme", run.id))[0][1] == 1)
+            eventually(lambda: operator.redis.pubsub_shardnumsub(keys.done("acme", run.id))[0][1] == 1)
             server.kill()
             server.restart()
             assert not waiter.done()

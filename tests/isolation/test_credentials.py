@@ -151,9 +151,9 @@ def test_with_its_own_credential_a_tenant_makes_every_move(acme: Server, redis: 
 def test_a_client_reads_and_listens_within_its_own(acme: Server, redis: Redis) -> None:
     """What readers and waiters ask without a function is granted."""
     with acme.redis.pubsub() as listener:
-        listener.subscribe(keys.done("acme", "acme.1"))
+        listener.ssubscribe(keys.done("acme", "acme.1"))
         listener.ping()
-        listener.unsubscribe()
+        listener.sunsubscribe()
         assert listener.get_message(timeout=5)
     Tenant(acme).enqueue("acme.1")
     pipeline = acme.redis.pipeline(transaction=False)
@@ -206,7 +206,7 @@ def test_no_other_prefix_is_taken(acme: Server, prefix: str) -> None:
         "GET {0}key:k", "HGETALL {0}run:{1}.1", "HSET {0}run:{1}.1 state failed", "DEL {0}run:{1}.1",
         "LRANGE {0}queue:{1}:0 0 -1", "LPOP {0}queue:{1}:0", "RPUSH {0}queue:{1}:0 x", "BLPOP {0}bell:{1} 1",
         "SMEMBERS {0}workers", "ZRANGE {0}runs 0 -1", "ZREM {0}runs {1}.1", "PUBLISH {0}wake 1", "SUBSCRIBE {0}wake",
-        "PSUBSCRIBE taglane:*", "SUBSCRIBE taglane:*", "GET taglane-ro:{{{1}}}:limits",
+        "SSUBSCRIBE {0}done:{1}.1", "PSUBSCRIBE taglane:*", "SUBSCRIBE taglane:*", "GET taglane-ro:{{{1}}}:limits",
     ],
 )  # fmt: skip
 def test_no_command_reaches_a_neighbour(acme: Server, command: str, neighbour: str) -> None:

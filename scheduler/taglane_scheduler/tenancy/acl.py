@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 INSIDE = (  # noqa: SIM905 - a list of words
     "del exists expire get hdel hget hgetall hincrby hlen hmget hset hsetnx hstrlen llen lpop lpush lrange lrem "
-    "pexpire publish rpush sadd scard set srandmember srem time xadd xlen xrange xrevrange xtrim zadd zcard zcount "
-    "zrange zrangebyscore zrem zrevrank zscore"
+    "pexpire publish rpush sadd scard set spublish srandmember srem time xadd xlen xrange xrevrange xtrim zadd zcard "
+    "zcount zrange zrangebyscore zrem zrevrank zscore"
 ).split()
 """What the functions use; a test derives the same list from their Lua."""
 
@@ -30,7 +30,7 @@ DIRECT = (  # noqa: SIM905 - a list of words
     "blpop "  # a worker's wait, on the bells of its tags
     "wait "  # a caller's, until replicas have its run
     "cluster|slots "  # which node of a cluster has a key
-    "subscribe unsubscribe "  # a caller's wait for a run
+    "ssubscribe sunsubscribe "  # a caller's wait for a run
     "smembers zrevrange"  # what readers of jobs, runs, workers and queues ask
 ).split()
 """What a tenant's client calls without a function."""

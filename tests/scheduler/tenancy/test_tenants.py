@@ -284,12 +284,12 @@ def test_users_come_back_from_the_record(tenants: Tenants, redis: Redis) -> None
 def test_applying_the_users_interrupts_nobody(tenants: Tenants) -> None:
     """A scheduler that comes back applies them while workers wait."""
     with connect(tenants.create("acme").url) as client, client.pubsub() as listener:
-        listener.subscribe(keys.done("acme", "acme.1"))
+        listener.ssubscribe(keys.done("acme", "acme.1"))
         eventually(lambda: listener.get_message(timeout=0.1))
 
         tenants.apply_all()
 
-        assert 1 == tenants._redis.publish(keys.done("acme", "acme.1"), "x")  # noqa: SLF001
+        assert 1 == tenants._redis.spublish(keys.done("acme", "acme.1"), "x")  # noqa: SLF001
         assert eventually(lambda: listener.get_message(timeout=0.1))
 
 

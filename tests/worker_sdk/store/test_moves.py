@@ -609,7 +609,7 @@ def test_finish_ends_all_at_once(acme: Acme) -> None:
     acme.enqueue("acme.1", "acme.2")
     (first, token), (second, other) = acme.fetch()
     with acme.redis.pubsub() as listener:
-        listener.subscribe(keys.done(TENANT, first))
+        listener.ssubscribe(keys.done(TENANT, first))
         listener.get_message(timeout=5)
 
         answer = acme.call("finish", first, token, "succeeded", 5, '{"r":1}', "", second, other, "failed", 5, "{}", "")

@@ -31,6 +31,8 @@ from redis.exceptions import TimeoutError as TimedOut
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from redis.client import PubSub
+
 log = logging.getLogger(__name__)
 
 SLOTS = 16_384
@@ -93,6 +95,13 @@ class NodeClient(redis_py.Redis):
         except (LostConnection, TimedOut) as error:
             self.nodes.failed(node, error)
             raise
+
+    def pubsub(self, **options: Any) -> PubSub:
+        """Listen there, unless it is known to be gone."""
+        if self.node.gone:
+            raise self.node.refusal()
+        listener: PubSub = super().pubsub(**options)  # type: ignore[no-untyped-call]
+        return listener
 
 
 class Nodes:

@@ -110,9 +110,10 @@ def connect(url: str, *, timeout: float | None = 10.0) -> redis_py.Redis:
     return client
 
 
-def connect_node(url: str, host: str, port: int, *, timeout: float) -> redis_py.Redis:
+def connect_node(url: str, host: str, port: int, *, timeout: float | None) -> redis_py.Redis:
     """Return a client of one certain server, a replica for one, under the credential of *url*."""
-    options = {**_client_options(timeout), **_read(url).options, "socket_connect_timeout": timeout}
+    patience = CONNECT_TIMEOUT if timeout is None else timeout
+    options = {**_client_options(timeout), **_read(url).options, "socket_connect_timeout": patience}
     for name in ("path", "connection_class"):  # of a unix socket: its replicas are elsewhere
         options.pop(name, None)
     return redis_py.Redis(**{**options, "host": host, "port": port})

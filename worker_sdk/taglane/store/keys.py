@@ -269,6 +269,11 @@ def fires(tenant: str) -> str:
     return f"{prefix(tenant)}fires"
 
 
+def noted(tenant: str) -> str:
+    """String: nothing, for a second: written so that a node of a cluster can say how many replicas have that."""
+    return f"{prefix(tenant)}noted"
+
+
 def done(tenant: str, run_id: str) -> str:
     """Channel: says that a run which somebody waits for has ended."""
     return f"{prefix(tenant)}done:{run_id}"

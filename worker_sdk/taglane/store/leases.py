@@ -162,7 +162,7 @@ class Leases:
             self._sequence += 1
             wanted = most if slots is None else f"{most} {slots}"
             self._asked = [self.worker, self._sequence, wanted, "1" if idle else "0", *tags]
-        answer = self._server.call("fetch", self._tenant, *self._asked)
+        answer = self._waiter.call("fetch", keys.prefix(self._tenant), *self._asked)
         self._asked = None
         if answer == 0:
             return None

@@ -70,7 +70,7 @@ class Runs:
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._listeners: list[PubSub] = []
+        self._listeners: dict[Any, list[PubSub]] = {}  # of each server: of a cluster, the one that has the run
 
     @property
     def server(self) -> Server:
@@ -197,9 +197,11 @@ class Runs:
                 return
 
     def _listen(self, key: str, channel: str, deadline: float | None, *, must_exist: bool) -> None:
-        listener = self._listeners.pop() if self._listeners else self._server.redis.pubsub()
+        node = self._server.node_at(key)
+        kept = self._listeners.setdefault(node, [])
+        listener = kept.pop() if kept else node.pubsub()
         try:
-            listener.subscribe(channel)
+            listener.ssubscribe(channel)
             while True:
                 state = self._state(key)
                 left = RECHECK if deadline is None else min(RECHECK, deadline - time.monotonic())
@@ -207,11 +209,11 @@ class Runs:
                     break
                 if _heard(listener, channel.encode(), left):
                     break
-            listener.unsubscribe(channel)
+            listener.sunsubscribe(channel)
         except BaseException:
             listener.close()
             raise
-        self._listeners.append(listener)
+        kept.append(listener)
 
     def cancel(self, run_id: str, why: str = "by a caller", tenant: str | None = None) -> str:
         """End a run that waits, or ask its worker to stop it; answers ``cancelled``, ``asked`` or ``ended``.
@@ -333,10 +335,18 @@ def _read(run_id: str, tenant: str, row: Any) -> RunInfo | None:
 
 
 def _heard(listener: PubSub, channel: bytes, seconds: float) -> bool:
-    """Wait for a message on *channel*, at most that long; other channels' late messages are passed over."""
+    """Wait for a message on *channel*, at most that long; other channels' late messages are passed over.
+
+    Raises:
+        redis.ResponseError: the channel is on another node of a cluster.
+    """
     deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:
         message = listener.get_message(ignore_subscribe_messages=False, timeout=left)
-        if message and message["type"] == "message" and message["channel"] == channel:
+        if not message or message["channel"] != channel:
+            continue
+        if message["type"] == "sunsubscribe":  # of an earlier wait; or the channel has moved, which this will tell
+            listener.ssubscribe(channel)
+        if message["type"] == "smessage":
             return True
     return False

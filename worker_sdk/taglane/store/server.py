@@ -209,6 +209,8 @@ class Server:
         """
         if not self.replicas or not moves:
             return self.calls(moves)
+        if self.clustered:
+            return self._confirmed_by_each(moves)
         # The server waits for what this connection wrote last. A call that was made before writes nothing now, and so
         # would confirm nothing: a message that nobody hears is written for certain.
         note = ("PUBLISH", keys.prefix(moves[-1][1]), "")
@@ -217,6 +219,20 @@ class Server:
             return answers
         if isinstance(reached, Exception):
             raise reached
+        if reached < self.replicas:
+            raise NotReplicated(reached, self.replicas)
+        return answers
+
+    def _confirmed_by_each(self, moves: Sequence[tuple[str, str, Sequence[Any]]]) -> list[Any]:
+        """Do what `confirmed` does on each node of a cluster that has some of these tenants."""
+        answers = self.calls(moves)
+        if any(isinstance(answer, Exception) for answer in answers):
+            return answers
+        tenants = {self.shard_of(tenant): tenant for _, tenant, _ in moves}  # one of each node
+        with self.renamed("waiting for replicas"):
+            reached = min(
+                self.redis.replicated(keys.noted(each), self.replicas, REPLICATION_MS) for each in tenants.values()
+            )
         if reached < self.replicas:
             raise NotReplicated(reached, self.replicas)
         return answers

@@ -1,32 +1,42 @@
-"""Waits on bells: for one thread, on a connection of its own that another thread may close."""
+"""Waits on bells, and fetches before that: for one thread, on a connection of its own that another thread may close."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any
 
+from redis.exceptions import AskError, MovedError, RedisError, ResponseError, TryAgainError
 from redis.exceptions import ConnectionError as LostConnection
-from redis.exceptions import RedisError
 
-from taglane.store.server import connect, rename
+from taglane.store.connect import NODE_TIMEOUT
+from taglane.store.server import connect, connect_node, rename
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from taglane.store.cluster_nodes import Node
     from taglane.store.server import Server
 
 OVERDUE = 2.0
 """Seconds after the end of a wait in which the server has to say that it is over; then its connection is dead."""
 
+PATIENCE = 10.0
+"""Seconds that a call's answer may take; then its connection is dead."""
+
+
+MOVING = 0.1
+"""Seconds to wait instead, where the bells are on their way to another node of a cluster."""
+
 
 class Waiter:
-    """Blocks until a token lies in one of some lists, and takes it."""
+    """Blocks until a token lies in one of some lists, and takes it. On a cluster all of them share a slot."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self._connection: Any = None
-        self._stopped = False
-        self._pool = connect(server.url, timeout=None).connection_pool
+        self._stopped = self._waits = False
+        self._node: Node | None = None
+        self._pool: Any = None if server.clustered else connect(server.url, timeout=None).connection_pool
 
     def wait(self, bells: Sequence[str], seconds: float) -> None:
         """Wait until one of the bells rings, *seconds* at most.
@@ -34,22 +44,23 @@ class Waiter:
         Raises:
             ServerUnavailable: the connection broke.
         """
+        self._waits = True  # before we look whether to stop, as `stop` looks after it
         if seconds <= 0.001 or self._stopped:
+            self._waits = False
             return
         try:
-            connection = self._connection
-            if connection is None:
-                connection = self._connection = self._pool.get_connection()
+            connection = self._connected(bells[0])
             connection.send_command("BLPOP", *bells, f"{seconds:.3f}")
             deadline = time.monotonic() + seconds + OVERDUE
             # In slices: what `stop` closes may be opened again, by `can_read` itself, in the same instant.
             while not connection.can_read(timeout=max(0.0, min(0.5, deadline - time.monotonic()))):
-                if self._stopped or time.monotonic() >= deadline:
-                    self._drop()
-                    if not self._stopped:  # the other connections are as dead, and would cost 10 s each
-                        self._server.redis.connection_pool.disconnect(inuse_connections=False)
+                if self._is_over(deadline):
                     return
             connection.read_response()
+        except MovedError as error:
+            self._follow(error)
+        except (AskError, TryAgainError):
+            time.sleep(min(seconds, MOVING))
         except (
             RedisError,
             OSError,
@@ -57,16 +68,73 @@ class Waiter:
             TypeError,
             ValueError,
         ) as error:  # closed under us: see stop
-            self._drop()
-            lost = error if isinstance(error, RedisError) else LostConnection(str(error))
-            raise rename(lost, "waiting", self._server.url) from error
+            raise self._lost(error, "waiting") from error
+        finally:
+            self._waits = False
+
+    def call(self, move: str, prefix: str, *args: str | bytes | float) -> Any:
+        """Call one function of the library, as `Server.call_at` does: who waits needs no second connection."""
+        try:
+            connection = self._connected(prefix)
+            connection.send_command("FCALL", f"taglane_{move}", 1, prefix, *args)
+            return connection.read_response(timeout=PATIENCE if self._node is None else NODE_TIMEOUT)
+        except (MovedError, AskError, TryAgainError):  # the client of the cluster follows, and takes note
+            return self._server.call_at(prefix, move, *args)
+        except ResponseError as error:
+            raise rename(error, move, self._server.url) from error
+        except (RedisError, OSError) as error:
+            raise self._lost(error, move) from error
 
     def stop(self) -> None:
         """Wake whoever waits, from another thread, and let nobody wait again: its connection is closed under it."""
         self._stopped = True
         connection = self._connection
-        if connection is not None:
+        if connection is not None and self._waits:  # a call gets its answer: it may have leased something
             connection.disconnect()
+
+    def _connected(self, key: str) -> Any:
+        """The connection, on a cluster to the node that has the key: it may be another one each time."""
+        if self._server.clustered:
+            self._go_to(self._server.redis.node_of(key))
+        if self._connection is None:
+            self._connection = self._pool.get_connection()
+        return self._connection
+
+    def _go_to(self, node: Node) -> None:
+        if node.gone:
+            raise node.refusal()
+        if node is not self._node:
+            self._drop()
+            self._node = node
+            self._pool = connect_node(self._server.url, *node.address, timeout=None).connection_pool
+
+    def _is_over(self, deadline: float) -> bool:
+        """Whether to wait no longer: nobody wants to, or the server has not said that it is over."""
+        is_late = time.monotonic() >= deadline
+        if self._node is not None and not self._stopped:
+            if self._node.gone:
+                raise self._node.refusal()
+            if is_late:
+                raise LostConnection("the end of a wait was not told")
+        if not self._stopped and not is_late:
+            return False
+        self._drop()
+        if not self._stopped:  # the other connections are as dead, and would cost 10 s each
+            self._server.redis.connection_pool.disconnect(inuse_connections=False)
+        return True
+
+    def _follow(self, error: MovedError) -> None:
+        """Take note of where the bells are: the next wait is there."""
+        if self._node is None:
+            raise rename(error, "waiting", self._server.url) from error
+        self._server.redis.nodes.moved(error.slot_id, error.host, error.port, self._node)
+
+    def _lost(self, error: Exception, what: str) -> Exception:
+        self._drop()
+        lost = error if isinstance(error, RedisError) else LostConnection(str(error))
+        if self._node is not None and not self._stopped:
+            self._server.redis.nodes.failed(self._node, lost)
+        return rename(lost, what, self._server.url)
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None

@@ -187,7 +187,7 @@ local function end_run(P, t, run, state, fields, told)
     if state == 'succeeded' then
         redis.call('HDEL', key, 'envelope')
     end
-    redis.call('PUBLISH', done_channel(P, run.id), state)
+    redis.call('SPUBLISH', done_channel(P, run.id), state)
     if run.job then
         try(P, nil, go_on, P, t, run, state) -- a spoiled job keeps none of its runs from ending
     end
