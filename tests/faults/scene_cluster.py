@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from eventually import eventually
 from factories import make_job
 from processes import SchedulerProcess
+from redis.exceptions import RedisError
 from taglane import Taglane
 from taglane.errors import NotReplicated, Refused, ServerUnavailable
 from taglane.store import keys
@@ -91,6 +92,10 @@ class Busy:
                 if not self._draining.is_set():
                     self._enqueue(lane)
                 answer = lane.server.call("fetch", self.name, "hand", fetches, 50, "1", self.name)
+                lane.server.call("beat", self.name, "hand")
+                if isinstance(answer, int):  # the replica that took over has not heard of this worker
+                    said_hello = False
+                    continue
                 fetches += 1  # after a lost answer it is asked again under its number
                 for run, token, *_ in answer[2]:
                     self.executed[run.decode()] += 1
@@ -101,7 +106,7 @@ class Busy:
                         self.finished[run] += ended
                     leased = {}
             except (ServerUnavailable, Refused) as error:
-                self.errors[type(error).__name__] += 1
+                self.errors[f"{type(error).__name__}: {error}"[:200]] += 1
         lane.close()
 
     def _enqueue(self, lane: Taglane) -> None:
@@ -109,7 +114,7 @@ class Busy:
         try:
             self.confirmed[key] = lane.enqueue("a.b", tenant=self.name, key=key).id
         except NotReplicated as error:  # made, but not confirmed: asked again
-            self.errors[type(error).__name__] += 1
+            self.errors[f"{type(error).__name__}: {error}"[:200]] += 1
 
 
 class BusyCluster:
@@ -171,7 +176,19 @@ class BusyCluster:
             )
 
     def fires(self, name: str) -> Fires:
-        """Return what of a tenant was fired until now."""
+        """Return what of a tenant was fired until now; its node may be gone for a while."""
+        __tracebackhide__ = True
+        found = eventually(lambda: self._fires(name), 20, f"{name} has no node")
+        assert found is not None
+        return found
+
+    def _fires(self, name: str) -> Fires | None:
+        try:
+            return self._read_fires(name)
+        except RedisError:
+            return None
+
+    def _read_fires(self, name: str) -> Fires:
         redis = self.operator.redis
         pipeline = redis.pipeline(transaction=False)
         for run in redis.zrange(keys.runs(name), 0, -1):

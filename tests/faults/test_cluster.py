@@ -52,6 +52,7 @@ def test_a_killed_node_stops_its_tenants_alone(busy: BusyCluster) -> None:
     node.kill()
     busy.wait_fires(2, [name for name in busy.tenants if name not in paused])
     busy.cluster.wait_failed_over(node)
+    node.restart()  # a replica now: without any, nothing more would be confirmed
 
     holds(busy, paused=paused)
     assert all(busy.tenants[name].errors for name in paused)
