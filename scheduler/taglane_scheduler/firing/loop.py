@@ -21,6 +21,7 @@ from taglane.runtime.health import Pulse, State
 from taglane_scheduler.firing.clock import Reading, ServerClock
 from taglane_scheduler.firing.firing import StepReport
 from taglane_scheduler.firing.heap import TenantHeap
+from taglane_scheduler.firing.outages import Alarm, Gone
 from taglane_scheduler.firing.peers import BEAT_S
 from taglane_scheduler.firing.roster import Roster
 from taglane_scheduler.firing.wakes import Wakes
@@ -30,10 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
     from typing import Protocol
 
-    from taglane.errors import TaglaneError
     from taglane.store.server import Server
 
     from taglane_scheduler.firing.firing import Firing
+    from taglane_scheduler.firing.outages import Log
     from taglane_scheduler.firing.roster import Company
     from taglane_scheduler.firing.wakes import Waker
 
@@ -51,19 +52,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Log = logging.Logger | logging.LoggerAdapter[logging.Logger]
-
 SWEEP_MS = 30_000  # every tenant is looked at as often as this
 ROUNDS = 30  # sweeps in that time: the tenants of one are looked at together, a batch in a round trip
 MOVING_MS = 200  # until a tenant is looked at again that is on its way to another node of a cluster
 BATCH = 64  # tenants a step
-PACE_S = (
-    0.005  # from one step's begin to the next one's, at least, unless more is due than one takes: of all schedulers
-)
+PACE_S = 0.005  # from one step to the next, at least, where not more is due than one takes: of all schedulers together
 MOST_PACED = 4  # schedulers: of more, each goes at the pace of so many
-BACKOFF_S = (0.1, 1.0)  # between two attempts to reach a server that is gone: the first, the longest
 WATCH_S = 1.0  # between two measurements of what tenants use
-ALARM_S = 30.0  # between two alarms of a clock that is not believed
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,57 +68,6 @@ class LoopReport:
     tenants: list[str]
     firing: StepReport
     rescued: int
-
-
-class _Gone:
-    """How long the server has been gone: says so once, and waits longer from attempt to attempt."""
-
-    def __init__(self, patience: float, log: Log) -> None:
-        self._patience = patience
-        self._log = log
-        self._since: float | None = None
-        self._backoff = BACKOFF_S[0]
-
-    def still(self, error: TaglaneError, stopping: threading.Event) -> None:
-        """Wait before the next attempt; raise *error* when our patience is over."""
-        now = time.monotonic()
-        if self._since is None:
-            self._since = now
-            self._log.warning("server_lost error=%s", error)
-        if now - self._since > self._patience:
-            self._log.error("server_gone_for_good after_s=%.1f", now - self._since)
-            raise error
-        until = now + self._backoff
-        self._backoff = min(2 * self._backoff, BACKOFF_S[1])
-        while not stopping.is_set() and time.monotonic() < until:
-            time.sleep(BACKOFF_S[0])  # not stopping.wait: a signal handler sets it, in this very thread
-
-    def ended(self) -> None:
-        """Note that the server is there."""
-        if self._since is not None:
-            self._log.warning("server_back after_s=%.1f", time.monotonic() - self._since)
-            self._since, self._backoff = None, BACKOFF_S[0]
-
-
-class Alarm:
-    """Says that the server's clock is not believed: at once, now and then, and when that is over."""
-
-    def __init__(self, log: Log = log) -> None:
-        self._log = log
-        self._since: float | None = None
-        self._again_at = 0.0
-
-    def tell(self, apart_ms: float | None) -> None:
-        """Say what is to be said of a clock that is off by so many ms; None when it is believed."""
-        now = time.monotonic()
-        if apart_ms is None:
-            if self._since is not None:
-                self._log.warning("clock_agrees after_s=%.1f", now - self._since)
-            self._since = None
-        elif self._since is None or now >= self._again_at:
-            self._since = now if self._since is None else self._since
-            self._again_at = now + ALARM_S
-            self._log.error("clock_apart by_ms=%d", apart_ms)
 
 
 class SchedulerLoop:
@@ -195,7 +139,7 @@ class SchedulerLoop:
                 lasts: a server that has just taken over may not know its users yet.
         """
         ready = ready or (lambda: None)
-        gone = _Gone(self._patience, self._log)
+        gone = Gone(self._patience, self._log)
         try:
             while not stopping.is_set():
                 try:

@@ -352,17 +352,6 @@ def test_holds_fire_while_the_clocks_are_apart(
     loop.close()
 
 
-def test_alarm_is_repeated(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A clock that stays apart is told of again and again; its return, once."""
-    monkeypatch.setattr(loop_module, "ALARM_S", 0.0)
-    alarm = loop_module.Alarm()
-
-    for apart in (None, 7_000.0, 7_000.0, None, None):
-        alarm.tell(apart)
-
-    assert ["clock_apart", "clock_apart", "clock_agrees"] == [text.split()[0] for text in caplog.messages]
-
-
 def test_says_how_it_is(store: Server, url: str) -> None:
     """What a loop tells of itself: it has not stepped; it serves; it takes no more work."""
     loop = make_loop(store)
