@@ -56,7 +56,7 @@ SWEEP_MS = 30_000  # every tenant is looked at as often as this
 ROUNDS = 30  # sweeps in that time: the tenants of one are looked at together, a batch in a round trip
 MOVING_MS = 200  # until a tenant is looked at again that is on its way to another node of a cluster
 BATCH = 64  # tenants a step
-PACE_S = 0.005  # from one step to the next, at least, where not more is due than one takes: of all schedulers together
+PACE_S = 0.005  # from a step's begin to the next one's, of all schedulers, unless more is due than one takes
 MOST_PACED = 4  # schedulers: of more, each goes at the pace of so many
 WATCH_S = 1.0  # between two measurements of what tenants use
 

@@ -120,27 +120,21 @@ def _base32(number: int, width: int) -> str:
     return "".join([_PAIRS[number >> bits & 1023] for bits in range(5 * width - 10, -1, -10)])
 
 
-@lru_cache(maxsize=1_024)
-def _instant(due: int) -> str:
-    """Write a due instant, which many jobs share."""
-    return _base32(due, 10)
-
-
 def new_run_id(tenant: str) -> str:
     """Return a fresh run id, ``<tenant>.<26 characters>``: it carries its tenant and sorts by time."""
-    ms, chance = time.time_ns() // 1_000_000, int.from_bytes(os.urandom(10))
-    return (  # _base32, written out: every run that is sent takes one
-        f"{tenant}.{_PAIRS[ms >> 40 & 1023]}{_PAIRS[ms >> 30 & 1023]}{_PAIRS[ms >> 20 & 1023]}{_PAIRS[ms >> 10 & 1023]}"
-        f"{_PAIRS[ms & 1023]}{_PAIRS[chance >> 70]}{_PAIRS[chance >> 60 & 1023]}{_PAIRS[chance >> 50 & 1023]}"
-        f"{_PAIRS[chance >> 40 & 1023]}{_PAIRS[chance >> 30 & 1023]}{_PAIRS[chance >> 20 & 1023]}"
-        f"{_PAIRS[chance >> 10 & 1023]}{_PAIRS[chance & 1023]}"
-    )
+    return f"{tenant}.{_base32(time.time_ns() // 1_000_000, 10)}{_base32(int.from_bytes(os.urandom(10)), 16)}"
 
 
 def fired_run_id(tenant: str, job: str, created: str, due: int) -> str:
     """Return the id of the run that *job* makes for the instant *due* (ms): the same for whoever computes it."""
     digest = hashlib.blake2b(f"{tenant}\0{job}\0{created}\0{due}".encode(), digest_size=10).digest()
     return f"{tenant}.{_instant(due)}{_base32(int.from_bytes(digest), 16)}"
+
+
+@lru_cache(maxsize=1_024)
+def _instant(due: int) -> str:
+    """Write a due instant, which many jobs share."""
+    return _base32(due, 10)
 
 
 def replayed_run_id(tenant: str, run_id: str, ended: int) -> str:
