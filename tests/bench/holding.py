@@ -37,7 +37,7 @@ MB = 1_000_000
 SAME = 1.2
 """How much more a thing may cost among many jobs than among few: the machine's own noise is a tenth."""
 
-MANY = 10_000
+MANY = 100_000
 """Of fewer jobs, what a process or a server needs anyway is most of the figure."""
 
 CHANGES = 300

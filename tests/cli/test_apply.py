@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+from subprocess import PIPE, Popen
 from typing import TYPE_CHECKING
 
 import pytest
+from eventually import eventually
+from processes import BIN
 from taglane.model.limits import Limits
 from taglane.store import keys
+from taglane.store.jobs import Jobs
 from taglane.store.limits import LimitStore
 from taglane.store.server import Server
 
@@ -295,6 +301,31 @@ def test_a_tenant_applies_its_own_and_no_others(acme: Cli, taglane: Cli) -> None
     acme.ok("apply", "-f", "-", stdin=FILE[: FILE.index("  other:")])
 
     assert ["acme/report", "acme/sync"] == names(taglane)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_an_apply_that_is_ended_is_completed_by_the_next(
+    number: signal.Signals, taglane: Cli, acme: Cli, redis: Redis, tmp_path: Path
+) -> None:
+    """Whole jobs are left, and one who can still say so says how to go on."""
+    del acme
+    path = tmp_path / "jobs.yaml"
+    jobs = "".join(f"      j{each}: {{task: a.b, manual: true, params: {{n: {each}}}}}\n" for each in range(8_000))
+    path.write_text(f"tenants:\n  acme:\n    jobs:\n{jobs}")
+    command = [str(BIN / "taglane"), "apply", "-f", str(path)]
+    with Popen(command, env=os.environ | {"TAGLANE_URL": taglane.url}, stderr=PIPE, text=True) as process:
+        eventually(lambda: redis.zcard(keys.jobs("acme")))
+        process.send_signal(number)
+        _, told = process.communicate(timeout=60)
+
+    store = Jobs(Server(taglane.url, redis), 1_000)
+    written, unread = store.list_all("acme")
+    assert (130 if number == signal.SIGINT else -number, []) == (process.returncode, unread)
+    assert 0 < len(written) < 8_000
+    if number == signal.SIGINT:
+        assert " of 8,000 changed jobs are written, each of them whole; the same apply again writes the rest" in told
+    taglane.ok("apply", "-f", str(path))
+    assert (8_000, 0) == (redis.zcard(keys.jobs("acme")), taglane("diff", "-f", str(path)).code)
 
 
 def test_a_file_on_disk(taglane: Cli, acme: Cli, tmp_path: Path) -> None:

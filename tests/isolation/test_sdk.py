@@ -20,6 +20,7 @@ from taglane.store.bulk import Bulk
 from taglane.store.calls import Calls
 from taglane.store.dead_letters import DeadLetters
 from taglane.store.history import History
+from taglane.store.job_plan import Planned, prepare
 from taglane.store.jobs import Jobs
 from taglane.store.last_runs import LastRuns
 from taglane.store.leases import Leases
@@ -147,7 +148,7 @@ BY_TYPE = {"str": VICTIM, "int": 1, "float": 0.01, "bool": True}
 LOCAL = {
     (Server, "renamed"), (Server, "close"), (Leases, "stop_waiting"), (Taglane, "close"), (Rescue, "restart"),
     (Denials, "run"), (Leases, "is_tenant_gone"), (Tenants, "require"), (Users, "enforces"), (Taglane, "run"),
-    (PoolLeases, "stop_waiting"), (PoolLeases, "is_tenant_gone"),
+    (PoolLeases, "stop_waiting"), (PoolLeases, "is_tenant_gone"), (Jobs, "plan"),
 }  # fmt: skip
 """What asks no server, ends a connection, or answers a tenant on purpose with nothing."""
 
@@ -164,6 +165,8 @@ PARTICULAR: dict[tuple[type, str], dict[str, Any]] = {
     (Jobs, "trigger"): {"name": "report"},
     (Jobs, "delete"): {"name": "report"},
     (Jobs, "delete_many"): {"jobs": [(VICTIM, "report")]},
+    (Jobs, "kept"): {"names": [(VICTIM, "report")]},
+    (Jobs, "put_planned"): {"puts": [(VICTIM, prepare(GIVEN["job"]), Planned("updated", "keep", '{"kind":"manual"}'))]},
     (PoolLeases, "say"): {"calls": [("finish", [VICTIMS_RUN, 1, "succeeded", 5, "{}", ""])]},
     (LastRuns, "of"): {"jobs": [(VICTIM, "report")]},
     (Logs, "read"): {"after": ""},

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import json
+import re
 from collections import Counter
 
 import pytest
@@ -11,8 +14,9 @@ from taglane.errors import BadJobsFile, TenantNotFound
 from taglane.model.limits import Limits
 from taglane.model.retry import Retry
 from taglane.model.schedule import After, At, Cron, Every, Manual, next_due
+from taglane.store.job_plan import prepare
 from taglane_scheduler import jobs_file
-from taglane_scheduler.jobs_file import JobsFile, read_jobs_file
+from taglane_scheduler.jobs_file import JobsFile, read_jobs_file, stream_parts
 
 FILE = """\
 tenants:
@@ -345,3 +349,80 @@ def test_no_file_breaks_the_reader(words: list[str]) -> None:
         assert error.line >= 1  # noqa: PT017 - either is right
     else:
         assert set(read.tenants) >= {each.tenant for each in read.jobs}
+
+
+COMMON = TEMPLATES.replace("tenants:\n", "")
+SAID = """\
+tenants:
+  acme: {templates: [mail], jobs: {nightly: {params: {region: apac}}, weekly: {template: nightly, every: 7d}}}
+  globex: {jobs: {nightly: off}, limits: {running: 5}}
+  initech: &same {timezone: UTC}
+  hooli: *same
+  umbrella:
+"""
+
+
+def all_of(read: JobsFile) -> object:
+    """What a file says, whenever it is read; the order of what a tenants' `<<` brings is nobody's."""
+    jobs = sorted((job.tenant, prepare(job)) for job in read.jobs)
+    return sorted(read.tenants), jobs, read.templates, read.limits, sorted(read.off)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        FILE,
+        COMMON + SAID,
+        SAID + COMMON,
+        json.dumps({"tenants": {"acme": {"jobs": {"a": {"task": "a.b", "every": "1h"}}}}}),
+        "tenants:\n  <<: {acme: {}, globex: {}}\n  acme: {timezone: UTC}\n",
+        "&top\ntenants: {acme: }\n",
+        "tenants: &all {acme: }\n",
+        "tenants:\n",
+    ],
+)  # fmt: skip
+def test_a_file_says_the_same_tenant_by_tenant(text: str) -> None:
+    """As it does when it is read whole, wherever in it stands what is common: as a text, and as a file."""
+    whole = all_of(read_jobs_file(text))
+
+    for source in (text, io.StringIO(text)):
+        found = JobsFile()
+        for part in stream_parts(source):
+            found.add(part)
+        assert whole == all_of(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("tenants: {acme: {}, acme: {}}", "1:21: 'acme' is there twice"),
+        ("tenants: {acme: {}}\ntenants: {globex: {}}", "2:1: 'tenants' is there twice"),
+        ("tenants: {acme: {}}\ntemplate: {}", "2:1: a jobs file has no field 'template': did you mean 'templates'?"),
+        ("templates: {a: {manual: true}}", "1:1: there is no 'tenants' in it"),
+        ("", "1:1: there is no 'tenants' in it"),
+        ("[acme]", "1:1: a jobs file is a mapping, not a list"),
+        ("tenants: {acme: {}}\n---\na: b", "2:1: no YAML"),
+        ("tenants: [acme]", "1:10: tenants is a mapping by name, not a list"),
+        ("tenants: {Acme: {}}", "1:11: tenant 'Acme' must be"),
+        ("tenants: {acme: {jobs: {a: {task: a b, manual: true}}}}", "1:35: task 'a b' must be"),
+        (SAID + "templates: {nightly: {cron: 61 * * * *}}", "7:29: cron field minute: '61'"),
+    ],
+)
+def test_a_mistake_is_found_tenant_by_tenant(text: str, told: str) -> None:
+    """Also one that is none of a tenant."""
+    for source in (text, io.StringIO(text)):
+        with pytest.raises(BadJobsFile, match=re.escape(told)):
+            list(stream_parts(source))
+
+
+def test_what_templates_make_of_many_tenants_is_not_held_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one tenant it may be as much as of a file that is read whole; a job of a template is made once."""
+    monkeypatch.setattr(jobs_file, "MOST_BYTES", 3_000)
+    text = COMMON + "tenants:\n" + "".join(f"  t{number}:\n" for number in range(100))
+
+    parts = list(stream_parts(io.StringIO(text)))
+
+    assert 1 == len({id(job.made) for part in parts for job in part.jobs})
+    assert ("t99", "t99") == (parts[99].jobs[0].of("t99").tenant, parts[99].jobs[0].of("t99").tag)
+    with pytest.raises(BadJobsFile, match="too large with its templates filled in"):
+        read_jobs_file(text)

@@ -10,6 +10,7 @@ from croniter import croniter
 from cronsim import CronSim, CronSimError
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from taglane.model import cron as cron_module
 from taglane.model.cron import check_cron, next_cron, parsed_cron
 from taglane.model.cron_fields import read_cron
 from taglane.model.instant import format_instant, parse_instant
@@ -262,3 +263,23 @@ def test_an_h_is_settled_as_croniter_does(times: list[str], day: str, job: str) 
     asked = croniter(read_cron(expr).text, hash_id=f"acme/{job}", second_at_beginning=True, implement_cron_bug=True)
 
     assert asked.expanded == parsed_cron(expr, f"acme/{job}").croniter.expanded
+
+
+@given(
+    st.sampled_from(("30 2 * * *", "*/20 * * * *", "0 0 * * MON", "15,45 1-3 * * *", "0 */6 29 2 *")),
+    st.sampled_from([(tz, at) for tz, changes in (ORDINARY | ODD).items() for at in changes]),
+    st.lists(st.integers(-7_200, 14_400), min_size=2, max_size=12),
+)
+def test_who_asks_a_moment_later_is_told_what_a_stranger_is(
+    expr: str, place: tuple[str, str], seconds: list[int]
+) -> None:
+    """What was answered before stands for all who ask until then, and misleads nobody who asks about another time."""
+    tz, change = place
+    instants = [parse_instant(change) + 1_000 * second for second in seconds]
+    remembered = [next_cron(expr, tz, after=after) for after in instants]
+    forgotten = []
+    for after in instants:
+        cron_module._last.cache_clear()  # noqa: SLF001 - as in a process that was never asked
+        forgotten.append(next_cron(expr, tz, after=after))
+
+    assert forgotten == remembered

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from factories import make_job
-from taglane.errors import BadParams, BadSchedule, ParamsOverLimit
+from taglane.errors import BadParams, BadSchedule, JobTooNew, ParamsOverLimit
 from taglane.model.limits import Limits
-from taglane.store.job_plan import Put, check_payload, plan_put, prepare, resumed_due, seen, sized
+from taglane.store.job_plan import Put, check_payload, plan, plan_put, prepare, resumed_due, seen, sized
 from taglane.store.stored_job import StoredJob, UnreadJob
 
 if TYPE_CHECKING:
@@ -84,3 +84,39 @@ def test_what_the_caller_saw() -> None:
 def test_a_resumed_job_is_due_from_now_on() -> None:
     assert str(NOW + HOUR) == resumed_due(make_job(after="1h"), NOW + 999)
     assert "" == resumed_due(make_job(), NOW)
+
+
+TRICKY = {"a": '"schedule":{"anchor":0,"interval":3600000,"kind":"every"},"tag":"acme"'}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"every": "1h"}, {"every": "1h", "start": "2026-01-01T00:00:00Z"}, {"cron": "H 3 * * *", "tz": "Europe/Berlin"},
+        {"every": "1h", "params": TRICKY, "end": "2050-01-01T00:00:00Z", "tag": "acme.io", "timeout": "5m"}, {},
+        {"after": "1h", "priority": 5, "overlap": "allow", "misfire": "all", "no_worker": "skip", "expires": "1h"},
+        {"every": "1h", "retry": {"attempts": 5, "on": ["A"]}, "soft_timeout": "1m", "params": {"é": [1, None]}},
+    ],
+)  # fmt: skip
+def test_a_prepared_job_is_known_by_the_text_that_is_kept(fields: dict[str, Any]) -> None:
+    """Wherever it hangs on its grid; and it is the job that it was."""
+    job = make_job(**fields, now=7)
+    prepared = prepare(make_job(**fields, now=8))
+
+    assert prepared.is_as(job.definition)
+    assert job.model_copy(update={"schedule": None}) == prepared.job("acme").model_copy(update={"schedule": None})
+    for other in ({"priority": 9}, {"params": {"b": 1}}, {"tag": "acme.other"}, {"timeout": "7m"}, {"every": "2h"}):
+        changed = {**fields, **other} if "every" not in other or "every" in fields else {**fields, "priority": 9}
+        assert not prepared.is_as(make_job(**changed, now=7).definition)
+
+
+def test_a_prepared_job_may_be_another_tenants() -> None:
+    """With that one's own tag, and all else as it is: what its params say, too."""
+    one = prepare(make_job(every="1h", tag="acme.io", params=TRICKY))
+
+    assert prepare(make_job(tenant="globex", every="1h", tag="globex.io", params=TRICKY)) == one.of("globex.io")
+
+
+def test_what_a_newer_version_wrote_is_not_put_over() -> None:
+    with pytest.raises(JobTooNew):
+        plan("acme", prepare(make_job()), UnreadJob("acme", "report", "the field 'quota'"), NOW, LIMIT)

@@ -12,10 +12,10 @@ from taglane.model.job import Job
 from taglane.model.schedule import Every
 from taglane.store import jobs as store_jobs
 from taglane.store import keys
-from taglane.store.job_plan import Put
+from taglane.store.job_plan import Put, prepare
 from taglane.store.jobs import Jobs
 from taglane.store.server import Server
-from taglane.store.stored_job import UnreadJob
+from taglane.store.stored_job import StoredJob, UnreadJob
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -517,3 +517,56 @@ def test_priority_is_rounded_to_its_step(jobs: Jobs, redis: Redis) -> None:
     jobs.trigger("acme", "report")
 
     assert 1 == redis.llen(keys.queue("acme", "acme", 6))
+
+
+def test_what_is_as_of_most_jobs_is_not_kept(jobs: Jobs, redis: Redis) -> None:
+    """It would be a fifth of the memory of each; once it is otherwise it is kept, and goes when it is no more."""
+    key = keys.job("acme", "report")
+    plain = {b"created", b"born", b"revision", b"definition", b"task", b"tag", b"envelope", b"schedule"}
+    other = {b"step", b"overlap", b"misfire", b"no_worker", b"expires"}
+    seen = []
+    for fields in (
+        {},
+        {"priority": 5, "overlap": "queue", "misfire": "skip", "no_worker": "skip", "expires": "1h"},
+        {"overlap": "skip", "misfire": "once", "no_worker": "wait"},
+    ):
+        jobs.put(make_job(every="1h", **fields))
+        seen.append(set(redis.hkeys(key)))
+
+    assert [plain, plain | other, plain] == seen
+
+
+def test_a_put_wakes_the_schedulers_for_the_first_due_alone(jobs: Jobs, redis: Redis) -> None:
+    """They know of that one: of a hundred jobs that are put at once they hear a few times."""
+    client: Any = redis  # redis-py leaves this untyped
+    with client.pubsub() as heard:
+        heard.subscribe(keys.wake("acme"))
+        heard.get_message(timeout=5)
+        for hours in (5, 7, 3, 9):
+            jobs.put(make_job(f"j{hours}", every=f"{hours}h"))
+        jobs.put(make_job("j3", every="8h"))
+        jobs.put(make_job("j7", every="1h"))
+        told = [heard.get_message(timeout=5) for _ in range(3)]
+        more = heard.get_message(timeout=0.05)
+
+    first = [jobs.get("acme", name).next_due for name in ("j5", "j7")]
+    assert [first[0], first[1]] == [int(told[0]["data"]), int(told[2]["data"])]
+    assert more is None
+
+
+def test_what_is_kept_of_many_jobs_is_read_at_once(jobs: Jobs, store: Server, redis: Redis) -> None:
+    """Unread, in the order asked for: one that is missing, and one that is none, too; and put where it is as it was."""
+    jobs.put(make_job("a"))
+    redis.set(keys.job("acme", "b"), "x")
+    prepared = prepare(make_job("a", priority=3))
+
+    now, kept = jobs.kept([("acme", name) for name in "abc"])
+    planned = jobs.plan("acme", prepared, kept[0], now)
+
+    assert [make_job("a").definition, None, None] == [each.definition for each in kept]
+    assert [StoredJob, UnreadJob, type(None)] == [type(each.read()) for each in kept]
+    assert "updated" == planned.change
+    assert [[True], [False]] == [jobs.put_planned([("acme", prepared, planned)]) for _ in range(2)]
+    assert "unchanged" == jobs.plan("acme", prepared, jobs.kept([("acme", "a")])[1][0], now).change
+    assert [("acme", "a")] == jobs.names(["acme", "none"])
+    assert store.tenant is None

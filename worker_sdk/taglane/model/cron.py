@@ -58,9 +58,24 @@ def next_cron(expr: str, tz: str, *, after: int, hash_id: str = "") -> int | Non
     Memoised: jobs that share an expression, a zone and an instant share the work, with an `H` all those whose *hash_id*
     comes to the same times. Raises ValueError for an unknown zone or a bad expression.
     """
-    fields = _read(expr)
-    found = _next_second(_settled(fields, hash_id), fields.fixed, tz, max(after // 1000, -1))
-    return None if found is None else found * 1000
+    fields, second = _read(expr), max(after // 1000, -1)
+    text = _settled(fields, hash_id)
+    last = _last(text, fields.fixed, tz)
+    for since, found in last:
+        if since <= second < found:
+            return found * 1000  # nothing lies in between: who asks a moment later is told the same
+    following = _next_second(text, fields.fixed, tz, second)
+    if following is None:
+        return None
+    last[:] = [(second, following)]
+    return following * 1000
+
+
+@lru_cache(maxsize=16_384)
+def _last(text: str, fixed: bool, tz: str) -> list[tuple[int, int]]:
+    """What was asked last, s, and answered: empty before. The caller writes it."""
+    del text, fixed, tz
+    return []
 
 
 @lru_cache(maxsize=16_384)
