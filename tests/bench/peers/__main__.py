@@ -44,7 +44,6 @@ def measure(names: Sequence[str], parts: Sequence[str], runs: int, rounds: int, 
         for _ in range(rounds):
             for part in parts:
                 _round(redis, contenders, part, runs, figures)
-            figures.keep()
 
 
 def _found(names: Sequence[str], url: str, stack: ExitStack) -> Iterator[Contender]:
@@ -61,11 +60,13 @@ def _round(redis: Any, contenders: Sequence[Contender], part: str, runs: int, fi
         _progress(f"{part}: {side.name}")
         for setting, what, value in PARTS[part](redis, side, min(CALLS, runs) if part == "latency" else runs):
             figures.note(part, side.name, setting, what, value)
+        figures.keep()
     if part == "enqueue" and (size := figures.get(part, "taglane", "", "many bytes")):
         figures.note(part, "redis-py", "", "many rate", bare_pipeline(redis, size, runs))
     if part == "start":
         for seconds in help_time():
             figures.note(part, "taglane", "--help", "seconds", seconds)
+    figures.keep()
 
 
 def _progress(what: str) -> None:
