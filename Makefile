@@ -30,6 +30,12 @@ bench-tenants: .venv/.stamp ## what tenants on one server have of one another; B
 bench-peers: .venv/.stamp ## beside rq, dramatiq, arq, taskiq, huey, saq, procrastinate; BENCH_ONLY=huey,rq BENCH_PART=enqueue,drain,latency,start
 	PYTHONPATH=tests $(BIN)/python -m bench.peers docs/performance
 
+bench-pools: .venv/.stamp ## which pool suits which work; POOLS_WORK=noop,crunch,ask,both POOLS_SLOTS=2,10 POOLS_ROUNDS=1
+	PYTHONPATH=tests $(BIN)/python -m bench.pools
+
+bench-budget: .venv/.stamp ## where a run's processor time goes; with py-spy on PATH by part of the worker, too
+	PYTHONPATH=tests $(BIN)/python -m bench.budget
+
 bench-pages: .venv/.stamp ## what the console's pages and the API's lists take, and what looking on costs; PAGES_ONLY=pages,tabs,many
 	PYTHONPATH=tests $(BIN)/python -m bench.pages
 

@@ -24,14 +24,20 @@ _health = click.option(
     "--tag", "tags", multiple=True, required=True, metavar="TAG", help="Whose runs it takes; may be repeated."
 )
 @click.option("-A", "--app", metavar="MODULE", help="The Celery application, or a module that declares tasks.")
-@click.option("-c", "--concurrency", type=click.IntRange(1, 10_000), metavar="N", help="Runs at once [default: cores].")
+@click.option(
+    "-c",
+    "--concurrency",
+    type=click.IntRange(1, 10_000),
+    metavar="N",
+    help="Runs at once; more where they wait [default: cores].",
+)
 @click.option(
     "-P",
     "--pool",
     type=click.Choice(["auto", "prefork", "threads", "solo"]),
     default="auto",
     show_default=True,
-    help="How it runs them at once: prefork for CPU-bound tasks and hard time limits.",
+    help="auto: a process for each run; prefork: the same, for time limits; threads: for tasks that wait for others.",
 )
 @_health
 @click.option("-l", "--loglevel", type=_LEVELS, default="INFO", show_default=True)

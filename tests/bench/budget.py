@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bench import report, sides
+from bench import report, sides, tree
 from bench.sides import Ours
 from redis import Redis
 from taglane.client import Taglane
@@ -25,7 +25,7 @@ from taglane_scheduler.embedded import EmbeddedServer
 from taglane_scheduler.tenancy.tenants import Tenants
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 POOLS = ("solo", "threads", "prefork", "auto")
 BATCH = 64
@@ -123,21 +123,13 @@ class Spent(NamedTuple):
 
 def _spent(worker: int, pool: str) -> Spent:
     main, others, children = 0.0, 0.0, 0.0
-    for pid in _family(worker):
+    for pid in tree.descend(worker):
         first, *rest = _threads(pid)
         if pid == worker or pool == "auto":
             main, others = main + first, others + sum(rest)
         else:
             children += first + sum(rest)
     return Spent(main, others, children)
-
-
-def _family(pid: int) -> list[int]:
-    found = [pid]
-    for each in found:
-        for thread in Path(f"/proc/{each}/task").iterdir():
-            found += map(int, (thread / "children").read_text("ascii").split())
-    return found
 
 
 def worker_lines(ours: Ours, pool: str, runs: int) -> Iterator[Line]:
@@ -151,7 +143,7 @@ def worker_lines(ours: Ours, pool: str, runs: int) -> Iterator[Line]:
         _until(ours, worker, left // 8)
         after, now = _spent(worker.pid, pool), ours.backlog()
         ours.fill("answer", 2 * runs)  # for the sampler, which stops the threads that it looks at
-        shares = _sampled(_family(worker.pid)[1 if pool == "auto" else 0])
+        shares = _sampled(list(tree.descend(worker.pid))[1 if pool == "auto" else 0])
     finally:
         sides.end(worker)
     main, others, children = ((b - a) / max(1, left - now) for a, b in zip(before, after, strict=True))
@@ -195,13 +187,13 @@ def _part(stack: list[str]) -> str:
     return "Celery: event loop, timers"
 
 
-def measure(runs: int) -> list[Line]:
+def measure(runs: int, pools: Sequence[str] = POOLS) -> list[Line]:
     """Measure on a server of its own, and print the budget."""
     with EmbeddedServer() as server, Redis.from_url(server.url) as redis:
         for line in report.machine(redis, f"BENCH_N={runs} make bench-budget"):
             print(line)
         ours = Ours(server.url)
-        found = [*server_lines(server.url, runs), *(each for pool in POOLS for each in worker_lines(ours, pool, runs))]
+        found = [*server_lines(server.url, runs), *(each for pool in pools for each in worker_lines(ours, pool, runs))]
     print(f"{'us a run':>9} {'commands':>9}  what")
     for what, us, commands in found:
         print(f"{us:9.1f} {'' if commands is None else f'{commands:.2f}':>9}  {what}")

@@ -6,11 +6,10 @@ POOLS_WORK (all) and POOLS_SLOTS (2,10) name some of it, POOLS_ROUNDS (1) says h
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bench import report, sides
+from bench import report, sides, tree
 from bench.drain import drain
 from bench.sides import Ours, Stock
 from redis import Redis
@@ -50,8 +49,9 @@ WORK = {
 class Bench:
     """Drains of each work by each pool, on one server."""
 
-    def __init__(self, redis: Any, url: str) -> None:
+    def __init__(self, redis: Any, url: str, pools: Sequence[str]) -> None:
         self._redis = redis
+        self._pools = (*pools, STOCK)
         self._ours = Ours(url)
         self._stock = Stock(url)
         self.rates: dict[tuple[str, str, int], list[float]] = {}
@@ -61,7 +61,7 @@ class Bench:
         """Measure all of these once, with a part of the runs that take some seconds."""
         for task in tasks:
             for count in slots:
-                for pool in (*POOLS, STOCK):
+                for pool in self._pools:
                     side, name = (self._stock, "prefork") if pool == STOCK else (self._ours, pool)
                     runs = max(20, WORK[task].runs(1 if pool == "solo" else count) // shorter)
                     done = drain(self._redis, side, name, task, runs, concurrency=count)
@@ -76,50 +76,37 @@ class Bench:
             while self._ours.backlog():
                 if worker.poll() is not None:
                     raise RuntimeError(f"the worker ended: {sides.complaint()}")
-            return sum(_proportional(pid) for pid in _family(worker.pid)) / 1e6
+            return tree.memory(worker.pid)[1]
         finally:
             sides.end(worker)
 
     def lines(self) -> Iterator[str]:
         """The table: a line for each work and number of slots."""
-        pools = (*POOLS, STOCK)
+        pools = self._pools
         yield f"{'':36}" + "".join(f"{pool:>16}" for pool in pools)
         for task, slots in dict.fromkeys((task, slots) for task, _, slots in self.rates):
             found = {pool: median(self.rates[task, pool, slots]) for pool in pools}
-            best = max(found[pool] for pool in POOLS)
+            best = max(found[pool] for pool in pools if pool != STOCK)
             figures = "".join(f"{found[pool]:>14,.0f}{' *' if found[pool] >= 0.9 * best else '  '}" for pool in pools)
             yield f"{WORK[task].what}, -c {slots}".ljust(36) + figures
 
 
-def _family(pid: int) -> list[int]:
-    found = [pid]
-    for each in found:
-        for thread in Path(f"/proc/{each}/task").iterdir():
-            found += map(int, (thread / "children").read_text("ascii").split())
-    return found
-
-
-def _proportional(pid: int) -> int:
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) * 1024
-    return 0
-
-
-def measure(tasks: Sequence[str], slots: Sequence[int], rounds: int, *, shorter: int = 1) -> Bench:
+def measure(
+    tasks: Sequence[str], slots: Sequence[int], rounds: int, pools: Sequence[str] = POOLS, *, shorter: int = 1
+) -> Bench:
     """Measure on a server of its own, and print the report."""
     with EmbeddedServer() as server, Redis.from_url(server.url) as redis:
         command = f"POOLS_WORK={','.join(tasks)} POOLS_SLOTS={','.join(map(str, slots))} POOLS_ROUNDS={rounds}"
         for line in report.machine(redis, f"{command} make bench-pools"):
             print(line)
-        bench = Bench(redis, server.url)
+        bench = Bench(redis, server.url, pools)
         for _ in range(rounds):
             bench.round(tasks, slots, shorter=shorter)
         print("runs a second; * within a tenth of the best of ours")
         for line in bench.lines():
             print(line)
         for count in slots:
-            taken = ", ".join(f"{pool} {bench.memory(pool, count):.0f}" for pool in POOLS)
+            taken = ", ".join(f"{pool} {bench.memory(pool, count):.0f}" for pool in pools)
             print(f"MB of an idle worker, -c {count}: {taken}")
         return bench
 

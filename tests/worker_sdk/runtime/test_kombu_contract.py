@@ -215,9 +215,9 @@ def test_what_the_pools_change_of_a_request(app: Celery) -> None:
     """They take its body as it was read, and its acknowledgements: those are all that it tells of its end."""
     told: list[str] = []
     request = make_request(app, SimpleNamespace())
-    assert ([], {}, {}) == request._payload  # noqa: SLF001 - it is what we change
+    assert ([], {}, {}) == request.message.payload
 
-    request._on_ack = lambda *_: told.append("ack")  # noqa: SLF001
+    request._on_ack = lambda *_: told.append("ack")  # noqa: SLF001 - it is what we change
     request._on_reject = lambda *_: told.append("reject")  # noqa: SLF001
     request.acknowledge()
     make_request(app, SimpleNamespace()).reject()

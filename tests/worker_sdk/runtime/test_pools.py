@@ -34,7 +34,7 @@ class Request:
         self.id = RUN
         self.task = SimpleNamespace(acks_late=True)
         self.heard: list[str] = []
-        self._payload: tuple[Any, ...] = ([], {}, {})
+        self.message = SimpleNamespace(payload=([], {}, {}))
 
     def on_accepted(self, pid: int, accepted_at: float) -> None:
         del pid, accepted_at

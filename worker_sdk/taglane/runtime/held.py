@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from taglane.runtime.carry import Outcome
@@ -30,6 +30,11 @@ class Held:
     """Its task acknowledges early: one death is its last."""
     lost: bool = False
     noted: Outcome | None = None
+    message_id: str = field(init=False)
+    """What Celery calls it: the run's id, or of a follow-up the id of the run whose end it tells."""
+
+    def __post_init__(self) -> None:
+        self.message_id = self.delivery.of or self.delivery.run
 
     def note(self, outcome: Outcome) -> None:
         """Keep what was decided of it, beside what was before: a result and a part of a chord come one by one."""
@@ -43,11 +48,6 @@ class Held:
         """Return what is to be said of it: what was noted wins, but for what it logged."""
         said = self.noted or outcome or Outcome("failed")
         return said._replace(log=outcome.log) if outcome is not None and outcome.log else said
-
-    @property
-    def message_id(self) -> str:
-        """What Celery calls it: the run's id, or of a follow-up the id of the run whose end it tells."""
-        return self.delivery.of or self.delivery.run
 
 
 class Roster:

@@ -87,7 +87,7 @@ def _decoded(request: Any, args: Any) -> tuple[Any, ...]:
     Nor are the request's acknowledgements passed on: what the pool has is settled by its outcome.
     """
     request._on_ack = request._on_reject = _settled_by_outcome  # noqa: SLF001 - there is no setter
-    return (*args[:3], request._payload, None, None)  # noqa: SLF001 - likewise
+    return (*args[:3], request.message.payload, None, None)
 
 
 def _settled_by_outcome(*_: Any) -> None:

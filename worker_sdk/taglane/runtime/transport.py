@@ -189,18 +189,18 @@ class Transport(virtual.Transport):
         held = current.holdings()
         if held is None:
             return
+        tasks = self.client.transport_options["app"]().tasks
         for _ in range(TURN):
             delivery = held.take()
             if delivery is None:
                 return
-            self._hand_over(held, delivery)
+            if delivery.task in tasks or delivery.ended:
+                self._hand_over(held, delivery)
+            else:
+                self._on_unknown(held, delivery)
         self.wake()  # the loop has its turn, timers, results, signals, and comes back
 
     def _hand_over(self, held: Holdings, delivery: Delivery) -> None:
-        app = self.client.transport_options["app"]()
-        if delivery.task not in app.tasks and not delivery.ended:
-            self._on_unknown(held, delivery)
-            return
         try:
             self._deliver(unpack(delivery), delivery.tag)
         except (ValueError, KeyError, TypeError) as error:
