@@ -5,7 +5,7 @@ PIP_VERSION := 26.3# the pip that comes with Python 3.11 knows no dependency gro
 PYTEST_ARGS ?= -n 3# a worker process each, each with a server of its own: the tests mostly wait
 BIN := .venv/bin
 
-.PHONY: demo test check bench bench-tenants bench-pages isolation faults clean
+.PHONY: demo test check bench bench-tenants bench-peers bench-pages isolation faults clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.stamp ## real jobs of three tenants on an embedded server, for DEMO_SECONDS (20)
@@ -26,6 +26,9 @@ bench: .venv/.stamp ## measurements: nothing beside them, so one process
 
 bench-tenants: .venv/.stamp ## what tenants on one server have of one another; BENCH_ONLY=shares,idle for some of it
 	PYTHONPATH=tests $(BIN)/python -m bench.tenancy
+
+bench-peers: .venv/.stamp ## beside rq, dramatiq, arq, taskiq, huey, saq, procrastinate; BENCH_ONLY=huey,rq BENCH_PART=enqueue,drain,latency,start
+	PYTHONPATH=tests $(BIN)/python -m bench.peers docs/performance
 
 bench-pages: .venv/.stamp ## what the console's pages and the API's lists take, and what looking on costs; PAGES_ONLY=pages,tabs,many
 	PYTHONPATH=tests $(BIN)/python -m bench.pages

@@ -10,9 +10,10 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bench import sides
+from bench import sides, tree
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from subprocess import Popen
 
     from bench.sides import Side
@@ -37,6 +38,10 @@ class Drain:
     """Of one core, during the drain."""
     commands: dict[str, float] = field(default_factory=dict)
     """The commands that the workers sent, a run."""
+    trips: float = 0
+    """How often the server read from the workers' connections, a run: a pipeline that comes at once is one."""
+    worker_us: float = 0
+    """Processor time of the workers and their children, a run."""
 
 
 class Stuck(Exception):
@@ -52,45 +57,70 @@ def drain(
     *,
     workers: int = 1,
     concurrency: int = 2,
-    **environment: str,
+    longest: float = float("inf"),
+    environment: Mapping[str, str] | None = None,
 ) -> Drain:
-    """Fill the queue, start the workers, time them, end them."""
+    """Fill the queue, start the workers, time them, end them; after *longest* seconds what is done by then counts."""
     side.clear()
     side.fill(task, runs)
     redis.config_resetstat()
-    processes = [sides.start(side, side.worker(pool, concurrency), **environment) for _ in range(workers)]
+    processes = [sides.start(side, side.worker(pool, concurrency), **(environment or {})) for _ in range(workers)]
     try:
-        rate, share = _watch(redis, side, runs, processes)
+        watched = _watch(redis, side, runs, processes, longest)
         stats = redis.info("commandstats")
     finally:
         for process in processes:
             sides.end(process)
-    return Drain(rate, share, _commands(stats, side.name, runs))
+    begin, end = watched
+    done, seconds = max(begin.left - end.left, 1), max(POLL, end.at - begin.at)
+    return Drain(
+        done / seconds,
+        (end.server - begin.server) / seconds,
+        _commands(stats, side.name, runs - end.left),
+        (end.reads - begin.reads) / done,
+        (end.workers - begin.workers) / done * 1e6,
+    )
 
 
-def _watch(redis: Any, side: Side, runs: int, processes: list[Popen[str]]) -> tuple[float, float]:
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What was seen at one time: what is left, and what was used by then, in seconds and reads."""
+
+    at: float
+    left: int
+    server: float
+    reads: int
+    workers: float
+
+
+def _watch(
+    redis: Any, side: Side, runs: int, processes: list[Popen[str]], longest: float = float("inf")
+) -> tuple[_Look, _Look]:
+    """The looks at which the workers were well on their way, and at which all was done."""
     enough = min(500, runs // 5)
-    begin: tuple[float, int, float] | None = None
-    left, moved_at = runs, time.monotonic()
+    begin: _Look | None = None
+    left, moved_at, looks, started = runs, time.monotonic(), 0, time.monotonic()
+
+    def look() -> _Look:
+        used, reads = redis.info("cpu"), redis.info("stats")["total_reads_processed"]
+        server = float(used["used_cpu_user"] + used["used_cpu_sys"])
+        return _Look(now, left, server, reads - looks, sum(tree.cpu(process.pid) for process in processes))
+
     while True:
         time.sleep(POLL)
         before, left, now = left, side.backlog(), time.monotonic()
+        looks += 1
         if left < before:
             moved_at = now
         if begin is None and runs - left >= enough:
-            begin = now, left, _cpu(redis)
-        if not left and begin is not None:
-            seconds = max(POLL, now - begin[0])
-            return max(begin[1], 1) / seconds, (_cpu(redis) - begin[2]) / seconds
+            begin = look()
+            looks += 2
+        elif begin is not None and (not left or now - started > longest):
+            return begin, look()
         if now - moved_at > PATIENCE or any(process.poll() is not None for process in processes):
             raise Stuck(
                 f"{side.name}: {left} of {runs} left, and nothing moved for {PATIENCE:g} s: {sides.complaint()}"
             )
-
-
-def _cpu(redis: Any) -> float:
-    used = redis.info("cpu")
-    return float(used["used_cpu_user"] + used["used_cpu_sys"])
 
 
 def _commands(stats: dict[str, Any], side: str, runs: int) -> dict[str, float]:

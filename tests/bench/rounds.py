@@ -71,7 +71,7 @@ class Rounds:
         for pool in sides.POOLS:
             runs = max(200, self._runs // 4)
             rates = {
-                each: drain(self._redis, self._stock, pool, "noop", runs, BENCH_PREFETCH=each).rate
+                each: drain(self._redis, self._stock, pool, "noop", runs, environment={"BENCH_PREFETCH": each}).rate
                 for each in PREFETCHES
             }
             self._prefetch[pool] = max(rates, key=lambda each: rates[each])
@@ -90,7 +90,7 @@ class Rounds:
     def _drain(self, side: Side, pool: str, task: str) -> Drain:
         self._say(f"{side.name} {pool} {task}")
         prefetch = self._prefetch.get(pool, PREFETCHES[-1])
-        return drain(self._redis, side, pool, task, self._runs, BENCH_PREFETCH=prefetch)
+        return drain(self._redis, side, pool, task, self._runs, environment={"BENCH_PREFETCH": prefetch})
 
     def _note(self, what: str, aim: float, ours: Drain, theirs: Drain) -> None:
         line = self._line(what, "runs/s", aim)

@@ -30,6 +30,8 @@ class Side(Protocol):
     """What is measured."""
 
     name: str
+    python: str
+    """The interpreter of its processes."""
     environment: dict[str, str]
 
     def clear(self) -> None: ...
@@ -44,7 +46,7 @@ def start(side: Side, command: list[str], **environment: str) -> subprocess.Pope
     known = {**os.environ, **side.environment, **environment, "PYTHONPATH": os.pathsep.join(paths)}
     LOG.seek(0)
     LOG.truncate()
-    return subprocess.Popen([sys.executable, *command], env=known, text=True, stdout=subprocess.PIPE, stderr=LOG)
+    return subprocess.Popen([side.python, *command], env=known, text=True, stdout=subprocess.PIPE, stderr=LOG)
 
 
 def complaint() -> str:
@@ -67,6 +69,7 @@ class Ours:
     """Taglane, under the credential of one tenant: of a new one, unless its *url* is given."""
 
     name = "taglane"
+    python = sys.executable
 
     def __init__(self, operator_url: str, url: str | None = None) -> None:
         url = url or Tenants(Server(operator_url)).create(TENANT).url
@@ -97,6 +100,7 @@ class Stock:
     """Celery as it comes, on kombu's redis transport and Celery's redis result backend."""
 
     name = "celery"
+    python = sys.executable
 
     def __init__(self, operator_url: str) -> None:
         url = operator_url.removesuffix("/0") + "/1"

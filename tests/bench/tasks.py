@@ -6,7 +6,9 @@ import logging
 import os
 import time
 from functools import cache
+from hashlib import sha256
 
+from bench.peers import echo
 from celery import shared_task
 
 log = logging.getLogger(__name__)
@@ -36,10 +38,37 @@ def started() -> float:
     return time.monotonic()
 
 
+@shared_task
+def stamp() -> float:
+    """When it started, told to whoever listens, s."""
+    return echo.tell()
+
+
 @shared_task(ignore_result=True)
 def nap() -> None:
     """Wait for 5 ms, and keep nothing."""
     time.sleep(0.005)
+
+
+@shared_task(ignore_result=True)
+def crunch(steps: int = 9_000) -> None:
+    """Compute for about 5 ms, in steps that never let go of the interpreter's lock; and keep nothing."""
+    digest = b""
+    for _ in range(steps):
+        digest = sha256(digest).digest()
+
+
+@shared_task(ignore_result=True)
+def ask() -> None:
+    """Wait for 20 ms, as for somebody else's answer, and keep nothing."""
+    time.sleep(0.02)
+
+
+@shared_task(ignore_result=True)
+def both() -> None:
+    """Compute for about 2 ms and wait for 10 ms, and keep nothing."""
+    crunch(3_600)
+    time.sleep(0.01)
 
 
 @shared_task(ignore_result=True)

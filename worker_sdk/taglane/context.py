@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from taglane.errors import OtherTenant
 from taglane.model.names import check_tenant
@@ -82,12 +82,22 @@ def confined(to: str | None) -> Iterator[None]:
         _confined.reset(token)
 
 
-@contextmanager
-def executing(run: CurrentRun) -> Iterator[None]:
+class Binding:
+    """A block in which context variables have other values: what each run comes through is no generator."""
+
+    __slots__ = ("_tokens", "_values")
+
+    def __init__(self, *values: tuple[ContextVar[Any], Any]) -> None:
+        self._values = values
+
+    def __enter__(self) -> None:
+        self._tokens = [(variable, variable.set(value)) for variable, value in self._values]
+
+    def __exit__(self, *_: object) -> None:
+        for variable, token in reversed(self._tokens):
+            variable.reset(token)
+
+
+def executing(run: CurrentRun) -> Binding:
     """Execute the block as *run*: its tenant and no other is in reach."""
-    run_token, tenant_token = _run.set(run), _tenant.set(None)
-    try:
-        yield
-    finally:
-        _tenant.reset(tenant_token)
-        _run.reset(run_token)
+    return Binding((_run, run), (_tenant, None))

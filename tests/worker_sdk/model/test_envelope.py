@@ -7,7 +7,7 @@ import pytest
 from celery import Celery
 from hypothesis import given
 from hypothesis import strategies as st
-from kombu.serialization import dumps
+from kombu.serialization import dumps, loads
 from taglane.errors import BadParams
 from taglane.model.envelope import ENDED_TASK, HEADER, Delivery, first_try, next_try, of_call, pack, unpack
 from taglane.model.retry import Retry
@@ -156,6 +156,16 @@ def test_anything_but_json_is_refused(content_type: str | None) -> None:
 def test_a_plain_call_is_a_message_too(kwargs: dict[str, Any]) -> None:
     """What `enqueue` makes of params arrives as the task's keyword arguments."""
     assert [[], kwargs, {}] == json.loads(deliver(of_call(kwargs))["body"])
+
+
+@given(kwargs=st.dictionaries(st.text(max_size=5), values, max_size=3))
+def test_a_body_is_read_once(kwargs: dict[str, Any]) -> None:
+    """What was read to be checked is what kombu would read; what its JSON says in a way of its own is left to it."""
+    plain = deliver(of_call(kwargs))
+    assert plain["decoded"] == loads(plain["body"], "application/json", "utf-8")
+
+    typed = deliver(of_call({"at": {"__type__": "datetime", "__value__": "2026-01-01T00:00:00"}}))
+    assert typed["decoded"] is None
 
 
 def test_params_that_are_not_json_are_refused() -> None:

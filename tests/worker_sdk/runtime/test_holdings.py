@@ -191,6 +191,7 @@ def test_the_fetcher_is_told_of_appetite(held: Holdings) -> None:
 
     def told_by(act: str) -> bool:
         told.clear()
+        held.is_waiting = True
         held.receive(make_deliveries(1))
         match act:
             case "lose":
@@ -200,6 +201,7 @@ def test_the_fetcher_is_told_of_appetite(held: Holdings) -> None:
             case "refuse":
                 held.take()
                 told.clear()
+                held.is_waiting = True
                 held.refuse("acme.1")
             case _:
                 held.take()

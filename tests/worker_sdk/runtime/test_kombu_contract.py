@@ -142,16 +142,21 @@ def three() -> int:
     return 3
 
 
-def call_tracer(app: Celery, function: Any) -> Any:
+def call_tracer(app: Celery, function: Any, body: tuple[Any, ...]) -> Any:
     """What the tracer, as a pool calls it, returns for a task."""
     name = make_task(app, function).name
     request: dict[str, Any] = {"id": "one", "task": name, "delivery_info": {}}
-    return trace.trace_task_ret(name, "one", request, "[[], {}, {}]", "application/json", "utf-8", app=app)
+    return trace.trace_task_ret(name, "one", request, *body, app=app)
 
 
-def test_what_the_tracer_returns(app: Celery) -> None:
+AS_TEXT = ("[[], {}, {}]", "application/json", "utf-8")
+AS_READ: tuple[Any, ...] = (([], {}, {}), None, None)
+
+
+@pytest.mark.parametrize("body", [AS_TEXT, AS_READ], ids=["as text", "as it was read"])
+def test_what_the_tracer_returns(app: Celery, body: tuple[Any, ...]) -> None:
     """Failed, the value, and how long it took; of an error what was raised, with its traceback."""
-    failed, value, seconds = call_tracer(app, three)
+    failed, value, seconds = call_tracer(app, three, body)
     assert (0, "3") == (failed, value)
     assert seconds >= 0
 
@@ -162,7 +167,7 @@ def test_what_the_tracer_returns_of_an_error(app: Celery) -> None:
     def ignored() -> None:
         raise Ignore
 
-    failed, value, _ = call_tracer(app, ignored)
+    failed, value, _ = call_tracer(app, ignored, AS_READ)
     assert 1 == failed
     assert isinstance(raised(value), Ignore)
     assert "Ignore" in value.traceback
@@ -179,6 +184,17 @@ def test_what_a_request_gives_its_pool(app: Celery) -> None:
     """The options of `apply_async` that the pools wrap, and the arguments in which they look for our header."""
     given: dict[str, Any] = {}
     pool = SimpleNamespace(apply_async=lambda target, **options: given.update(options, target=target))
+
+    make_request(app, pool).execute_using_pool(pool)
+
+    callbacks = {"accept_callback", "timeout_callback", "callback", "error_callback"}
+    assert callbacks | {"target", "args", "soft_timeout", "timeout", "correlation_id"} == set(given)
+    assert 6 == len(given["args"])
+    assert {"run": "one"} == given["args"][2][HEADER]
+
+
+def make_request(app: Celery, pool: Any) -> Any:
+    """What Celery makes of a message for its pool."""
     headers = {"id": "one", "task": "contract.task", HEADER: {"run": "one"}}
     message = SimpleNamespace(
         headers=headers,
@@ -191,14 +207,23 @@ def test_what_a_request_gives_its_pool(app: Celery) -> None:
         payload=([], {}, {}),
     )
     ran = make_task(app, nothing)
-    request = create_request_cls(Request, ran, pool, "host", None, app=app)(message, app=app, task=ran)
+    pool.apply_async = getattr(pool, "apply_async", None)
+    return create_request_cls(Request, ran, pool, "host", None, app=app)(message, app=app, task=ran)
 
-    request.execute_using_pool(pool)
 
-    callbacks = {"accept_callback", "timeout_callback", "callback", "error_callback"}
-    assert callbacks | {"target", "args", "soft_timeout", "timeout", "correlation_id"} == set(given)
-    assert 6 == len(given["args"])
-    assert {"run": "one"} == given["args"][2][HEADER]
+def test_what_the_pools_change_of_a_request(app: Celery) -> None:
+    """They take its body as it was read, and its acknowledgements: those are all that it tells of its end."""
+    told: list[str] = []
+    request = make_request(app, SimpleNamespace())
+    assert ([], {}, {}) == request._payload  # noqa: SLF001 - it is what we change
+
+    request._on_ack = lambda *_: told.append("ack")  # noqa: SLF001
+    request._on_reject = lambda *_: told.append("reject")  # noqa: SLF001
+    request.acknowledge()
+    make_request(app, SimpleNamespace()).reject()
+
+    assert ["ack"] == told
+    assert request.acknowledged
 
 
 def test_the_message_of_a_task() -> None:

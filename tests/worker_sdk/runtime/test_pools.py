@@ -34,6 +34,7 @@ class Request:
         self.id = RUN
         self.task = SimpleNamespace(acks_late=True)
         self.heard: list[str] = []
+        self._payload: tuple[Any, ...] = ([], {}, {})
 
     def on_accepted(self, pid: int, accepted_at: float) -> None:
         del pid, accepted_at

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _dumps = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+_loads = json.JSONDecoder().decode
 _dumps_strictly = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 HEADER = "taglane"
@@ -40,6 +41,9 @@ LONGEST_TRACE = 4_096
 """Characters that the trace headers of a run may take; of longer ones the first is kept alone."""
 
 _OBJECTS = frozenset("hprt")
+
+_TYPED = '"__type__"'
+"""What kombu's JSON says in a value that is no plain one: such a body is left for kombu to read."""
 
 _BARE_EMBED = re.compile(r'\{"callbacks": ?null, ?"errbacks": ?null, ?"chain": ?null, ?"chord": ?null\}\]$')
 _NO_FAILURE_EMBED = re.compile(r'"errbacks": ?null, ?"chain": ?null, ?"chord": ?null\}\]$')
@@ -158,7 +162,7 @@ def next_try(envelope: bytes, previous: str = "") -> str:
     Raises:
         ValueError: the envelope is not readable.
     """
-    again = _read(envelope)
+    again, _ = _read(envelope)
     headers = again.setdefault("h", {})
     headers["retries"] = int(headers.get("retries") or 0) + 1
     if previous:
@@ -169,19 +173,19 @@ def next_try(envelope: bytes, previous: str = "") -> str:
 def first_try(envelope: bytes) -> str:
     """Return the envelope of a run that is run anew: no try counts; '' where it is that already, or not readable."""
     try:
-        anew = _read(envelope)
+        anew, _ = _read(envelope)
     except ValueError:
         return ""
     return _dumps(anew) if anew.get("h", {}).pop("retries", 0) else ""
 
 
 def unpack(delivery: Delivery) -> dict[str, Any]:
-    """Return the message of a delivery, as kombu hands it to a consumer.
+    """Return the message of a delivery, as kombu hands it to a consumer; `decoded` is its body, where that is known.
 
     Raises:
         ValueError: the envelope is not readable.
     """
-    envelope = _read(delivery.envelope)
+    envelope, body = _read(delivery.envelope)
     run = delivery.of or delivery.run
     headers = {
         "root_id": run,
@@ -217,20 +221,22 @@ def unpack(delivery: Delivery) -> dict[str, Any]:
         "content-encoding": "utf-8",
         "headers": headers,
         "properties": properties,
+        "decoded": None if _TYPED in envelope["b"] else body,
     }
 
 
-def _read(text: bytes) -> dict[str, Any]:
-    """Read an envelope, which a tenant may have written itself: Celery's pools take its body on trust, and may hang."""
+def _read(text: bytes) -> tuple[dict[str, Any], list[Any]]:
+    """Read an envelope and its body. A tenant may have written it: Celery's pools take that on trust, and may hang."""
     try:
-        envelope = json.loads(text)
+        envelope = _loads(text.decode("utf-8", "surrogatepass"))
         if not isinstance(envelope, dict) or not isinstance(envelope.get("b"), str):
             raise ValueError("it is no object with a body")  # noqa: TRY004 - a stored text, not a type
-        if not all(isinstance(value, dict) for name, value in envelope.items() if name in _OBJECTS):
-            raise ValueError("its headers, properties, retry policy or trace are no object")
-        body = json.loads(envelope["b"])
+        for name, value in envelope.items():
+            if name in _OBJECTS and not isinstance(value, dict):
+                raise ValueError("its headers, properties, retry policy or trace are no object")
+        body = _loads(envelope["b"])
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error
     if not isinstance(body, list) or [type(part) for part in body] != [list, dict, dict]:
         raise ValueError("its body is not [positional arguments, keyword arguments, what follows]")
-    return envelope
+    return envelope, body

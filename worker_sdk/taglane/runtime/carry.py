@@ -7,7 +7,6 @@ Here the child only notes what is to be written; the parent writes it, with the 
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,12 +15,12 @@ from celery import states
 from celery.exceptions import Ignore, Reject, Retry
 from kombu.utils.json import dumps
 
-from taglane.context import CurrentRun, executing
+from taglane.context import Binding, CurrentRun, executing
 from taglane.model.envelope import HEADER, PREVIOUS, TRACE_HEADERS
 from taglane.runtime import current, tracing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from taglane.runtime.run_log import RunLog, Said
 
@@ -136,16 +135,25 @@ def current_carry() -> Carry | None:
     return _carry.get()
 
 
-@contextmanager
-def _carrying(carry: Carry) -> Iterator[None]:
-    token = _carry.set(carry)
-    try:
-        with executing(carry.run):
-            yield
-    finally:
-        carry.over = True
-        carry.entered = False  # what a thread of it sends yet, with a copy of its context, carries on nothing
-        _carry.reset(token)
+class _Carrying:
+    """The block in which a run is executed."""
+
+    __slots__ = ("_carry", "_carrying", "_executing")
+
+    def __init__(self, carry: Carry) -> None:
+        self._carry = carry
+        self._carrying = Binding((_carry, carry))
+        self._executing = executing(carry.run)
+
+    def __enter__(self) -> None:
+        self._carrying.__enter__()
+        self._executing.__enter__()
+
+    def __exit__(self, *_: object) -> None:
+        self._executing.__exit__()
+        self._carry.over = True
+        self._carry.entered = False  # what a thread of it sends yet, with a copy of its context, carries on nothing
+        self._carrying.__exit__()
 
 
 def execute(target: Callable[..., tuple[int, Any, float]], *args: Any) -> tuple[tuple[int, Any, float], Outcome | None]:
@@ -170,7 +178,7 @@ def execute(target: Callable[..., tuple[int, Any, float]], *args: Any) -> tuple[
     if tracing.is_on():
         returned, outcome = _traced(carry, target, args)
     else:
-        with _carrying(carry):
+        with _Carrying(carry):
             returned = target(*args)
         outcome = carry.outcome(returned[0], returned[1])
     return returned, outcome if carry.log is None else outcome._replace(log=carry.log.end())
@@ -182,7 +190,7 @@ def _traced(
     spans = tracing.spans()
     assert spans is not None  # noqa: S101 - it is on
     request = args[2]
-    with _carrying(carry), spans.running(carry.run, request) as attempt:
+    with _Carrying(carry), spans.running(carry.run, request) as attempt:
         carry.trace = {name: request[name] for name in TRACE_HEADERS if name in request} | {PREVIOUS: attempt.context}
         returned = target(*args)
         outcome = carry.outcome(returned[0], returned[1])

@@ -99,5 +99,7 @@ class Fetcher:
                 holdings.return_stale()
                 if holdings.serving and (most := holdings.appetite()):
                     return most
+                holdings.is_waiting = True
                 holdings.room.wait(STALE / 2)
+                holdings.is_waiting = False
         return None

@@ -50,6 +50,7 @@ class Holdings:
         self.lock = threading.Lock()
         self.room = threading.Condition(self.lock)
         """Notified when the inbox wants more."""
+        self.is_waiting = False  # whether the fetcher waits for that
         self.news = threading.Condition(self.lock)
         """Notified when there is something to say."""
         self.serving = False
@@ -134,8 +135,7 @@ class Holdings:
 
     def noted(self, run: str) -> Outcome | None:
         """What the parent has noted of a run."""
-        held = self.roster.of_run(run)
-        return held.noted if held else None
+        return held.noted if (held := self.roster.of_run(run)) else None
 
     def lease_of(self, message_id: str) -> tuple[str, int] | None:
         """The run and token under which a message is held here."""
@@ -149,8 +149,7 @@ class Holdings:
 
     def is_in_pool(self, run: str) -> bool:
         """Whether the pool has been given a run."""
-        held = self.roster.of_run(run)
-        return held is not None and held.in_pool
+        return (held := self.roster.of_run(run)) is not None and held.in_pool
 
     def has_room(self) -> bool:
         """Whether the pool can execute one more."""
@@ -310,7 +309,8 @@ class Holdings:
         return self.pace.ahead(self._window) if self.looks_ahead and not self._alone else 0
 
     def _ask_for_more(self) -> None:
-        if self.serving and self.appetite():
+        if self.is_waiting and self.serving and self.appetite():
+            self.is_waiting = False
             self.room.notify_all()
 
     def _renew_now(self) -> None:

@@ -10,12 +10,10 @@ import ctypes
 import signal
 import threading
 import time
-from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from taglane.context import Binding
 
 SIGNAL = signal.SIGURG
 """One that does nothing to a process that does not expect it."""
@@ -129,14 +127,9 @@ def current_execution() -> Execution | None:
     return _execution.get()
 
 
-@contextmanager
-def interruptible(execution: Execution) -> Iterator[None]:
+def interruptible(execution: Execution) -> Binding:
     """Execute the block as *execution*."""
-    token = _execution.set(execution)
-    try:
-        yield
-    finally:
-        _execution.reset(token)
+    return Binding((_execution, execution))
 
 
 def make_execution() -> Execution:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from billiard.exceptions import SoftTimeLimitExceeded
@@ -11,8 +10,9 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from taglane.runtime.interrupt import Execution, Stopped, interruptible, make_execution
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
+    from taglane.context import Binding
     from taglane.runtime.pools import Settling
 
 
@@ -21,6 +21,29 @@ class Limits(NamedTuple):
 
     soft: float | None
     hard: float | None
+
+
+class Watched:
+    """The block in which a run that may be stopped is executed, while its alarms are set."""
+
+    __slots__ = ("_alarms", "_execution", "_forget")
+
+    def __init__(self, execution: Binding, alarms: list[threading.Timer], forget: Callable[[], None]) -> None:
+        self._execution = execution
+        self._alarms = alarms
+        self._forget = forget
+
+    def __enter__(self) -> None:
+        for alarm in self._alarms:
+            alarm.daemon = True
+            alarm.start()
+        self._execution.__enter__()
+
+    def __exit__(self, *_: object) -> None:
+        self._execution.__exit__()
+        for alarm in self._alarms:
+            alarm.cancel()
+        self._forget()
 
 
 class Interrupting:
@@ -41,29 +64,20 @@ class Interrupting:
             limits.hard or self.options.get("timeout"),
         )
 
-    @contextmanager
-    def watched(
-        self, message: str, limits: Limits, settling: Settling, on_hard_limit: Callable[[], None]
-    ) -> Iterator[None]:
+    def watched(self, message: str, limits: Limits, settling: Settling, on_hard_limit: Callable[[], None]) -> Watched:
         """Execute the block as the run of a message: it may be stopped, and its limits hold."""
         soft, hard = self.or_default(limits)
-        execution = self._executions[message] = make_execution()
         alarms = []
         if soft:
             alarms.append(threading.Timer(soft, self._on_soft_limit, (message, settling, soft)))
         if hard:
             alarms.append(threading.Timer(hard, on_hard_limit))
-        for alarm in alarms:
-            alarm.daemon = True
-            alarm.start()
-        try:
-            with interruptible(execution):
-                yield
-        finally:
-            for alarm in alarms:
-                alarm.cancel()
-            self._executions.pop(message, None)
-            self._stopped.discard(message)
+        execution = self._executions[message] = make_execution()
+        return Watched(interruptible(execution), alarms, lambda: self._forget(message))
+
+    def _forget(self, message: str) -> None:
+        self._executions.pop(message, None)
+        self._stopped.discard(message)
 
     def _on_soft_limit(self, message: str, settling: Settling, soft: float) -> None:
         if message in self._executions:

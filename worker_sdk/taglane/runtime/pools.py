@@ -66,6 +66,8 @@ class Carrying:
             return super().apply_async(target, args, kwargs, **options)  # type: ignore[misc]
         settling = Settling(held, header["run"], options)
         held.applied(header["run"])
+        if settling.request is not None:
+            args = _decoded(settling.request, args)
         options["accept_callback"] = settling.on_accepted
         options["callback"] = settling.on_result
         options["error_callback"] = settling.on_error
@@ -79,6 +81,19 @@ class Carrying:
         return execute, ()
 
 
+def _decoded(request: Any, args: Any) -> tuple[Any, ...]:
+    """Return a tracer's arguments with the body as it was read, which the tracer takes as well: it is not read again.
+
+    Nor are the request's acknowledgements passed on: what the pool has is settled by its outcome.
+    """
+    request._on_ack = request._on_reject = _settled_by_outcome  # noqa: SLF001 - there is no setter
+    return (*args[:3], request._payload, None, None)  # noqa: SLF001 - likewise
+
+
+def _settled_by_outcome(*_: Any) -> None:
+    """Stand for an acknowledgement."""
+
+
 class Settling:
     """The callbacks of one run: Celery's own go first, then the run is settled by what is known of it."""
 
@@ -86,6 +101,7 @@ class Settling:
         self._held = held
         self._run = run
         self._accept_callback = options["accept_callback"]
+        self.request: Any = getattr(self._accept_callback, "__self__", None)
         self._callback = options["callback"]
         self._error_callback = options.get("error_callback")
         self._timeout_callback = options.get("timeout_callback")
@@ -97,15 +113,14 @@ class Settling:
         while (sure := self._held.is_sure_of(self._run)) is None:
             time.sleep(0.02)
         if not sure:
-            worker_state.task_ready(self._accept_callback.__self__)
+            worker_state.task_ready(self.request)
             self._held.settle(self._run, None)
         return sure
 
     def on_accepted(self, pid: int, accepted_at: float) -> None:
         """Take note that the pool executes the run now."""
         self._held.began(self._run)
-        request = getattr(self._accept_callback, "__self__", None)
-        if request is not None and not request.task.acks_late:
+        if self.request is not None and not self.request.task.acks_late:
             self._held.acknowledged_early(self._run)  # Celery's own word may wait for the end, as a late one does
         self._accept_callback(pid, accepted_at)
 
@@ -113,7 +128,7 @@ class Settling:
         """Take what `execute` returned, None of what did not begin; or the error of a pool that could not call it."""
         if answer is None:
             logger.warning("run_not_begun run=%s: it waited in the pool for longer than its lease is sure", self._run)
-            worker_state.task_ready(self._accept_callback.__self__)
+            worker_state.task_ready(self.request)
             self._held.refuse(self._run)
             return
         if not isinstance(answer, tuple):
@@ -170,7 +185,7 @@ class Settling:
 
     def _settle(self, outcome: Outcome | None) -> None:
         if self._verdict is not None:  # the last of its tries: what Celery has noted is the end of all
-            self._held.note(self._accept_callback.__self__.id, self._verdict)
+            self._held.note(self.request.id, self._verdict)
         self._held.settle(self._run, outcome)
 
 

@@ -141,10 +141,10 @@ class Tally:
         return tally
 
     def _place(self, task: str, tag: str) -> Place:
-        key = (task[:LONGEST], tag[:LONGEST])
-        found = self.places.get(key)
+        found = self.places.get((task, tag))
         if found is not None:
             return found
-        if len(self.places) >= MOST_PLACES:
+        key = (task[:LONGEST], tag[:LONGEST])
+        if key not in self.places and len(self.places) >= MOST_PLACES:
             key = (OTHER, OTHER)
         return self.places.setdefault(key, Place())

@@ -69,10 +69,19 @@ class QoS(virtual.QoS):
         """Restore nothing: a lease that is not renewed ends by itself."""
 
 
+class Message(virtual.Message):
+    """A delivery, whose body was read when it was checked."""
+
+    def __init__(self, payload: dict[str, Any], channel: Any = None, **kwargs: Any) -> None:
+        super().__init__(payload, channel, **kwargs)
+        self._decoded_cache = payload.get("decoded")
+
+
 class Channel(virtual.Channel):
     """Publishes runs; consumes leases."""
 
     QoS = QoS
+    Message = Message
     body_encoding = None
     do_restore = False
     supports_fanout = False

@@ -45,38 +45,31 @@ local function again(P, taken)
     return runs
 end
 
-local function lease(P, t, worker, id)
-    local key = run_key(P, id)
-    local token = redis.call('HINCRBY', key, 'token', 1)
-    redis.call('HINCRBY', key, 'attempts', 1)
-    redis.call('HSET', key, 'holder', worker)
-    redis.call('ZADD', leases_key(P), int(t), id)
-    redis.call('SADD', held_key(P, worker), id)
-    return entry(P, id, token)
-end
-
--- Lease the run that was at the head of a queue, or drop it, or leave it for a worker that can take it `alone`.
--- Returns 'drop', 'later', or 'take' or 'alone' and the run.
+-- Lease the run that stands at the head of a queue, or drop it, or leave it for a worker that can take it `alone`; the
+-- caller enters the lease. Returns 'drop', 'later', or 'take' or 'alone' and the run.
 local function serve(P, t, worker, id, alone)
-    local f = redis.call('HMGET', run_key(P, id), 'state', 'rescues', 'expires')
+    local key = run_key(P, id)
+    local f = redis.call('HMGET', key, 'state', 'rescues', 'expires', 'token', 'attempts', 'envelope', 'tag', 'job',
+        'due', 'ended', 'of', 'task')
     if not f[1] then
         lose(P, id)
         return 'drop'
     end
-    if f[1] ~= 'queued' or redis.call('ZSCORE', leases_key(P), id) then
+    if f[1] ~= 'queued' then
         return 'drop'
     end
     if f[3] and tonumber(f[3]) <= t then
         end_run(P, t, load_run(P, id), 'expired', {})
         return 'drop'
     end
-    if tonumber(f[2] or '0') < ALONE_AFTER then
-        return 'take', lease(P, t, worker, id)
-    end
-    if not alone then
+    local rescued = tonumber(f[2] or '0') >= ALONE_AFTER
+    if rescued and not alone then
         return 'later'
     end
-    return 'alone', lease(P, t, worker, id)
+    local token, attempts = int((f[4] or 0) + 1), int((f[5] or 0) + 1)
+    redis.call('HSET', key, 'token', token, 'attempts', attempts, 'holder', worker)
+    return rescued and 'alone' or 'take', {id, token, f[6] or '', attempts, f[7] or '', f[8] or '', f[9] or '',
+        f[2] or '0', f[10] or '', f[11] or '', f[12] or ''}
 end
 
 -- What the limits leave of `most` runs for a worker that can start `slots` at once: {most, why that is not more, wait: in
@@ -161,6 +154,49 @@ local function remember(P, worker, seq, taken, pool)
     end
 end
 
+-- Since when each of these runs is leased: false where none is.
+local function since_of(P, ids) return redis.call('ZMSCORE', leases_key(P), unpack(ids)) end
+
+local function enter_leases(P, t, worker, ids)
+    local leases, at = {}, int(t)
+    for i, id in ipairs(ids) do
+        leases[2 * i - 1], leases[2 * i] = at, id
+    end
+    redis.call('SADD', held_key(P, worker), unpack(ids))
+    redis.call('ZADD', leases_key(P), unpack(leases))
+    return true
+end
+
+-- Lease the runs at the head of a queue, `ids`; `idle` says that the worker holds nothing. Returns them, with how many of
+-- the ids are done with, and whether it ends there since one is to be served alone.
+local function serve_some(P, t, worker, ids, idle)
+    local since = try(P, nil, since_of, P, ids)
+    local runs, entered, done, stop = {}, {}, 0, false
+    for i, id in ipairs(since and ids or {}) do
+        local verdict, run = 'drop', nil
+        if not since[i] and not entered[id] then
+            verdict, run = try(P, id, serve, P, t, worker, id, idle and #runs == 0)
+        end
+        stop = verdict == 'later' or verdict == 'alone'
+        if run then
+            runs[#runs + 1], entered[#runs + 1], entered[id] = run, id, true
+        end
+        if verdict ~= 'later' then
+            done = i
+        end
+        if stop then
+            break
+        end
+    end
+    if since and (#runs == 0 or try(P, nil, enter_leases, P, t, worker, entered)) then
+        return runs, done, stop
+    end
+    for _, id in ipairs(since and entered or ids) do
+        lay_aside(P, id)
+    end
+    return {}, since and done or #ids, stop
+end
+
 -- Take `most` runs from the queues of these tags, the urgent ones first. Returns them, what to remember of them, whether
 -- one stopped it that is to be served alone, and how many more ids it might have looked at.
 local function take(P, t, worker, args, most, idle)
@@ -170,19 +206,19 @@ local function take(P, t, worker, args, most, idle)
         for i = 5, #args do
             local queue = queue_key(P, args[i], step)
             while #runs < most and not stop and left > 0 do
-                local id = redis.call('LPOP', queue)
-                if not id then
+                local ids = redis.call('LRANGE', queue, 0, math.min(left, most - #runs) - 1)
+                if not ids[1] then
                     break
                 end
-                left = left - 1
-                local verdict, run = try(P, id, serve, P, t, worker, id, idle and #runs == 0)
-                if verdict == 'later' then
-                    redis.call('LPUSH', queue, id)
-                    stop = true
-                elseif run then
-                    runs[#runs + 1], taken[#taken + 1] = run, id .. ' ' .. run[2]
-                    stop = verdict == 'alone'
+                local some, done
+                some, done, stop = serve_some(P, t, worker, ids, idle and #runs == 0)
+                for _, run in ipairs(some) do
+                    runs[#runs + 1], taken[#taken + 1] = run, run[1] .. ' ' .. run[2]
                 end
+                if done > 0 then -- they leave their queue when they are leased: never are they in neither place
+                    redis.call('LPOP', queue, done)
+                end
+                left = left - done
             end
         end
     end

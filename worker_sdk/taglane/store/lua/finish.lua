@@ -28,7 +28,7 @@ local function finish_one(P, t, id, token, state, ran, result, part)
         release(P, run, true)
         if may_wait(P, t, run, 'cancelled as others replaced it') then
             redis.call('HSET', run_key(P, id), 'state', 'replaced')
-            redis.call('ZADD', ended_key(P), int(t), id)
+            note_ended(P, t, id)
         end
         return 1
     end
@@ -44,13 +44,39 @@ local function finish_one(P, t, id, token, state, ran, result, part)
     return 1
 end
 
+-- Call a step with portions of a list: Lua hands over some thousand values at most. A key that its tenant has made
+-- something else of keeps nothing else from it.
+local function in_portions(P, list, step)
+    for first = 1, #list, MOST do
+        try(P, nil, step, unpack(list, first, math.min(first + MOST - 1, #list)))
+    end
+end
+
+-- Do what ends many runs, and strike out what they held together when it is done, also when it raises.
+local function together(P, step)
+    struck = {leases = {}, held = {}, ended = {}}
+    local done, answer = pcall(step)
+    local all = struck
+    struck = nil
+    for worker, ids in pairs(all.held) do
+        in_portions(P, ids, function(...) redis.call('SREM', held_key(P, worker), ...) end)
+    end
+    in_portions(P, all.leases, function(...) free_slots(P, redis.call('ZREM', leases_key(P), ...)) end)
+    in_portions(P, all.ended, function(...) redis.call('ZADD', ended_key(P), ...) end)
+    if not done then
+        error(answer, 0)
+    end
+end
+
 local function finish(keys, args)
     local P, t, answer = keys[1], now(), {}
-    for i = 1, #args, 6 do
-        -- One run that can't be read must not lose the others: their worker would say the batch again for ever.
-        answer[#answer + 1] = try(P, args[i], finish_one, P, t, args[i], args[i + 1], args[i + 2], args[i + 3],
-            args[i + 4], args[i + 5]) or 0
-    end
+    together(P, function()
+        for i = 1, #args, 6 do
+            -- One run that can't be read must not lose the others: their worker would say the batch again for ever.
+            answer[#answer + 1] = try(P, args[i], finish_one, P, t, args[i], args[i + 1], args[i + 2], args[i + 3],
+                args[i + 4], args[i + 5]) or 0
+        end
+    end)
     trim(P, t, 100 + 2 * #answer)
     return answer
 end

@@ -151,16 +151,22 @@ local function ring(P, tag)
     end
 end
 
--- A worker holds one run less: wake who found the tenant at its limit of these. A tag is rung once, and again when one of
--- its workers has come in vain: so those whose workers have gone don't take the others' turns.
-local function free_slot(P)
-    for _, tag in ipairs(redis.call('SRANDMEMBER', capped_key(P), MOST_RUNG)) do
-        if is_shared(tag) then
-            redis.call('PUBLISH', pool_channel(P), tag)
-        else
-            redis.call('SREM', capped_key(P), tag)
-            ring(P, tag)
+-- A worker holds so many runs less: wake who found the tenant at its limit of these. A tag is rung once, and again when one
+-- of its workers has come in vain: so those whose workers have gone don't take the others' turns.
+local function free_slots(P, count)
+    while count > 0 do
+        count = count - 1
+        local rung = false
+        for _, tag in ipairs(redis.call('SRANDMEMBER', capped_key(P), MOST_RUNG)) do
+            if is_shared(tag) then
+                redis.call('PUBLISH', pool_channel(P), tag)
+            else
+                redis.call('SREM', capped_key(P), tag)
+                ring(P, tag)
+                rung = true
+            end
         end
+        count = rung and count or 0 -- there is nobody left
     end
 end
 

@@ -54,44 +54,6 @@ local function load_run(P, id)
         step = f[8], expires = f[9], cancel = f[10], started = f[11], queued_at = f[12], ended = f[13]}
 end
 
--- Strike a run out of the books of the worker that holds it.
-local function let_go(P, run)
-    if run.holder then
-        redis.call('SREM', held_key(P, run.holder), run.id)
-        if run.cancel then
-            redis.call('SREM', cancels_key(P, run.holder), run.id)
-        end
-        if redis.call('ZREM', leases_key(P), run.id) == 1 then
-            free_slot(P)
-        end
-    end
-end
-
--- Strike out what a worker is said to hold and does not; `gone` says that there is no readable run.
-local function forget_lease(P, worker, id, gone)
-    redis.call('SREM', held_key(P, worker), id)
-    if gone then
-        redis.call('ZREM', runs_key(P), id)
-        if redis.call('ZREM', leases_key(P), id) == 1 then
-            free_slot(P)
-        end
-    end
-end
-
--- End a worker's hold on a run. The token moves on, so nothing that this worker still says of the run is heard; and
--- what it said of this attempt (it has started, a death is its last, others replace it) is no part of the next one.
--- A run that has `begun`, as its worker or the caller says, did so in time: it does not expire between its attempts.
-local function release(P, run, begun)
-    let_go(P, run)
-    if run.expires and (begun or run.started) then
-        run.expires = nil
-        redis.call('HDEL', run_key(P, run.id), 'expires')
-        redis.call('ZREM', expiring_key(P), run.id)
-    end
-    redis.call('HINCRBY', run_key(P, run.id), 'token', 1)
-    redis.call('HDEL', run_key(P, run.id), 'started', 'started_at', 'last', 'replacing')
-end
-
 -- The first `most` bytes of a text, and no half of a character; nil when there is none.
 local function cut(text, most)
     if type(text) ~= 'string' or #text <= most then
@@ -172,7 +134,7 @@ local function end_run(P, t, run, state, fields, told)
     if state == 'dead' then
         redis.call('ZADD', dead_key(P), int(t), run.id)
     else
-        redis.call('ZADD', ended_key(P), int(t), run.id)
+        note_ended(P, t, run.id)
         if state ~= 'succeeded' then
             redis.call('ZADD', unwell_key(P), int(t), run.id)
         end
