@@ -5,7 +5,7 @@ PIP_VERSION := 26.3# the pip that comes with Python 3.11 knows no dependency gro
 PYTEST_ARGS ?= -n 3# a worker process each, each with a server of its own: the tests mostly wait
 BIN := .venv/bin
 
-.PHONY: demo test check bench bench-tenants bench-peers bench-pages isolation faults clean
+.PHONY: demo test check bench bench-tenants bench-peers bench-pages bench-crowd isolation faults clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.stamp ## real jobs of three tenants on an embedded server, for DEMO_SECONDS (20)
@@ -32,6 +32,9 @@ bench-peers: .venv/.stamp ## beside rq, dramatiq, arq, taskiq, huey, saq, procra
 
 bench-pages: .venv/.stamp ## what the console's pages and the API's lists take, and what looking on costs; PAGES_ONLY=pages,tabs,many
 	PYTHONPATH=tests $(BIN)/python -m bench.pages
+
+bench-crowd: .venv/.stamp ## what very many idle tenants cost, and whether memory is flat over a million runs; CROWD_ONLY=waiting,herd,flat,drain
+	PYTHONPATH=tests $(BIN)/python -m bench.crowd
 
 isolation: .venv/.stamp ## what one tenant may not do to another
 	$(BIN)/pytest tests/isolation

@@ -27,7 +27,7 @@ from taglane_scheduler.firing.wakes import Wakes
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from typing import Protocol
 
     from taglane.errors import TaglaneError
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
         interval: float
 
-        def step(self, tenants: Sequence[str]) -> Sequence[object]:
-            """Rescue what the dead workers of these tenants held."""
+        def step(self, tenants: Collection[str], told: Iterable[str] | None = None) -> Sequence[object]:
+            """Rescue what the dead workers of these tenants held; of those that are *told* one may have come."""
 
         def restart(self) -> None:
             """Forget what was read before a reconnect."""
@@ -154,6 +154,7 @@ class SchedulerLoop:
         self._peers = Peers(server)
         self._heap = TenantHeap()
         self._staffed: set[str] = set()
+        self._looked_at: set[str] = set()
         self._connected = False
         self._clock = ServerClock()
         self._alarm = Alarm()
@@ -300,14 +301,17 @@ class SchedulerLoop:
             sweep = int(now) + random.randint(SWEEP_MS * 9 // 10, SWEEP_MS)  # spread: they were all read at the start
             instant = report.next.get(tenant)
             self._heap.update(tenant, sweep if instant is None else min(sweep, instant + self._peers.delay(tenant)))
-        self._staffed = (self._staffed - set(tenants)) | report.staffed
+        self._staffed.difference_update(tenants)
+        self._staffed |= report.staffed
+        self._looked_at.update(tenants)
 
     def _rescue_the_dead(self) -> int:
         clock = time.monotonic()
         if not self._staffed or clock < self._rescue_at:
             return 0
         self._rescue_at = clock + self._rescue.interval
-        return len(self._rescue.step(sorted(self._staffed)))
+        told, self._looked_at = self._looked_at, set()
+        return len(self._rescue.step(self._staffed, None if self.holds_fire else told))  # then none is looked at
 
 
 def _reading(server: int, sent: float) -> Reading:

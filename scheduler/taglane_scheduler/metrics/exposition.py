@@ -12,6 +12,7 @@ from taglane.errors import TaglaneError
 
 from taglane_scheduler.metrics.families import families
 from taglane_scheduler.metrics.gathering import OTHER, Figures
+from taglane_scheduler.metrics.page_text import PageText
 from taglane_scheduler.metrics.sums import Growth, add
 
 if TYPE_CHECKING:
@@ -49,6 +50,9 @@ ALERTS_S = 5.0
 MOST_TENANTS = 1_000
 """Tenants that are told of themselves alone: of more, those are forgotten that asked the longest ago."""
 
+MOST_FORMATS = 3
+"""Formats whose text is kept, to write less of it for the next scrape."""
+
 PLAIN = "text/plain"
 
 
@@ -85,6 +89,8 @@ class Exposition:
         self._clock = clock
         self._lock = threading.Lock()
         self._own: OrderedDict[str, tuple[Growth, Figures]] = OrderedDict()
+        self._writes = threading.Lock()
+        self._texts: OrderedDict[str, PageText] = OrderedDict()
         self._known_alerts: list[Alert] = []
         self._alerts_at = float("-inf")
 
@@ -98,20 +104,18 @@ class Exposition:
 
     def page(self, accept: str, tenant: str | None = None) -> tuple[str, bytes]:
         """Return the content type, and the text, in the format that *accept* asks for; see `render`."""
-        from prometheus_client import CollectorRegistry
         from prometheus_client.exposition import choose_encoder
-        from prometheus_client.registry import Collector
 
-        found = [*(self._of_all() if tenant is None else self._of_one(tenant))]
-
-        class Gathered(Collector):
-            def collect(self) -> Iterator[Metric]:
-                return iter(found)
-
-        registry = CollectorRegistry(auto_describe=False)
-        registry.register(Gathered())
         encode, content_type = choose_encoder(accept)
-        return content_type, encode(registry)
+        if tenant is not None:
+            return content_type, PageText(encode).write([*self._of_one(tenant)])
+        found = [*self._of_all()]
+        with self._writes:
+            text = self._texts.pop(content_type, None) or PageText(encode)
+            self._texts[content_type] = text
+            while len(self._texts) > MOST_FORMATS:
+                self._texts.popitem(last=False)
+            return content_type, text.write(found)
 
     def _of_all(self) -> Iterator[Metric]:
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily

@@ -6,6 +6,7 @@ Names, units and labels are those that Prometheus' conventions ask for; docs/mon
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from heapq import nlargest
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from taglane_scheduler.metrics.gathering import OTHER, Figures
 from taglane_scheduler.metrics.scale import mean_of, wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from prometheus_client.metrics_core import Metric
     from taglane.model.standing import TagStanding, TenantStanding
@@ -34,6 +35,9 @@ MOST_TAGS = 20
 STATES = ("succeeded", "failed", "cancelled", "expired", "dead", "skipped")
 
 LIMITS = ("queued", "payload", "draining", "running", "rate", "fires")
+
+Places = Mapping[tuple[str, str], "list[TagStanding]"]
+"""Tenant and tag, as they are named -> the tags that are meant."""
 
 COUNTERS = {
     "runs_made": ("made", "Runs that were made: fired, triggered, replayed, enqueued."),
@@ -80,9 +84,10 @@ def families(figures: Mapping[str, Figures], *, celery: bool = True) -> Iterator
     """Yield what is said of tenants: *figures* by what each goes by, as `Gathering.ask` gives them."""
     yield from _counted(figures)
     yield from _standing(figures)
-    yield from _tags(figures)
+    places = {tenant: _places(tenant, each) for tenant, each in figures.items()}
+    yield from _tags(figures, places)
     if celery:
-        yield from _as_celery_exporter(figures)
+        yield from _as_celery_exporter(figures, places)
 
 
 def _counted(figures: Mapping[str, Figures]) -> Iterator[Metric]:
@@ -128,35 +133,34 @@ def _standing(figures: Mapping[str, Figures]) -> Iterator[Metric]:
 
     for name, text in TENANT_GAUGES.items():
         gauge = GaugeMetricFamily(f"taglane_{name}", text, labels=["tenant"])
+        value = VALUES[name]
         for tenant, each in figures.items():
-            values = [_value(name, standing) for standing in each.standings.values()]
+            values = [value(standing) for standing in each.standings.values()]
             if values or tenant == OTHER:
                 gauge.add_metric([tenant], max(values, default=0) if name.endswith("_seconds") else sum(values))
         yield gauge
 
 
-def _value(name: str, standing: TenantStanding) -> float:
-    match name:
-        case "workers_stalled":
-            return standing.stalled
-        case "dead_letters":
-            return standing.dead
-        case "jobs":
-            return standing.jobs
-        case "jobs_overdue":
-            return standing.overdue
-        case "schedule_lag_seconds":
-            due = standing.first_due[1] if standing.first_due and not standing.state else standing.at
-            return max(0, standing.at - due) / 1000
-        case "tenant_at_limit":
-            return standing.at_limit
-        case "tenant_unreadable":
-            return not standing.readable
-        case _:
-            return standing.state == name.removeprefix("tenant_")
+def _lag(standing: TenantStanding) -> float:
+    due = standing.first_due[1] if standing.first_due and not standing.state else standing.at
+    return max(0, standing.at - due) / 1000
 
 
-def _tags(figures: Mapping[str, Figures]) -> Iterator[Metric]:
+VALUES: Mapping[str, Callable[[TenantStanding], float]] = {
+    "workers_stalled": lambda standing: standing.stalled,
+    "dead_letters": lambda standing: standing.dead,
+    "jobs": lambda standing: standing.jobs,
+    "jobs_overdue": lambda standing: standing.overdue,
+    "schedule_lag_seconds": _lag,
+    "tenant_paused": lambda standing: standing.state == "paused",
+    "tenant_draining": lambda standing: standing.state == "draining",
+    "tenant_at_limit": lambda standing: standing.at_limit,
+    "tenant_unreadable": lambda standing: not standing.readable,
+}
+"""What each gauge of a tenant shows."""
+
+
+def _tags(figures: Mapping[str, Figures], places_of: Mapping[str, Places]) -> Iterator[Metric]:
     from prometheus_client.core import GaugeMetricFamily
 
     queued = GaugeMetricFamily(
@@ -167,7 +171,7 @@ def _tags(figures: Mapping[str, Figures]) -> Iterator[Metric]:
     }
     for tenant, each in figures.items():
         mean = mean_of(each.sums)
-        for place, tags in _places(tenant, each).items():
+        for place, tags in places_of[tenant].items():
             for number, step in enumerate(STEPS):
                 queued.add_metric([*place, str(step)], sum(tag.by_step[number] for tag in tags))
             values = {
@@ -184,10 +188,12 @@ def _tags(figures: Mapping[str, Figures]) -> Iterator[Metric]:
     yield from (queued, *gauges.values())
 
 
-def _places(tenant: str, figures: Figures) -> Mapping[tuple[str, str], list[TagStanding]]:
+def _places(tenant: str, figures: Figures) -> Places:
     """Return the tags of a tenant, each alone; of all the others together, what is their own is one."""
     found: dict[tuple[str, str], list[TagStanding]] = {}
     for standing in figures.standings.values():
+        if not standing.tags:  # as of most of very many
+            continue
         named = _named(standing)
         for tag in standing.tags:
             apart = tag.tag in named and (tenant != OTHER or owner_of(tag.tag) == SHARED)
@@ -209,7 +215,7 @@ def _is_sound(tenant: str, tag: str) -> bool:
         return False
 
 
-def _as_celery_exporter(figures: Mapping[str, Figures]) -> Iterator[Metric]:
+def _as_celery_exporter(figures: Mapping[str, Figures], places_of: Mapping[str, Places]) -> Iterator[Metric]:
     """What celery-exporter says of queues. Who sent which task, nobody here knows: that is a number alone."""
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
@@ -219,8 +225,8 @@ def _as_celery_exporter(figures: Mapping[str, Figures]) -> Iterator[Metric]:
     workers = GaugeMetricFamily("celery_active_worker_count", "Workers that serve the tag.", labels=["queue_name"])
     slots = GaugeMetricFamily("celery_active_process_count", "Runs that they execute at once.", labels=["queue_name"])
     places: dict[str, list[TagStanding]] = {}
-    for tenant, each in figures.items():
-        for (_, tag), found in _places(tenant, each).items():
+    for own in places_of.values():
+        for (_, tag), found in own.items():
             places.setdefault(tag, []).extend(found)
     for tag, found in places.items():
         lengths.add_metric([tag], sum(each.queued for each in found))

@@ -180,3 +180,35 @@ def test_ids_that_are_no_text(rescue: Rescue, clock: Clock, redis: Redis) -> Non
     redis.sadd(keys.workers(TENANT), b"\xff\xfe")
 
     assert [] == watch(rescue, clock, 20)
+
+
+def test_of_very_many_tenants_each_is_looked_after(store: Server, clock: Clock) -> None:
+    """A part of them is read in each step: the dead are found within a quarter of a lease more, the living live."""
+    tenants = [f"t{number}" for number in range(12)]
+    rescue = Rescue(store, LEASE, clock, at_once=4)
+    workers = [HandWorker(store, tenant).hello() for tenant in tenants]
+    rescued: dict[str, float] = {}
+    for _ in range(21):
+        clock.at += 1
+        for worker in workers[::2]:
+            assert worker.beat()
+        rescued |= {one.tenant: clock.at for one in rescue.step(tenants, [])}
+
+    assert sorted(tenants[1::2]) == sorted(rescued)
+    assert max(rescued.values()) <= 15 + 15 / 4 + 1
+
+
+def test_who_has_come_is_watched_once_that_is_told(store: Server, rescue: Rescue, clock: Clock, redis: Redis) -> None:
+    """A tenant's workers are listed again when one may have come, or one of them has gone; not for each reading."""
+    first = HandWorker(store).hello()
+    rescue.step([TENANT], [TENANT])
+    HandWorker(store, id="late").hello()
+    redis.config_resetstat()
+    rescued = []
+    for at in range(1, 22):
+        clock.at = at
+        assert first.beat()
+        rescued += rescue.step([TENANT], [TENANT] if at == 4 else [])
+
+    assert ["late"] == [one.worker for one in rescued]
+    assert redis.info("commandstats")["cmdstat_srandmember"]["calls"] < 10

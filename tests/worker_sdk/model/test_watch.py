@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from taglane.model.watch import Watch
+from taglane.model.watch import Watch, next_after
 
 LEASE = 15
 
@@ -106,3 +106,29 @@ def test_keep_forgets_the_others() -> None:
 
     assert watch.observe("a", "1", 15)
     assert not watch.observe("b", "1", 15)
+
+
+names = st.sets(st.text("abc", min_size=1, max_size=3), max_size=12)
+
+
+@given(names, st.text("abc", min_size=1, max_size=3), st.integers(0, 5))
+def test_everybody_has_who_looks_after_them(workers: set[str], me: str, most: int) -> None:
+    """Each looks after so many others, and whoever comes right after one alive is seen by it, whoever else is dead."""
+    watched = next_after(me, workers, most)
+
+    assert me not in watched
+    assert len(watched) == len(set(watched)) == min(most, len(workers - {me}))
+    ring = sorted(workers | {me})
+    assert watched[:1] == [ring[(ring.index(me) + 1) % len(ring)]][: len(watched)]
+
+
+def test_who_stands_still() -> None:
+    """From the second reading on; for longer than is asked."""
+    watch = Watch(LEASE)
+    said = []
+    for at in range(4):
+        watch.observe("w", "1", at)
+        said.append((watch.stands("w"), watch.stands("w", 2)))
+
+    assert [(False, False), (True, False), (True, False), (True, True)] == said
+    assert not watch.stands("nobody")

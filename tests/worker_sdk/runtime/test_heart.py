@@ -27,6 +27,7 @@ from taglane.runtime.heart import Heart
 heart = Heart(sys.argv[1], ("taglane:{acme}:", "beat", sys.argv[2]), 0.02)
 heart.start()
 print("started", flush=True)
+# first
 sys.stdin.readline()
 heart.stop()
 heart.stop()
@@ -35,13 +36,17 @@ sys.stdin.readline()
 """
 
 
+WAIT = "sys.stdin.readline(); heart.beaten(float('-inf')); print('asked', flush=True)"
+
+
 class Parent:
     """A process with a heart, as a worker has one."""
 
-    def __init__(self, server: Server, worker: str = "w1") -> None:
+    def __init__(self, server: Server, worker: str = "w1", first: str = "") -> None:
         self._redis, self._worker = server.redis, worker
         server.call("hello", "acme", worker)
-        command = [sys.executable, "-c", PARENT, server.url, worker]
+        program = PARENT.replace("# first", first and f"{first}; {WAIT}")
+        command = [sys.executable, "-c", program, server.url, worker]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.heart = 0
 
@@ -161,3 +166,22 @@ def test_is_stopped() -> None:
         child.kill()
     assert not is_stopped(os.getpid())
     assert not is_stopped(2**22 + 1)
+
+
+def test_it_says_nothing_while_its_parent_is_heard(store: Server, parent: Parent) -> None:
+    """It has no connection then; the first heartbeat of the parent's that is overdue is its own."""
+    with Parent(store, "w2", "heart.beaten(float('inf'))") as heard:
+        parent.beats_on()
+        assert 0 == heard.beat
+        assert not connections_of(heard.heart)
+        assert connections_of(parent.heart)
+
+        heard.ask()
+        assert "asked" == heard.answer()
+        heard.beats_on()
+
+
+def connections_of(pid: int) -> list[str]:
+    """The sockets that a process has open."""
+    links = [str(file.readlink()) for file in Path(f"/proc/{pid}/fd").iterdir()]
+    return [link for link in links if link.startswith("socket:")]

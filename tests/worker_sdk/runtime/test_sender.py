@@ -18,7 +18,7 @@ from taglane.runtime.health import Pulse, State
 from taglane.runtime.holdings import Holdings
 from taglane.runtime.pace import FRESH
 from taglane.runtime.patience import Patience
-from taglane.runtime.sender import BUSY_BEAT, MARK_AFTER, Sender
+from taglane.runtime.sender import BUSY_BEAT, MARK_AFTER, NEAR, Sender
 from taglane.runtime.standing import Standing
 from taglane.store import keys
 from taglane.store.leases import Leases
@@ -256,6 +256,16 @@ def test_a_dead_workers_runs_are_taken_over(worker: Worker, store: Server, redis
     assert [of_dead] == worker.fetch()
     assert "living" == run_field(redis, of_living, "holder")
     assert 1 == living.finish([(of_living, 1)])[0]
+
+
+def test_of_many_workers_that_are_dead_all_are_found(worker: Worker, store: Server, redis: Redis) -> None:
+    """It looks after the next few alone, until one of these is silent: then after all."""
+    dead = [HandWorker(store, id=f"dead-{number}").hello() for number in range(3 * NEAR)]
+    worker.sender.start()
+
+    eventually(lambda: redis.smembers(keys.workers("acme")) == {b"w1"})
+
+    assert [0] * len(dead) == [each.beat() for each in dead]
 
 
 def test_a_lost_reply_is_said_again(server: EmbeddedServer, store: Server, redis: Redis) -> None:

@@ -136,7 +136,7 @@ def test_say_hands_each_answer_on(acme: Server) -> None:
     )
     leases.say([], lambda *each: heard.append(each))
 
-    assert [("finish", [1]), ("finish", [0]), ("renew", [[], []]), ("died", [1, 0])] == heard
+    assert [("finish", [1]), ("finish", [0]), ("renew", [[], [], 1]), ("died", [1, 0])] == heard
 
 
 def test_say_raises_when_one_has_no_answer(store: Server) -> None:
@@ -214,6 +214,13 @@ def test_beats(acme: Server, redis: Redis) -> None:
     redis.sadd(keys.workers("acme"), "w3")
 
     assert {"w1": "0", "w2": "1", "w3": ""} == {name: beat.counter for name, beat in make_leases(acme).beats().items()}
+
+
+def test_beats_of_the_next_few(acme: Server) -> None:
+    """Those that come after this worker in the order of their names, which goes round."""
+    all_of_them = [make_leases(acme, f"w{number}") for number in range(5)]
+
+    assert [["w1", "w2"], ["w4", "w0"]] == [list(all_of_them[number].beats(2)) for number in (0, 3)]
 
 
 def test_rescue(acme: Server) -> None:

@@ -424,7 +424,7 @@ def test_renew_names_what_was_lost(acme: Acme) -> None:
     acme.redis.delete(keys.run(TENANT, "acme.gone"), keys.run(TENANT, "acme.spoiled"))
     acme.redis.set(keys.run(TENANT, "acme.spoiled"), "spoiled")
 
-    lost, cancels = acme.call("renew", WORKER, 0, 0, *(value for lease in tokens.items() for value in lease))
+    lost, cancels, _ = acme.call("renew", WORKER, 0, 0, *(value for lease in tokens.items() for value in lease))
 
     assert ({b"acme.ended", b"acme.moved", b"acme.gone", b"acme.spoiled"}, []) == (set(lost), cancels)
 
@@ -438,7 +438,7 @@ def test_renew_says_what_to_cancel_until_the_run_is_let_go(acme: Acme) -> None:
     acme.finish("acme.1", token, "cancelled")
 
     assert [[b"acme.1"], [b"acme.1"]] == asked
-    assert [[], []] == acme.call("renew", WORKER, 1, 0)
+    assert [[], [], 1] == acme.call("renew", WORKER, 1, 0)
     assert 0 == acme.redis.exists(keys.cancels(TENANT, WORKER))
 
 

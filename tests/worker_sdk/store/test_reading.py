@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from taglane.errors import ServerUnavailable
-from taglane.store.reading import read_all
+from taglane.store.reading import BATCH, read_all, read_each
 from taglane.store.server import Server
 
 if TYPE_CHECKING:
@@ -23,3 +23,29 @@ def test_what_a_tenant_has_spoiled_reads_as_none(url: str, redis: Redis) -> None
     with pytest.raises(ServerUnavailable, match="reading"):
         read_all(server, "reading", [("LLEN",)])
     server.close()
+
+
+def test_the_same_of_very_many_keys(url: str, redis: Redis) -> None:
+    """In the order of the keys, over several round trips; what is refused has its error in its place."""
+    names = [f"list-{number}" for number in range(2 * BATCH + 1)]
+    redis.rpush(names[0], "a", "b")
+    redis.rpush(names[-1], "c")
+    redis.set(names[1], "spoilt")
+    server = Server(url)
+
+    answers = read_each(server, "reading", "LRANGE", names, 0, -1)
+
+    assert [b"a", b"b"] == answers[0]
+    assert isinstance(answers[1], Exception)
+    assert [[]] * (2 * BATCH - 2) == answers[2:-1]
+    assert [b"c"] == answers[-1]
+    assert 2 == server.redis.llen(names[0])  # its connection goes on
+    server.close()
+
+
+def test_a_server_that_is_gone_is_said_to_be(url: str) -> None:
+    """As for any other call."""
+    server = Server(url.replace(url.rpartition(":")[2], "1/0"))
+
+    with pytest.raises(ServerUnavailable):
+        read_each(server, "reading", "GET", ["a"])

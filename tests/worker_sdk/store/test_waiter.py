@@ -6,6 +6,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+import pytest
+from taglane.errors import TaglaneError
+from taglane.store import functions
 from taglane.store.server import Server
 from taglane.store.waiter import Waiter
 
@@ -38,4 +41,25 @@ def test_nobody_waits_after_a_stop(url: str) -> None:
     waiter.stop()
     waiter.wait(["a"], 30.0)
     assert time.monotonic() - began < 10
+    server.close()
+
+
+def clients_of(redis: Redis) -> set[str]:
+    return {client["id"] for client in redis.client_list()}
+
+
+def test_it_asks_where_it_waits(url: str, redis: Redis) -> None:
+    """On one connection; after a stop, too: who was asked may have given something."""
+    functions.load(redis)
+    before = clients_of(redis)
+    server = Server(url)
+    waiter = Waiter(server)
+    waiter.wait(["a"], 0.01)
+    waiter.call("hello", "taglane:{acme}:", "w1")
+    waiter.stop()
+
+    assert 1 == waiter.call("beat", "taglane:{acme}:", "w1")
+    assert 1 == len(clients_of(redis) - before)
+    with pytest.raises(TaglaneError):
+        waiter.call("nothing", "taglane:{acme}:")
     server.close()

@@ -7,11 +7,19 @@ worst that can happen is that a dead worker is noticed later.
 
 from __future__ import annotations
 
+from bisect import bisect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable
+    from collections.abc import Collection, Hashable, Iterable
+
+
+def next_after(me: str, workers: Iterable[str], most: int) -> list[str]:
+    """Return the *most* workers that come after me in their order, which goes round; I am none of them."""
+    ordered = sorted(set(workers) - {me})
+    first = bisect(ordered, me)
+    return (ordered[first:] + ordered[:first])[:most]
 
 
 @dataclass(slots=True)
@@ -46,6 +54,11 @@ class Watch:
             return False
         known.read = at
         return at - known.since >= max(self.lease, lease)
+
+    def stands(self, worker: Hashable, longer: float = 0.0) -> bool:
+        """Whether a counter stood still between readings, for *longer* than that."""
+        known = self._standing.get(worker)
+        return known is not None and known.read - known.since > longer
 
     def keep(self, workers: Collection[Hashable]) -> None:
         """Forget all workers but these: what is not read any more is not watched."""

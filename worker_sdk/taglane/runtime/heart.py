@@ -1,14 +1,18 @@
 """Keeps a worker's heartbeat from a process of its own, where user code may silence the worker's threads.
 
 One long regular expression holds the interpreter's lock for as long as it takes. This process is forked from the
-worker and ends with it; it skips a beat while the worker is stopped, so that a stopped worker counts as dead.
+worker and ends with it; it skips a beat while the worker is stopped, so that a stopped worker counts as dead. As long
+as the worker's own heartbeats are heard it asks the server nothing, and has no connection.
 """
 
 from __future__ import annotations
 
+import mmap
 import os
 import select
 import signal
+import struct
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,13 +25,17 @@ IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
 """What a terminal or an operator sends to all of a worker's processes: the helper ends with its parent, not before."""
 
 
+LATE = 1.25
+"""How many intervals after the last beat that was heard the next one is overdue."""
+
+
 class Heart:
     """The helper process of one worker.
 
     Args:
         url: the server.
         heartbeat: what it calls: a prefix, a function, the worker.
-        interval: seconds between two beats.
+        interval: seconds between two beats: its own, or the worker's.
     """
 
     def __init__(self, url: str, heartbeat: tuple[str, str, str], interval: float) -> None:
@@ -36,6 +44,12 @@ class Heart:
         self._interval = interval
         self._pid = 0
         self._lifeline = -1
+        self._memory = mmap.mmap(-1, 8)  # shared with the helper
+        self.beaten(float("-inf"))
+
+    def beaten(self, at: float) -> None:
+        """Note that the worker's own heartbeat was heard, which it sent *at* that time of the monotonic clock."""
+        self._memory[:] = struct.pack("d", at)
 
     def start(self) -> None:
         """Fork it. The parent's end of a pipe is its lifeline: when the parent is gone, however, it reads the end."""
@@ -59,11 +73,15 @@ class Heart:
 
     def _beat(self, parent: int, lifeline: int) -> None:
         server = Server(self._url)
-        while not select.select([lifeline], [], [], self._interval)[0]:
+        own = float("-inf")
+        while not select.select([lifeline], [], [], self._interval / 4)[0]:
             if os.getppid() != parent:
                 return
-            if is_stopped(parent):
+            (heard,) = struct.unpack("d", self._memory)
+            now = time.monotonic()
+            if now - heard < self._interval * LATE or now - own < self._interval or is_stopped(parent):
                 continue
+            own = now
             with suppress(TaglaneError):  # the next beat may get through; the worker itself reports what is wrong
                 server.call_at(*self._heartbeat)
 

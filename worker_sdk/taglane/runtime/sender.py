@@ -15,7 +15,7 @@ from taglane.runtime.standing import Standing
 from taglane.runtime.unsayable import instead, singly
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from taglane.runtime.holdings import Holdings
     from taglane.runtime.outbox import Call
@@ -37,6 +37,9 @@ BEAT = 3.0
 
 BUSY_BEAT = 1.0
 """Seconds between two heartbeats at most, while something is executed: they carry who asks to stop it."""
+
+NEAR = 3
+"""How many other workers of its tenant one looks after, as long as none of them is silent."""
 
 FAREWELL = 5.0
 """Seconds that a stopping worker tries to reach a server that is gone."""
@@ -67,8 +70,11 @@ class Sender:
         self._standing = standing or Standing()
         self.on_tenant_gone: Callable[[str], None] = lambda _why: None
         """Called once, with the reason, when the tenant was deleted: the thread has ended then."""
+        self.on_beat: Callable[[float], None] = lambda _at: None
+        """Called with when it was sent, on the monotonic clock, once a heartbeat was heard."""
         self._interval = min(holdings.lease / 5, BEAT)
         self._watch = Watch(holdings.lease)
+        self._others: Collection[str] = ()
         self._renew_at = time.monotonic()
         self._sent_at = 0.0
         self._failures = 0
@@ -200,15 +206,17 @@ class Sender:
             logger.warning("given_up_for_dead worker=%s", self._leases.worker)
             self._lose(self._holdings.all_runs())  # before the server knows us again, and gives us new ones
             self._leases.hello_again()
-            cancels = []
+            cancels, staff = [], 0
         else:
-            lost, cancels = ([run.decode() for run in each] for each in answer)
+            lost, cancels = ([run.decode() for run in each] for each in answer[:2])
+            staff = sum(answer[2:])  # of a pool's workers the schedulers look after
             self._lose(lost)
+            self.on_beat(self._sent_at)
         self._renewed(self._sent_at)  # not now: we may have stood still before we heard it
         for run in cancels:
             self._holdings.cancel(run)
         self._holdings.wake()
-        self._look_after_others()
+        self._look_after_others(staff)
 
     def _show(self, *, at_last: bool = False) -> None:
         """Show what has been counted, where somebody may ask for it."""
@@ -229,9 +237,17 @@ class Sender:
         self._holdings.renewed_at = at
         self._standing.renew(at + self._holdings.lease * FRESH)
 
-    def _look_after_others(self) -> None:
-        """Take over from workers of this tenant whose counter stands still."""
-        beats = self._leases.beats()
+    def _look_after_others(self, staff: int) -> None:
+        """Take over from workers of this tenant whose counter stands still.
+
+        Each looks after the next few alone, unless one of those is silent: so whoever is silent has somebody who sees
+        it, were all before it dead, and a hundred workers don't each ask after a hundred.
+        """
+        if staff <= 1:
+            self._watch.restart()
+            return
+        is_quiet = not any(self._watch.stands(worker, self._watch.lease / 3) for worker in self._others)
+        self._others = beats = self._leases.beats(NEAR if is_quiet else None)
         now = time.monotonic()
         self._watch.keep(beats)
         for worker, beat in beats.items():

@@ -134,6 +134,8 @@ class TagStep(bootsteps.StartStopStep):
         self._leases, self._holdings = leases, held
         self._fetcher = Fetcher(held, leases, self.tags, patience)
         self._sender = Sender(held, leases, patience, self._pulse, self._standing)
+        if self._heart is not None:
+            self._sender.on_beat = self._heart.beaten
         self._sender.on_tenant_gone = lambda why: self._give_up(EX_TENANT_GONE, why)
         self._worker = worker
         self._farewell = Farewell(settings.grace / 1000, self._stop_taking, self._give_back)

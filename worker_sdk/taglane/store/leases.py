@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taglane.errors import ServerFull, TaglaneError
 from taglane.model.envelope import Delivery
+from taglane.model.watch import next_after
 from taglane.store import keys
 from taglane.store.waiter import Waiter
 from taglane.store.workers import MOST, Workers
@@ -162,7 +163,7 @@ class Leases:
             self._sequence += 1
             wanted = most if slots is None else f"{most} {slots}"
             self._asked = [self.worker, self._sequence, wanted, "1" if idle else "0", *tags]
-        answer = self._server.call("fetch", self._tenant, *self._asked)
+        answer = self._waiter.call("fetch", keys.prefix(self._tenant), *self._asked)
         self._asked = None
         if answer == 0:
             return None
@@ -195,11 +196,16 @@ class Leases:
         """Wake whoever waits, from another thread, and let nobody wait again."""
         self._waiter.stop()
 
-    def beats(self) -> dict[str, Beat]:
-        """The heartbeats of all workers of the tenant; of more than `MOST`, of any so many."""
+    def beats(self, near: int | None = None) -> dict[str, Beat]:
+        """The heartbeats of the workers of the tenant: of all, or of the *near* ones that come after this one.
+
+        Of more than `MOST` these are any so many.
+        """
         with self._server.renamed("looking after the workers"):
             members = self._server.redis.srandmember(keys.workers(self._tenant), MOST)
             workers = [worker.decode(errors="replace") for worker in members]
+            if near is not None and len(workers) < MOST:
+                workers = next_after(self.worker, workers, near)
             pipeline = self._server.redis.pipeline(transaction=False)
             for worker in workers:
                 pipeline.hmget(keys.worker(self._tenant, worker), "beat", "lease")

@@ -257,8 +257,7 @@ class PoolLeases:
         beat = self._server.call_at(*self.heartbeat)
         if beat == 0 or self._turn(0) is None:
             return 0
-        lost: list[bytes] = []
-        cancels: list[bytes] = []
+        lost, cancels = list[bytes](), list[bytes]()
         for (move, _, given), answer in zip(split, answers, strict=True):
             if move != "renew" or isinstance(answer, TaglaneError):
                 continue
@@ -309,8 +308,9 @@ class PoolLeases:
         self._waiter.stop()
         self._server.close()
 
-    def beats(self) -> dict[str, Beat]:
+    def beats(self, near: int | None = None) -> dict[str, Beat]:
         """Nobody's: dead workers of a pool are the schedulers' business. It asks the server, which may not answer."""
+        del near
         with self._server.renamed("asking the server"):
             self._server.redis.ping()
         return {}

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import logging
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+import redis as redis_py
+from redis.exceptions import ResponseError
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from taglane.store.server import Server
 
 log = logging.getLogger(__name__)
+
+BATCH = 500
+"""Commands of one round trip: the server serves others in between."""
 
 
 def read_all(server: Server, what: str, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
@@ -31,3 +38,53 @@ def read_all(server: Server, what: str, commands: Sequence[tuple[Any, ...]]) -> 
                     raise answer
                 log.warning("key_unreadable key=%s", command[1])
     return [None if isinstance(answer, Exception) else answer for answer in answers]
+
+
+def read_each(server: Server, what: str, command: str, names: Iterable[str], *arguments: str | int) -> list[Any]:
+    """Ask the same of each of very many keys, some hundreds a round trip: in half of a pipeline's time.
+
+    Answers come as the server gives them, in bytes; in the place of one that it refused is the error.
+
+    Raises:
+        ServerUnavailable: no answer; *what* is what was being done.
+    """
+    head = b"*%d\r\n" % (2 + len(arguments)) + _bulk(command)
+    tail = b"".join(_bulk(str(argument)) for argument in arguments)
+    answers: list[Any] = []
+    left = iter(names)
+    with server.renamed(what):
+        while some := list(islice(left, BATCH)):
+            if isinstance(server.redis, redis_py.Redis):
+                answers += _ask(server.redis, [head + _bulk(name) + tail for name in some])
+                continue
+            pipeline = server.redis.pipeline(transaction=False)  # a cluster's, which finds each key's node
+            for name in some:
+                pipeline.execute_command(command, name, *arguments)
+            answers += pipeline.execute(raise_on_error=False)
+    return answers
+
+
+def _bulk(text: str) -> bytes:
+    data = text.encode()
+    return b"$%d\r\n%s\r\n" % (len(data), data)
+
+
+def _ask(redis: Any, commands: Sequence[bytes]) -> list[Any]:
+    """Send commands that are spelled as the server reads them, and hear the answers."""
+    pool = redis.connection_pool
+    connection = pool.get_connection()
+    try:
+        connection.send_packed_command([b"".join(commands)])
+        return [_answer(connection) for _ in commands]
+    except BaseException:
+        connection.disconnect()  # the rest of the answers would be taken for those to what is asked next
+        raise
+    finally:
+        pool.release(connection)
+
+
+def _answer(connection: Any) -> Any:
+    try:
+        return connection.read_response()
+    except ResponseError as error:
+        return error

@@ -17,8 +17,9 @@ from taglane.errors import ServerUnavailable
 from taglane.model.names import tenant_of_run
 from taglane.model.query import matches
 from taglane.store import keys
+from taglane.store.reading import read_each
 from taglane.store.runs import Runs
-from taglane.store.search_plan import Index, Place, indexes_of, may_have, read_place
+from taglane.store.search_plan import Index, Place, indexes_of, read_place, those_with
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -153,19 +154,19 @@ class _Merging:
         self._behind = behind
         self._left = budget
         self._want = want
-        self._streams = [
-            _Stream(tenant, index) for tenant in tenants if may_have(query, tenant) for index in indexes_of(query)
-        ]
+        self._tenants, self._indexes = those_with(query, tenants), indexes_of(query)
         now = _now(server) if query.since or query.until else 0
         self._since, self._until = (str(moment.instant(now)) if moment else "" for moment in (query.since, query.until))
         self.came_to: Place | None = None
 
     def __iter__(self) -> Iterator[Place]:
-        if len(self._streams) > MANY:
-            self._look_ahead()
+        if len(self._tenants) * len(self._indexes) > MANY:
+            streams = [*self._begun()]
+        else:
+            streams = [_Stream(tenant, index) for tenant in self._tenants for index in self._indexes]
         ends = time.monotonic() + PAGE_S
-        self._read([each for each in self._streams if each.bound is None and not each.done])
-        heap = [each for each in self._streams if each.found or not each.done]
+        self._read([each for each in streams if each.bound is None])
+        heap = [each for each in streams if each.found or not each.done]
         heapify(heap)
         while heap:
             if heap[0].found:
@@ -185,24 +186,28 @@ class _Merging:
                 if stream.found or not stream.done:
                     heappush(heap, stream)
 
-    def _look_ahead(self) -> None:
-        """Find out which streams are empty, and behind which instant the others begin.
+    def _begun(self) -> Iterator[_Stream]:
+        """Yield the streams that are not empty, and behind which instant they begin.
 
         Of what can't be read so, nothing is found out: it is read as all are of few.
         """
-        for start in range(0, len(self._streams), BATCH):
-            some = [each for each in self._streams[start : start + BATCH] if each.index.name in _ZSETS]
-            with self._server.renamed("listing runs"):
-                pipeline = self._server.redis.pipeline(transaction=False)
-                for each in some:
-                    pipeline.zrevrange(_ZSETS[each.index.name](each.tenant), 0, 0, withscores=True)
-                answers = pipeline.execute(raise_on_error=False)
-            for stream, answer in zip(some, answers, strict=True):
-                if answer == []:
-                    stream.done = True
-                elif isinstance(answer, list) and abs(answer[0][1]) < FAR:
-                    newest = Place(int(answer[0][1]) + 1, "", "")
-                    stream.bound = newest if self._behind is None else min(newest, self._behind)
+        for index in self._indexes:
+            key = _ZSETS.get(index.name)
+            if key is None:
+                yield from (_Stream(tenant, index) for tenant in self._tenants)
+                continue
+            for start in range(0, len(self._tenants), BATCH):
+                some = self._tenants[start : start + BATCH]
+                newest = read_each(self._server, "listing runs", "ZREVRANGE", map(key, some), 0, 0, "WITHSCORES")
+                for tenant, answer in zip(some, newest, strict=True):
+                    if answer:  # for an empty one nothing is made: there may be ten thousand
+                        yield _Stream(tenant, index, bound=self._begins(answer))
+
+    def _begins(self, newest: Any) -> Place | None:
+        if not isinstance(newest, list) or abs(at := float(newest[1])) >= FAR:
+            return None
+        first = Place(int(at) + 1, "", "")
+        return first if self._behind is None else min(first, self._behind)
 
     def _read(self, streams: Sequence[_Stream]) -> None:
         """Look further through each of these."""

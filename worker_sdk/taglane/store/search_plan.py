@@ -12,6 +12,8 @@ from taglane.model.names import SHARED
 from taglane.model.query import OPEN, UNWELL, matches
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from taglane.model.query import RunQuery
 
 LONGEST = 1_000
@@ -62,11 +64,12 @@ class Index:
     """States to look for: none when all that the index holds will do."""
 
 
-def may_have(query: RunQuery, tenant: str) -> bool:
-    """Whether a tenant may have runs that a query takes: a tag that is not shared is of one tenant alone."""
+def those_with(query: RunQuery, tenants: Sequence[str]) -> list[str]:
+    """Return the tenants that may have runs which a query takes: a tag that is not shared is of one tenant alone."""
     owner, dot, _ = query.tag.removesuffix("*").partition(".")
     is_named = owner != SHARED and bool(owner) and (bool(dot) or not query.tag.endswith("*"))
-    return matches(query.tenant, tenant) and (not is_named or owner == tenant)
+    found = [tenant for tenant in tenants if matches(query.tenant, tenant)] if query.tenant else [*tenants]
+    return [tenant for tenant in found if owner == tenant] if is_named else found
 
 
 def indexes_of(query: RunQuery) -> list[Index]:

@@ -127,6 +127,8 @@ def _is_something(each: TagStanding) -> bool:
 
 
 def _recent(now: int, minutes: Sequence[Any]) -> tuple[Minute, ...]:
+    if not minutes:
+        return _idle_hour(now // MINUTE_MS)
     counted = {at: (_number(succeeded), _number(failed)) for at, succeeded, failed in minutes}
     last = now // MINUTE_MS
     return tuple(
@@ -138,6 +140,11 @@ def _recent(now: int, minutes: Sequence[Any]) -> tuple[Minute, ...]:
 @lru_cache(maxsize=4 * MINUTES)  # most minutes of most tenants are idle
 def _idle(minute: int) -> Minute:
     return Minute(minute * MINUTE_MS)
+
+
+@lru_cache(maxsize=2)
+def _idle_hour(last: int) -> tuple[Minute, ...]:
+    return tuple(_idle(minute) for minute in range(last - MINUTES + 1, last + 1))
 
 
 def _text(value: bytes) -> str:

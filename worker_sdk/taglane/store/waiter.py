@@ -1,4 +1,4 @@
-"""Waits on bells: for one thread, on a connection of its own that another thread may close."""
+"""Waits on bells, and fetches before that: for one thread, on a connection of its own that another thread may close."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ConnectionError as LostConnection
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from taglane.store.server import connect, rename
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 OVERDUE = 2.0
 """Seconds after the end of a wait in which the server has to say that it is over; then its connection is dead."""
 
+PATIENCE = 10.0
+"""Seconds that a call's answer may take; then its connection is dead."""
+
 
 class Waiter:
     """Blocks until a token lies in one of some lists, and takes it."""
@@ -25,7 +28,7 @@ class Waiter:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._connection: Any = None
-        self._stopped = False
+        self._stopped = self._waits = False
         self._pool = connect(server.url, timeout=None).connection_pool
 
     def wait(self, bells: Sequence[str], seconds: float) -> None:
@@ -34,12 +37,12 @@ class Waiter:
         Raises:
             ServerUnavailable: the connection broke.
         """
+        self._waits = True  # before we look whether to stop, as `stop` looks after it
         if seconds <= 0.001 or self._stopped:
+            self._waits = False
             return
         try:
-            connection = self._connection
-            if connection is None:
-                connection = self._connection = self._pool.get_connection()
+            connection = self._connected()
             connection.send_command("BLPOP", *bells, f"{seconds:.3f}")
             deadline = time.monotonic() + seconds + OVERDUE
             # In slices: what `stop` closes may be opened again, by `can_read` itself, in the same instant.
@@ -60,13 +63,33 @@ class Waiter:
             self._drop()
             lost = error if isinstance(error, RedisError) else LostConnection(str(error))
             raise rename(lost, "waiting", self._server.url) from error
+        finally:
+            self._waits = False
+
+    def call(self, move: str, prefix: str, *args: str | bytes | float) -> Any:
+        """Call one function of the library, as `Server.call_at` does: who waits needs no second connection."""
+        try:
+            connection = self._connected()
+            connection.send_command("FCALL", f"taglane_{move}", 1, prefix, *args)
+            return connection.read_response(timeout=PATIENCE)
+        except ResponseError as error:
+            raise rename(error, move, self._server.url) from error
+        except (RedisError, OSError) as error:
+            self._drop()
+            lost = error if isinstance(error, RedisError) else LostConnection(str(error))
+            raise rename(lost, move, self._server.url) from error
 
     def stop(self) -> None:
         """Wake whoever waits, from another thread, and let nobody wait again: its connection is closed under it."""
         self._stopped = True
         connection = self._connection
-        if connection is not None:
+        if connection is not None and self._waits:  # a call gets its answer: it may have leased something
             connection.disconnect()
+
+    def _connected(self) -> Any:
+        if self._connection is None:
+            self._connection = self._pool.get_connection()
+        return self._connection
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None

@@ -5,7 +5,8 @@
 -- KEYS  1 the tenant's prefix
 -- ARGV  1 worker  2 runs it is executing  3 how many of the following have started  4.. four a started run: id, token,
 --       ms since its start, '1' when one death is its last; then two a held run: id, token
--- Reads cancels; writes worker, run. Returns 0 when the worker was given up for dead, else {lost ids, ids to cancel}.
+-- Reads cancels, workers; writes worker, run. Returns 0 when the worker was given up for dead, else {lost ids, ids to
+-- cancel, how many workers the tenant has}: who is alone need not look after others.
 -- beat: the heartbeat alone, from the helper process of a worker whose own threads may be silenced by a task.
 local function holds(P, id, token)
     local f = redis.call('HMGET', run_key(P, id), 'token', 'state')
@@ -44,7 +45,7 @@ local function renew(keys, args)
             lost[#lost + 1] = args[i]
         end
     end
-    return {lost, redis.call('SRANDMEMBER', cancels_key(P, worker), MOST)}
+    return {lost, redis.call('SRANDMEMBER', cancels_key(P, worker), MOST), redis.call('SCARD', workers_key(P))}
 end
 
 local function beat(keys, args)

@@ -143,8 +143,11 @@ end
 -- The minutes of an hour in which something ended, from `since` on, which is a minute, too.
 local function read_hour(P, hour, since, minutes)
     local key = recent_key(P, string.format('%s%02d', date_of(math.floor(hour / 24)), hour % 24))
-    if redis.call('HLEN', key) > 2 * MINUTES then
+    local count = redis.call('HLEN', key)
+    if count > 2 * MINUTES then
         error('not ours', 0)
+    elseif count == 0 then
+        return true
     end
     local f = redis.call('HGETALL', key)
     for i = 1, #f, 2 do
