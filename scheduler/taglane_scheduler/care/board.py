@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SLICE = 250
 """Tenants that one step reads, beside those that are asked for: about 20 ms of the server's time."""
 
-NAMES_S = 10.0
+NAMES_S = 5.0
 """How long the list of all tenants is believed."""
 
 Sort = Literal["attention", "tenant", "queued", "oldest", "running", "failed", "workers"]

@@ -33,7 +33,6 @@ T = TypeVar("T")
 
 PINGS = 5
 BEATS_APART = 1.5
-"""Seconds between two readings of the schedulers' counters, which move once a second."""
 
 READINGS = 3
 """How often they are read, at most: a scheduler that was busy for a moment is no dead one."""
@@ -68,6 +67,8 @@ class Doctor:
         self._queues = queues
         self._workers = workers
         self._users_amiss = users_amiss
+        self.beats_apart = BEATS_APART
+        """Seconds between two readings of the schedulers' counters, which move once a second."""
 
     def examine(self) -> list[Check]:
         """Read everything, and judge it.
@@ -152,7 +153,7 @@ class Doctor:
         """Count those whose counter moves."""
         first: dict[bytes, bytes] = self._redis.hgetall(keys.SCHEDULERS)
         for _ in range(READINGS - 1):
-            time.sleep(BEATS_APART)
+            time.sleep(self.beats_apart)
             now: dict[bytes, bytes] = self._redis.hgetall(keys.SCHEDULERS)
             moved = [name for name, counter in now.items() if first.get(name) != counter]
             if moved:

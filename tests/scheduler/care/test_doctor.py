@@ -27,6 +27,7 @@ def services_for() -> Iterator[Callable[..., Services]]:
 
     def make(url: str, **settings: Any) -> Services:
         built.append(build(load_settings(url=url, **settings)))
+        built[-1].doctor.beats_apart = 0.3  # longer than those of this test's schedulers
         return built[-1]
 
     yield make
