@@ -45,6 +45,21 @@ def server(binary: ServerBinary) -> Iterator[EmbeddedServer | Cluster]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def hurt(binary: ServerBinary) -> Iterator[Cluster]:
+    """A cluster for tests that kill, freeze and reshard: take `cluster`, which is it when it is whole again."""
+    with Cluster(binary) as running:
+        yield running
+
+
+@pytest.fixture
+def cluster(hurt: Cluster) -> Cluster:
+    """A cluster that a test may hurt, whole and empty, whatever the test before it has done."""
+    hurt.mend()
+    flush(hurt)
+    return hurt
+
+
 @pytest.fixture
 def redis(server: EmbeddedServer | Cluster) -> Iterator[Redis]:
     """The operator's client, replies in bytes, of an empty server that knows no user but `default`."""

@@ -120,6 +120,9 @@ class Leases:
         self._introduction: list[Any] = []
         self._waiter = Waiter(server)
 
+    owes = False
+    """Whether `say` has kept something that is unsaid: it never does, see `PoolLeases.say`."""
+
     @property
     def heartbeat(self) -> tuple[str, str, str]:
         """What moves this worker's heartbeat: a prefix, a function, a worker."""
