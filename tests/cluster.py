@@ -182,7 +182,11 @@ class Cluster:
 
     def node_of(self, tenant: str) -> ClusterNode:
         """The primary that serves a tenant."""
-        return self._by_id(self._owners()[slot_of(keys.prefix(tenant))])
+        return self.node_at(keys.prefix(tenant))
+
+    def node_at(self, key: str) -> ClusterNode:
+        """The primary that has a key."""
+        return self._by_id(self._owners()[slot_of(key)])
 
     def replica_of(self, node: ClusterNode) -> ClusterNode:
         """The (first) replica of a primary, as a node that answers knows it."""

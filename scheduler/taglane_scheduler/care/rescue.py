@@ -14,7 +14,7 @@ from taglane.store.leases import Beat, read_beat
 from taglane.store.workers import MOST
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from taglane.store.server import Server
 
@@ -79,9 +79,18 @@ class Rescue:
             for worker in _names(members)
         ]
         beats = self._pipeline("HMGET", (keys.worker(*who) for who in workers), "beat", "lease")
+        moving = self._moving({tenant for tenant, _ in workers}) if self._server.clustered else set()
         return {
-            who: read_beat(*beat) for who, beat in zip(workers, beats, strict=True) if not isinstance(beat, Exception)
+            who: read_beat(*beat)
+            for who, beat in zip(workers, beats, strict=True)
+            if not isinstance(beat, Exception) and who[0] not in moving
         }
+
+    def _moving(self, tenants: Collection[str]) -> set[str]:
+        """Those tenants that are on their way between nodes of a cluster: their workers' hearts can't beat."""
+        asked = sorted(tenants)
+        answers = self._server.calls([("version", tenant, []) for tenant in asked]) if asked else []
+        return {tenant for tenant, answer in zip(asked, answers, strict=True) if isinstance(answer, TaglaneError)}
 
     def _pipeline(self, command: str, names: Iterable[str], *arguments: str | int) -> list[Any]:
         with self._server.renamed("reading the workers' counters"):

@@ -14,6 +14,7 @@ from taglane.model.envelope import of_call
 from taglane.store import cluster as cluster_module
 from taglane.store import keys
 from taglane.store.command_keys import slot_of
+from taglane.store.leases import Leases
 from taglane.store.server import Server
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ def test_while_a_slot_is_on_its_way_no_function_sees_half_a_tenant(
     (answer,) = server.calls([("enqueue", "acme", ["acme.x", "a.b", "acme", 0, of_call({}), "", "", "", ""])])
     assert isinstance(answer, NodeUnavailable)
     assert before == {node: node.client.dbsize() for node in (source, target)}
+    with pytest.raises(NodeUnavailable):
+        Leases(server, "acme", "w").beats()
     assert {b"queued"} == {server.redis.hget(keys.run("acme", run), "state") for run in made}
     while cluster.move_keys(slot, source, target, 50):
         pass

@@ -335,11 +335,7 @@ def _read(run_id: str, tenant: str, row: Any) -> RunInfo | None:
 
 
 def _heard(listener: PubSub, channel: bytes, seconds: float) -> bool:
-    """Wait for a message on *channel*, at most that long; other channels' late messages are passed over.
-
-    Raises:
-        redis.ResponseError: the channel is on another node of a cluster.
-    """
+    """Wait for a message on *channel*, at most that long; other channels' late messages are passed over."""
     deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:
         message = listener.get_message(ignore_subscribe_messages=False, timeout=left)
