@@ -247,8 +247,8 @@ class Cluster:
         eventually(lambda: self._owners(source).get(slot) == self._ids[to], 10, "the slot does not move")
         return True
 
-    def add(self) -> ClusterNode:
-        """Let another primary join, without any slot."""
+    def add(self, *, replica_of: ClusterNode | None = None) -> ClusterNode:
+        """Let another node join: a primary without any slot, or a replica; return when it takes part."""
         ((port, bus_port),) = _free_ports(1)
         node = ClusterNode(self._binary, self._home, self.password, (port, bus_port))
         self._stack.callback(node.stop)
@@ -259,6 +259,9 @@ class Cluster:
         for other in members:
             other.client.execute_command("CLUSTER MEET", *node.address, bus_port)
         eventually(lambda: all(len(self._table(each)) == len(self.nodes) for each in self.nodes), 10, "they don't meet")
+        if replica_of is not None:
+            eventually(lambda: _replicate(node, self._ids[replica_of]), 10, "it is no replica")
+        eventually(lambda: b"cluster_state:ok" in _bytes(raw(node.client, "CLUSTER INFO")), 10, "it does not take part")
         return node
 
     def take_away(self, node: ClusterNode) -> None:
