@@ -5,7 +5,7 @@ PIP_VERSION := 26.3# the pip that comes with Python 3.11 knows no dependency gro
 PYTEST_ARGS ?= -n 3# a worker process each, each with a server of its own: the tests mostly wait
 BIN := .venv/bin
 
-.PHONY: demo test check bench bench-tenants bench-pages isolation faults clean
+.PHONY: demo test check bench bench-tenants bench-pages bench-cluster cluster isolation faults clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.stamp ## real jobs of three tenants on an embedded server, for DEMO_SECONDS (20)
@@ -29,6 +29,13 @@ bench-tenants: .venv/.stamp ## what tenants on one server have of one another; B
 
 bench-pages: .venv/.stamp ## what the console's pages and the API's lists take, and what looking on costs; PAGES_ONLY=pages,tabs,many
 	PYTHONPATH=tests $(BIN)/python -m bench.pages
+
+bench-cluster: .venv/.stamp ## what a fire costs on one server and on clusters of one and three primaries
+	PYTHONPATH=tests $(BIN)/python -m bench.cluster
+
+cluster: .venv/.stamp ## the suites on a cluster of six processes, then its faults, watched for longer
+	TAGLANE_TEST_SERVER=cluster $(BIN)/pytest $(PYTEST_ARGS) tests/scheduler tests/worker_sdk tests/isolation tests/cli tests/e2e
+	CLUSTER_SECONDS=20 $(BIN)/pytest tests/faults/test_cluster.py
 
 isolation: .venv/.stamp ## what one tenant may not do to another
 	$(BIN)/pytest tests/isolation

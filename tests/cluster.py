@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from eventually import eventually
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 from taglane.store import keys
 from taglane.store.cluster import ClusterClient
@@ -248,6 +248,40 @@ class Cluster:
         owner = target.id
         for node in (target, source, *(each for each in self.primaries if each not in {source, target})):
             node.client.execute_command("CLUSTER SETSLOT", slot, "NODE", owner)
+
+    def move_whole(self, tenant: str, to: ClusterNode) -> bool:
+        """Move the tenant's slot at once, as Valkey 9 can; False where the server can't."""
+        slot, source = slot_of(keys.prefix(tenant)), self.node_of(tenant)
+        try:
+            source.client.execute_command("CLUSTER MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", to.id)
+        except ResponseError:
+            return False
+        eventually(lambda: self._owners(source).get(slot) == self._ids[to], 10, "the slot does not move")
+        return True
+
+    def add(self, *, replica_of: ClusterNode | None = None) -> ClusterNode:
+        """Let another node join: a primary without any slot, or a replica; return when it takes part."""
+        ((port, bus_port),) = _free_ports(1)
+        node = ClusterNode(self._binary, self._home, self.password, (port, bus_port))
+        self._stack.callback(node.stop)
+        node.restart()
+        self._ids[node] = node.id
+        members = list(self.nodes)
+        self.nodes.append(node)
+        for other in members:
+            other.client.execute_command("CLUSTER MEET", *node.address, bus_port)
+        eventually(lambda: all(len(self._table(each)) == len(self.nodes) for each in self.nodes), 10, "they don't meet")
+        if replica_of is not None:
+            eventually(lambda: _replicate(node, self._ids[replica_of]), 10, "it is no replica")
+        eventually(lambda: b"cluster_state:ok" in _bytes(raw(node.client, "CLUSTER INFO")), 10, "it does not take part")
+        return node
+
+    def take_away(self, node: ClusterNode) -> None:
+        """Stop a node that has no slot, and let the others forget it."""
+        self.nodes.remove(node)
+        node.stop()
+        for other in self.nodes:
+            other.client.execute_command("CLUSTER FORGET", self._ids[node])
 
     def _start(self, primaries: int, replicas: int) -> None:
         for ports in _free_ports(primaries * (1 + replicas)):

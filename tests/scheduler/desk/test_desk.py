@@ -6,6 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cluster import everywhere
 from desks import desk_of, services_at
 from factories import make_job
 from taglane.errors import NotFound, Refused, RunNotFound, TaglaneError
@@ -106,7 +107,7 @@ def called(desk: Desk, group: str, name: str, values: dict[str, Any]) -> Any:
 
 
 def sight(services: Services) -> dict[bytes, Any]:
-    redis = services.server.redis
+    redis = everywhere(services.server.redis)
     kept = {key: redis.dump(key) for key in redis.keys(f"*{{{VICTIM}}}*")}
     return kept | {table.encode(): redis.hgetall(table) for table in (keys.TENANTS, keys.PEOPLE, keys.API_KEYS)}
 

@@ -1,0 +1,230 @@
+"""A cluster under load: tenants on every node, whose jobs fire, whose callers enqueue, whose workers work."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from eventually import eventually
+from factories import make_job
+from processes import SchedulerProcess
+from redis.exceptions import RedisError
+from taglane import Taglane
+from taglane.errors import NotReplicated, Refused, ServerUnavailable
+from taglane.store import keys
+from taglane.store.jobs import Jobs
+from taglane.store.server import Server
+from taglane_scheduler.tenancy.tenants import Tenants
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cluster import Cluster, ClusterNode
+
+JOBS = 3
+EVERY_MS = 1_000
+LATE_MS = 1_500
+"""A fire that comes later than this is late: a busy machine takes a part of it, a failover far more."""
+
+
+@dataclass
+class Fires:
+    """The due instants of one tenant's jobs that were fired, by job, and how many of them late."""
+
+    dues: dict[str, list[int]]
+    late: int
+
+    @property
+    def count(self) -> int:
+        """How many there were."""
+        return sum(map(len, self.dues.values()))
+
+    @property
+    def missed(self) -> int:
+        """Instants between the first and the last of a job that have no run."""
+        return sum((dues[-1] - dues[0]) // EVERY_MS + 1 - len(set(dues)) for dues in self.dues.values())
+
+    @property
+    def doubled(self) -> int:
+        """Instants that have two runs."""
+        return sum(len(dues) - len(set(dues)) for dues in self.dues.values())
+
+
+@dataclass
+class Busy:
+    """One tenant: a thread that enqueues, each run with a key of its own and asked again with it, and works."""
+
+    name: str
+    url: str
+    confirmed: dict[str, str] = field(default_factory=dict)
+    executed: Counter[str] = field(default_factory=Counter)
+    finished: Counter[str] = field(default_factory=Counter)
+    errors: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self._stopping, self._draining = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._loop, name=self.name)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def drain(self) -> None:
+        """Enqueue no more; go on working."""
+        self._draining.set()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join(30)
+            assert not self._thread.is_alive()
+
+    def _loop(self) -> None:
+        lane = Taglane(self.url)
+        lane.server.replicas = 1
+        fetches, leased, said_hello = 1, dict[str, int](), False
+        while not self._stopping.wait(0.02):
+            try:
+                if not said_hello:
+                    lane.server.call("hello", self.name, "hand", "tags", self.name)
+                    said_hello = True
+                if not self._draining.is_set():
+                    self._enqueue(lane)
+                answer = lane.server.call("fetch", self.name, "hand", fetches, 50, "1", self.name)
+                lane.server.call("beat", self.name, "hand")
+                if isinstance(answer, int):  # the replica that took over has not heard of this worker
+                    said_hello = False
+                    continue
+                fetches += 1  # after a lost answer it is asked again under its number
+                for run, token, *_ in answer[2]:
+                    self.executed[run.decode()] += 1
+                    leased[run.decode()] = token
+                if leased:
+                    words = [word for run, token in leased.items() for word in (run, token, "succeeded", "1", "{}", "")]
+                    for run, ended in zip(leased, lane.server.call("finish", self.name, *words), strict=True):
+                        self.finished[run] += ended
+                    leased = {}
+            except (ServerUnavailable, Refused) as error:
+                self.errors[f"{type(error).__name__}: {error}"[:200]] += 1
+        lane.close()
+
+    def _enqueue(self, lane: Taglane) -> None:
+        key = f"key-{len(self.confirmed)}"
+        try:
+            self.confirmed[key] = lane.enqueue("a.b", tenant=self.name, key=key).id
+        except NotReplicated as error:  # made, but not confirmed: asked again
+            self.errors[f"{type(error).__name__}: {error}"[:200]] += 1
+
+
+class BusyCluster:
+    """A cluster, two tenants on each of its nodes, and two schedulers. A context manager."""
+
+    def __init__(self, cluster: Cluster, *, schedulers: int = 2) -> None:
+        self.cluster = cluster
+        self.operator = Server(cluster.url)
+        self.tenants: dict[str, Busy] = {}
+        self._schedulers = [SchedulerProcess(cluster.url) for _ in range(schedulers)]
+
+    def __enter__(self) -> Self:
+        try:
+            self._begin()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _begin(self) -> None:
+        tenants, jobs = Tenants(self.operator), Jobs(self.operator, 100_000)
+        for name in spread(self.cluster, 2):
+            self.tenants[name] = Busy(name, tenants.create(name).url)
+            fields: dict[str, Any] = {"every": "1s", "overlap": "allow", "misfire": "all"}
+            jobs.put_many(make_job(f"j{number}", tenant=name, **fields) for number in range(JOBS))
+        for scheduler in self._schedulers:
+            scheduler.start()
+        for scheduler in self._schedulers:
+            scheduler.wait_ready()
+        for busy in self.tenants.values():
+            busy.start()
+        self.wait_fires(2)
+
+    def __exit__(self, *_: object) -> None:
+        for busy in self.tenants.values():
+            busy.stop()
+        for scheduler in self._schedulers:
+            scheduler.__exit__()
+        self.operator.close()
+
+    def of(self, node: ClusterNode) -> list[str]:
+        """The tenants of a node."""
+        return [name for name in self.tenants if self.cluster.node_of(name) is node]
+
+    def wait_fires(self, seconds: int, names: Sequence[str] = ()) -> None:
+        """Wait until each job of these tenants, of all without any, was fired so often more, and runs confirmed."""
+        __tracebackhide__ = True
+        for name in names or self.tenants:
+            fired, confirmed = self.fires(name).count, len(self.tenants[name].confirmed)
+            eventually(
+                lambda name=name, fired=fired: self.fires(name).count >= fired + seconds * JOBS,  # type: ignore[misc]
+                20,
+                f"{name} is not fired any more",
+            )
+            eventually(
+                lambda name=name, confirmed=confirmed: len(self.tenants[name].confirmed) > confirmed,  # type: ignore[misc]
+                20,
+                f"{name} enqueues no more: {self.tenants[name].errors}",
+            )
+
+    def fires(self, name: str) -> Fires:
+        """Return what of a tenant was fired until now; its node may be gone for a while."""
+        __tracebackhide__ = True
+        found = eventually(lambda: self._fires(name), 20, f"{name} has no node")
+        assert found is not None
+        return found
+
+    def _fires(self, name: str) -> Fires | None:
+        try:
+            return self._read_fires(name)
+        except RedisError:
+            return None
+
+    def _read_fires(self, name: str) -> Fires:
+        redis = self.operator.redis
+        pipeline = redis.pipeline(transaction=False)
+        for run in redis.zrange(keys.runs(name), 0, -1):
+            pipeline.hmget(keys.run(name, run.decode()), "job", "due", "queued_at")
+        dues: dict[str, list[int]] = {}
+        late = 0
+        for job, due, queued_at in pipeline.execute():
+            if job and due:
+                dues.setdefault(job.decode(), []).append(int(due))
+                late += bool(queued_at) and int(queued_at) - int(due) > LATE_MS
+        return Fires({job: sorted(each) for job, each in dues.items()}, late)
+
+    def settle(self) -> None:
+        """Enqueue no more, and wait until all that was confirmed has ended."""
+        __tracebackhide__ = True
+        for name, busy in self.tenants.items():
+            busy.drain()
+            eventually(lambda name=name: not self.unfinished(name), 30, f"{name} does not end")  # type: ignore[misc]
+
+    def unfinished(self, name: str) -> list[str]:
+        """Runs of a tenant that were confirmed and have not succeeded: lost, or not worked on yet."""
+        pipeline = self.operator.redis.pipeline(transaction=False)
+        confirmed = list(self.tenants[name].confirmed.values())
+        for run in confirmed:
+            pipeline.hget(keys.run(name, run), "state")
+        return [run for run, state in zip(confirmed, pipeline.execute(), strict=True) if state != b"succeeded"]
+
+
+def spread(cluster: Cluster, each: int) -> list[str]:
+    """Names of tenants, so many on each primary."""
+    found: dict[ClusterNode, list[str]] = {node: [] for node in cluster.primaries}
+    number = 0
+    while any(len(names) < each for names in found.values()):
+        name = f"t{number}"
+        names = found[cluster.node_of(name)]
+        if len(names) < each:
+            names.append(name)
+        number += 1
+    return [name for names in found.values() for name in names]
