@@ -256,7 +256,7 @@ class Cluster:
             source.client.execute_command("CLUSTER MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", to.id)
         except ResponseError:
             return False
-        eventually(lambda: self._owners(source).get(slot) == self._ids[to], 10, "the slot does not move")
+        eventually(lambda: self._owners(source).get(slot) == to.id, 10, "the slot does not move")
         return True
 
     def add(self, *, replica_of: ClusterNode | None = None) -> ClusterNode:
@@ -265,14 +265,13 @@ class Cluster:
         node = ClusterNode(self._binary, self._home, self.password, (port, bus_port))
         self._stack.callback(node.stop)
         node.restart()
-        self._ids[node] = node.id
         members = list(self.nodes)
         self.nodes.append(node)
         for other in members:
             other.client.execute_command("CLUSTER MEET", *node.address, bus_port)
         eventually(lambda: all(len(self._table(each)) == len(self.nodes) for each in self.nodes), 10, "they don't meet")
         if replica_of is not None:
-            eventually(lambda: _replicate(node, self._ids[replica_of]), 10, "it is no replica")
+            eventually(lambda: _replicate(node, replica_of.id), 10, "it is no replica")
         eventually(lambda: b"cluster_state:ok" in _bytes(raw(node.client, "CLUSTER INFO")), 10, "it does not take part")
         return node
 
@@ -281,7 +280,7 @@ class Cluster:
         self.nodes.remove(node)
         node.stop()
         for other in self.nodes:
-            other.client.execute_command("CLUSTER FORGET", self._ids[node])
+            other.client.execute_command("CLUSTER FORGET", node.id)
 
     def _start(self, primaries: int, replicas: int) -> None:
         for ports in _free_ports(primaries * (1 + replicas)):

@@ -77,8 +77,9 @@ class Stage:
         """Close all connections."""
         for worker in self.workers.values():
             worker.stop_waiting()
-        for each in (self.client, self.server, *self._servers.values()):
-            each.close()
+        self.client.close()
+        for server in (self.server, *self._servers.values()):
+            server.close()
 
 
 def cost(primaries: int, *, tenants: int, runs: int) -> RunCost:
