@@ -30,8 +30,9 @@ bench-tenants: .venv/.stamp ## what tenants on one server have of one another; B
 bench-pages: .venv/.stamp ## what the console's pages and the API's lists take, and what looking on costs; PAGES_ONLY=pages,tabs,many
 	PYTHONPATH=tests $(BIN)/python -m bench.pages
 
-bench-cluster: .venv/.stamp ## what a fire costs on one server and on clusters of one and three primaries
+bench-cluster: .venv/.stamp ## what a fire and a run cost on one server and on clusters of one and three primaries
 	PYTHONPATH=tests $(BIN)/python -m bench.cluster
+	PYTHONPATH=tests $(BIN)/python -m bench.cluster_runs
 
 cluster: .venv/.stamp ## the suites on a cluster of six processes, then its faults, watched for longer
 	TAGLANE_TEST_SERVER=cluster $(BIN)/pytest $(PYTEST_ARGS) tests/scheduler tests/worker_sdk tests/isolation tests/cli tests/e2e

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import signal
 import socket
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from taglane_scheduler.embedded import ServerBinary
+
+CLUSTERED = os.environ.get("TAGLANE_TEST_SERVER", "").endswith("cluster")
+"""Whether the tests run on a cluster."""
 
 SLOTS = 16_384
 NODE_TIMEOUT_MS = 1_000

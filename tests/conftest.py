@@ -11,7 +11,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from cluster import Cluster, flush
+from cluster import CLUSTERED, Cluster, flush
 from hypothesis import settings
 from redis import Redis
 from taglane_scheduler.embedded import EmbeddedServer, find_server
@@ -29,7 +29,6 @@ if not os.environ.get("EXPLORE"):  # EXPLORE=1 draws examples anew
 
 ON_PATH = {"": None, "valkey": None, "redis": "redis-server", "cluster": None, "redis-cluster": "redis-server"}
 TEST_SERVER = os.environ.get("TAGLANE_TEST_SERVER", "")
-CLUSTERED = TEST_SERVER.endswith("cluster")
 
 
 @pytest.fixture(scope="session")

@@ -258,6 +258,7 @@ def test_a_dead_workers_runs_are_taken_over(worker: Worker, store: Server, redis
     assert 1 == living.finish([(of_living, 1)])[0]
 
 
+@pytest.mark.one_server("through a proxy, which a node does not announce")
 def test_a_lost_reply_is_said_again(server: EmbeddedServer, store: Server, redis: Redis) -> None:
     """Nothing that was said twice does harm: one end, one count."""
     run_id = enqueue(store)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
-from factories import enqueue, make_server, run_ids
+from eventually import eventually
+from factories import HandWorker, enqueue, listeners, make_server, run_ids
 from redis.exceptions import AskError
 from taglane.errors import NodeUnavailable, NotReplicated
 from taglane.model.envelope import of_call
@@ -15,7 +17,9 @@ from taglane.store import cluster as cluster_module
 from taglane.store import keys
 from taglane.store.command_keys import slot_of
 from taglane.store.leases import Leases
+from taglane.store.runs import Runs
 from taglane.store.server import Server
+from taglane.store.waiter import Waiter
 
 if TYPE_CHECKING:
     from cluster import Cluster
@@ -85,7 +89,7 @@ def test_while_a_slot_is_on_its_way_no_function_sees_half_a_tenant(
         pass
     cluster.end_move(slot, source, target)
 
-    assert [*made, enqueue(server)] == run_ids(server.redis)
+    assert {*made, enqueue(server)} == set(run_ids(server.redis))
     server.close()
 
 
@@ -154,4 +158,43 @@ def test_a_command_that_may_be_split_is_asked_at_the_target(cluster: Cluster) ->
     with pytest.raises(AskError):
         source.client.get(keys.run("acme", "x"))
     cluster.end_move(slot, source, target)
+    server.close()
+
+
+@pytest.mark.parametrize("change", ["a move", "a failover"])
+def test_who_waits_follows_the_tenant(cluster: Cluster, change: str) -> None:
+    """For a run's end, and a worker for its bell."""
+    server = make_server(cluster.url)
+    runs, waiter = Runs(server), Waiter(Server(cluster.url))
+    worker = HandWorker(server).hello()
+    run_id = enqueue(server)
+    (bell, channel) = keys.bell("acme", "acme"), keys.done("acme", run_id)
+    server.redis.delete(bell)
+    stopped = threading.Event()
+
+    def take_tokens() -> None:
+        while not stopped.is_set():
+            with suppress(NodeUnavailable):
+                waiter.wait([bell], 20.0)
+
+    with ThreadPoolExecutor(2) as pool, cluster.client() as client:
+        waiting = pool.submit(runs.wait, run_id, 40)
+        taking = pool.submit(take_tokens)
+        eventually(lambda: listeners(client, channel) == 1)
+        if change == "a move":
+            cluster.move("acme")
+        else:
+            node = cluster.node_of("acme")
+            assert 1 == node.client.wait(1, 2_000)
+            node.kill()
+            cluster.wait_failed_over(node)
+            eventually(lambda: cluster.node_of("acme").id == server.shard_of("acme"))
+        worker.finish(worker.fetch(1))
+        server.redis.rpush(bell, "1")
+
+        assert "succeeded" == waiting.result(20).state
+        eventually(lambda: server.redis.llen(bell) == 0)
+        stopped.set()
+        waiter.stop()
+        taking.result(20)
     server.close()

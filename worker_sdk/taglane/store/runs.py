@@ -184,6 +184,7 @@ class Runs:
                 self._listen(key, channel, deadline, must_exist=must_exist)
             except (RedisError, OSError, ServerUnavailable) as error:
                 renamed = error if isinstance(error, ServerUnavailable) else rename(error, "waiting", self._server.url)
+                self._server.failed(key, error)
                 now = time.monotonic()
                 if gone_since is None or now - began > LASTED:
                     gone_since = now

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from redis import exceptions
@@ -174,6 +174,12 @@ class Server:
             return self.redis
         with self.renamed("asking which node has a key"):
             return self.redis.node_of(key).client
+
+    def failed(self, key: str, error: Exception) -> None:
+        """Let a cluster's client find out whether the node of a key is gone, with which an error was met elsewhere."""
+        if self.clustered and isinstance(error, (exceptions.ConnectionError, exceptions.TimeoutError, OSError)):
+            with suppress(exceptions.RedisError):
+                self.redis.nodes.failed(self.redis.node_of(key), error)
 
     def nodes(self, *, replicas: bool = False) -> list[redis_py.Redis]:
         """Return a plain client of each primary, and of each of their replicas, too; of one server, its own client.
