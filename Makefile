@@ -46,6 +46,13 @@ bench-million: .venv/.stamp ## what very many jobs cost: to apply, to wait for, 
 	PYTHONPATH=tests $(BIN)/python -m bench.holding
 bench-crowd: .venv/.stamp ## what very many idle tenants cost, and whether memory is flat over a million runs; CROWD_ONLY=waiting,herd,flat,drain
 	PYTHONPATH=tests $(BIN)/python -m bench.crowd
+bench-cluster: .venv/.stamp ## what a fire and a run cost on one server and on clusters of one and three primaries
+	PYTHONPATH=tests $(BIN)/python -m bench.cluster
+	PYTHONPATH=tests $(BIN)/python -m bench.cluster_runs
+
+cluster: .venv/.stamp ## the suites on a cluster of six processes, then its faults, watched for longer
+	TAGLANE_TEST_SERVER=cluster $(BIN)/pytest $(PYTEST_ARGS) tests/scheduler tests/worker_sdk tests/isolation tests/cli tests/e2e
+	CLUSTER_SECONDS=20 $(BIN)/pytest tests/faults/test_cluster.py
 
 isolation: .venv/.stamp ## what one tenant may not do to another
 	$(BIN)/pytest tests/isolation

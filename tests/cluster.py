@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import signal
 import socket
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
     from taglane_scheduler.embedded import ServerBinary
 
+CLUSTERED = os.environ.get("TAGLANE_TEST_SERVER", "").endswith("cluster")
+"""Whether the tests run on a cluster."""
+
 SLOTS = 16_384
 NODE_TIMEOUT_MS = 1_000
 """After which the other nodes say of one that it has failed, and its replica takes its place."""
@@ -48,6 +52,8 @@ class ClusterNode:
         configuration.write_text("".join(f"{line}\n" for line in self._directives()))
         self._command = [str(binary.path), str(configuration)]
         self._process: ChildProcess | None = None
+        self.id = ""
+        """Its id in the cluster, once it was started."""
         self.client: Any = Redis(
             port=self.port,
             password=password,
@@ -69,12 +75,6 @@ class ClusterNode:
         yield from ("cluster-replica-validity-factor 0", "maxmemory-policy noeviction")
 
     @property
-    def id(self) -> str:
-        """Its id in the cluster."""
-        found: Any = self.client.execute_command("CLUSTER MYID")
-        return _text(found)
-
-    @property
     def url(self) -> str:
         """Where it is, as a plain url that knows of no cluster."""
         return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
@@ -91,6 +91,7 @@ class ClusterNode:
     def wait_ready(self) -> None:
         """Wait until it answers."""
         eventually(self.answers, 10, f"no answer from {self._command}")
+        self.id = self.id or _text(self.client.execute_command("CLUSTER MYID"))
 
     def answers(self) -> bool:
         """Whether it answers PING."""
@@ -185,7 +186,11 @@ class Cluster:
 
     def node_of(self, tenant: str) -> ClusterNode:
         """The primary that serves a tenant."""
-        return self._by_id(self._owners()[slot_of(keys.prefix(tenant))])
+        return self.node_at(keys.prefix(tenant))
+
+    def node_at(self, key: str) -> ClusterNode:
+        """The primary that has a key."""
+        return self._by_id(self._owners()[slot_of(key)])
 
     def replica_of(self, node: ClusterNode) -> ClusterNode:
         """The (first) replica of a primary, as a node that answers knows it."""
@@ -195,14 +200,25 @@ class Cluster:
 
     def wait_failed_over(self, old: ClusterNode) -> ClusterNode:
         """Wait until another node than *old*, which was killed or frozen, has its slots, and return that one."""
-        mine = {slot for slot, owner in self._start_owners.items() if owner == self._ids[old]}
-        slot = min(mine)
-        eventually(lambda: self._owners().get(slot, self._ids[old]) != self._ids[old], TAKEOVER, "nobody took over")
+        slot = next(slot for slot, owner in self._owned.items() if owner == old.id)
+        eventually(lambda: self._owners().get(slot, old.id) != old.id, TAKEOVER, "nobody took over")
         return self._by_id(self._owners()[slot])
+
+    def mend(self) -> None:
+        """Thaw and restart whatever was frozen or killed, and wait until all is well."""
+        for node in self.nodes:
+            if node.running:
+                node.thaw()
+            else:
+                node.start()
+        for node in self.nodes:
+            node.wait_ready()
+        self.wait_healthy()
 
     def wait_healthy(self) -> None:
         """Wait until every primary has as many replicas in step as it began with, and all nodes agree on all slots."""
         eventually(self._is_healthy, 20, "the cluster does not come to agree")
+        self._owned = self._owners()
 
     def move(self, tenant: str, to: ClusterNode | None = None) -> ClusterNode:
         """Move the tenant's slot to another primary, key by key, as redis-cli does; return where it is now."""
@@ -244,21 +260,23 @@ class Cluster:
             source.client.execute_command("CLUSTER MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", to.id)
         except ResponseError:
             return False
-        eventually(lambda: self._owners(source).get(slot) == self._ids[to], 10, "the slot does not move")
+        eventually(lambda: self._owners(source).get(slot) == to.id, 10, "the slot does not move")
         return True
 
-    def add(self) -> ClusterNode:
-        """Let another primary join, without any slot."""
+    def add(self, *, replica_of: ClusterNode | None = None) -> ClusterNode:
+        """Let another node join: a primary without any slot, or a replica; return when it takes part."""
         ((port, bus_port),) = _free_ports(1)
         node = ClusterNode(self._binary, self._home, self.password, (port, bus_port))
         self._stack.callback(node.stop)
         node.restart()
-        self._ids[node] = node.id
         members = list(self.nodes)
         self.nodes.append(node)
         for other in members:
             other.client.execute_command("CLUSTER MEET", *node.address, bus_port)
         eventually(lambda: all(len(self._table(each)) == len(self.nodes) for each in self.nodes), 10, "they don't meet")
+        if replica_of is not None:
+            eventually(lambda: _replicate(node, replica_of.id), 10, "it is no replica")
+        eventually(lambda: b"cluster_state:ok" in _bytes(raw(node.client, "CLUSTER INFO")), 10, "it does not take part")
         return node
 
     def take_away(self, node: ClusterNode) -> None:
@@ -266,7 +284,7 @@ class Cluster:
         self.nodes.remove(node)
         node.stop()
         for other in self.nodes:
-            other.client.execute_command("CLUSTER FORGET", self._ids[node])
+            other.client.execute_command("CLUSTER FORGET", node.id)
 
     def _start(self, primaries: int, replicas: int) -> None:
         for ports in _free_ports(primaries * (1 + replicas)):
@@ -276,7 +294,6 @@ class Cluster:
             node.start()
         for node in self.nodes:
             node.wait_ready()
-        self._ids = {node: node.id for node in self.nodes}
         owners, others = self.nodes[:primaries], self.nodes[primaries:]
         for place, node in enumerate(owners):
             first, last = SLOTS * place // primaries, SLOTS * (place + 1) // primaries - 1
@@ -289,10 +306,9 @@ class Cluster:
                     node.client.execute_command("CLUSTER MEET", *other.address, other._bus_port)  # noqa: SLF001
         eventually(lambda: all(len(self._table(node)) == len(self.nodes) for node in self.nodes), 10, "they don't meet")
         for place, node in enumerate(others):
-            owner = self._ids[owners[place % primaries]]
+            owner = owners[place % primaries].id
             eventually(lambda node=node, owner=owner: _replicate(node, owner), 10, "it is no replica")  # type: ignore[misc]
         self.wait_healthy()
-        self._start_owners = self._owners()
 
     def _is_healthy(self) -> bool:
         running = [node for node in self.nodes if node.running]
@@ -329,7 +345,7 @@ class Cluster:
         return []
 
     def _by_id(self, node_id: str) -> ClusterNode:
-        return next(node for node, its in self._ids.items() if its == node_id)
+        return next(node for node in self.nodes if node.id == node_id)
 
 
 def _free_ports(nodes: int) -> list[tuple[int, int]]:
@@ -354,6 +370,14 @@ class EveryNode(ClusterClient):
 
     Lists are joined and numbers added up; of anything else, the first answer is given.
     """
+
+    borrows = False
+    """Whether its connections are another client's, which closes them."""
+
+    def close(self) -> None:
+        """Close what is its own; redis-py does so when it forgets a client, too."""
+        if not self.borrows:
+            super().close()
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         """Ask one node or all."""
@@ -385,9 +409,21 @@ def every_node(url: str) -> EveryNode:
     """Return the operator's client of a cluster for a test."""
     client = connect(url)
     assert isinstance(client, ClusterClient)
-    every = EveryNode(client.nodes.seeds, client.nodes.options)
-    client.close()
+    return EveryNode(client.nodes.seeds, client.nodes.options)
+
+
+def everywhere(redis: Any) -> Any:
+    """Return a client like *redis*, and on its connections, that on a cluster asks all nodes as `EveryNode` does."""
+    if not isinstance(redis, ClusterClient) or isinstance(redis, EveryNode):
+        return redis
+    every = EveryNode(redis.nodes.seeds, redis.nodes.options)
+    every.nodes, every.borrows = redis.nodes, True
     return every
+
+
+def node_of(redis: Any, tenant: str) -> Any:
+    """Return a plain client of the server that has a tenant."""
+    return redis.node_of(keys.prefix(tenant)).client if isinstance(redis, ClusterClient) else redis
 
 
 def flush(cluster: Cluster, known: Sequence[str] = ("default",)) -> None:
@@ -419,12 +455,3 @@ def _text(value: bytes | str) -> str:
 
 def _bytes(value: Any) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode()
-
-
-def everywhere(redis: Any) -> Any:
-    """A client for a test that asks all nodes where a command is about one: of one server, that client itself."""
-    if not isinstance(redis, ClusterClient) or isinstance(redis, EveryNode):
-        return redis
-    every = EveryNode(redis.nodes.seeds, redis.nodes.options)
-    every.nodes = redis.nodes
-    return every

@@ -11,7 +11,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from cluster import Cluster, flush
+from cluster import CLUSTERED, Cluster, flush
 from hypothesis import settings
 from redis import Redis
 from taglane_scheduler.embedded import EmbeddedServer, find_server
@@ -29,7 +29,6 @@ if not os.environ.get("EXPLORE"):  # EXPLORE=1 draws examples anew
 
 ON_PATH = {"": None, "valkey": None, "redis": "redis-server", "cluster": None, "redis-cluster": "redis-server"}
 TEST_SERVER = os.environ.get("TAGLANE_TEST_SERVER", "")
-CLUSTERED = TEST_SERVER.endswith("cluster")
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +42,21 @@ def server(binary: ServerBinary) -> Iterator[EmbeddedServer | Cluster]:
     """The shared server. A test that kills, freezes, fills or reshards a server starts its own."""
     with Cluster(binary) if CLUSTERED else EmbeddedServer(binary=binary) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def hurt(binary: ServerBinary) -> Iterator[Cluster]:
+    """A cluster for tests that kill, freeze and reshard: take `cluster`, which is it when it is whole again."""
+    with Cluster(binary) as running:
+        yield running
+
+
+@pytest.fixture
+def cluster(hurt: Cluster) -> Cluster:
+    """A cluster that a test may hurt, whole and empty, whatever the test before it has done."""
+    hurt.mend()
+    flush(hurt)
+    return hurt
 
 
 @pytest.fixture

@@ -46,6 +46,12 @@ def set_due(redis: Redis, job: Job, at: int) -> None:
     redis.zadd(keys.due(job.tenant), {job.name: at})
 
 
+def listeners(redis: Redis, channel: str) -> int:
+    """How many listen for the end of a run, on whichever node."""
+    found: Any = redis.pubsub_shardnumsub(channel)
+    return sum(count for _, count in found)
+
+
 def run_ids(redis: Redis, tenant: str = TENANT) -> list[str]:
     """All runs that are kept of a tenant, the oldest first."""
     members: Any = redis.zrange(keys.runs(tenant), 0, -1)

@@ -209,6 +209,7 @@ class Services:
         from taglane_scheduler.firing.loop import SchedulerLoop
         from taglane_scheduler.firing.shard import node_of
         from taglane_scheduler.firing.shards import Shards
+        from taglane_scheduler.tenancy.nodes import load_library, members
 
         server, serves = self.server, self.pool_serves
 
@@ -220,11 +221,16 @@ class Services:
             firing, rescue = Firing(server, pool_serves=serves.known), Rescue(server, self.settings.lease)
             return SchedulerLoop(server, firing, rescue, prepare=prepare, **parts)
 
+        known: list[tuple[str, int]] = []
+
         def sweep() -> None:
-            load(server.redis)
+            load_library(server)
             self.tenants.sweep()
 
         def watch() -> None:
+            if known != (found := [*members(server)]):  # before the tenants come that a new one is to have
+                known[:] = found
+                sweep()
             serves.refresh()
             self.watchdog.step()
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from cluster import CLUSTERED, Cluster
 from scene import Scene
 from taglane import Taglane
 from taglane.store import keys
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def scene(binary: ServerBinary, tmp_path: Path) -> Iterator[Scene]:
-    with EmbeddedServer(binary=binary) as server:
+    server: Any
+    with Cluster(binary) if CLUSTERED else EmbeddedServer(binary=binary) as server:
         operator = Server(server.url)
         tenant = Tenants(operator).create("acme")
         lane = Taglane(tenant.url)

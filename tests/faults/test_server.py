@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import pytest
 from eventually import eventually
-from factories import HandWorker, make_server
+from factories import HandWorker, listeners, make_server
 from processes import BIN, WorkerProcess
 from proxy import Proxy
 from redis.exceptions import RedisError
@@ -324,7 +324,7 @@ def test_who_waits_for_a_run_outlives_a_restart(binary: ServerBinary) -> None:
         run = lane.enqueue(TASK)
         with ThreadPoolExecutor(1) as pool:
             waiter = pool.submit(run.wait, 60)
-            eventually(lambda: operator.redis.pubsub_shardnumsub(keys.done("acme", run.id))[0][1] == 1)
+            eventually(lambda: listeners(operator.redis, keys.done("acme", run.id)) == 1)
             server.kill()
             server.restart()
             assert not waiter.done()

@@ -10,6 +10,7 @@ from collections import Counter
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from cluster import everywhere
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 from taglane.errors import OverLimit
@@ -61,7 +62,7 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.redis: Any = self.server.redis
+        self.redis: Any = everywhere(self.server.redis)
         self.redis.flushdb()
         self.tenant = f"t{next(TENANTS)}"
         self.tags = (self.tenant, f"{self.tenant}.gpu")

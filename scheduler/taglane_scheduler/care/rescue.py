@@ -124,12 +124,21 @@ class Rescue:
             self._staff[tenant] = [] if isinstance(members, Exception) else _names(members)
         workers = [(tenant, worker) for tenant in tenants for worker in self._staff[tenant]]
         beats = self._each("HMGET", (keys.worker(*who) for who in workers), "beat", "lease")
+        moving = self._moving({tenant for tenant, _ in workers}) if self._server.clustered else set()
         return {
-            who: read_beat(*beat) for who, beat in zip(workers, beats, strict=True) if not isinstance(beat, Exception)
+            who: read_beat(*beat)
+            for who, beat in zip(workers, beats, strict=True)
+            if not isinstance(beat, Exception) and who[0] not in moving
         }
 
     def _each(self, command: str, names: Iterable[str], *arguments: str | int) -> list[Any]:
         return read_each(self._server, "reading the workers' counters", command, names, *arguments)
+
+    def _moving(self, tenants: Collection[str]) -> set[str]:
+        """Those tenants that are on their way between nodes of a cluster: their workers' hearts can't beat."""
+        asked = sorted(tenants)
+        answers = self._server.calls([("version", tenant, []) for tenant in asked]) if asked else []
+        return {tenant for tenant, answer in zip(asked, answers, strict=True) if isinstance(answer, TaglaneError)}
 
     def _rescue(self, dead: Iterable[tuple[str, str, str]]) -> list[Rescued]:
         claims = list(dead)

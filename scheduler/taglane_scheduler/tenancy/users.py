@@ -24,6 +24,7 @@ from taglane.store.server import USER, connect_node
 
 from taglane_scheduler.tenancy import acl
 from taglane_scheduler.tenancy.amiss import amiss_at
+from taglane_scheduler.tenancy.nodes import members
 from taglane_scheduler.tenancy.record import Record, has_ends
 
 if TYPE_CHECKING:
@@ -265,7 +266,7 @@ class Users:
         if not self._server.clustered:
             return self._server.replica_addresses()
         home = _address_of(self._home)
-        return [address for node in self._server.nodes(replicas=True) if (address := _address_of(node)) != home]
+        return [address for address in members(self._server) if address != home]
 
     def _bring_up(self, redis: Any, other: _Other) -> None:
         life = str(redis.info("server")["run_id"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from cluster import everywhere
 from eventually import eventually
 from factories import HandWorker, enqueue, make_run, make_server
 from taglane.errors import ServerUnavailable
@@ -110,12 +111,12 @@ def test_a_full_server_refuses_and_is_told_how_much(server: Server, worker: Hand
     pump = LogPump(lambda: server, BOUNDS)
     pump._idle = False  # noqa: SLF001
     log = pump.open(run)
-    server.redis.config_set("maxmemory", 1)
+    everywhere(server.redis).config_set("maxmemory", 1)
     try:
         log.add("INFO", "shop", "log", "lost")
         assert pump.step()
     finally:
-        server.redis.config_set("maxmemory", 0)
+        everywhere(server.redis).config_set("maxmemory", 0)
     log.add("INFO", "shop", "log", "kept")
     assert pump.step()
 

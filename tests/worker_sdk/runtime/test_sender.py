@@ -268,6 +268,7 @@ def test_of_many_workers_that_are_dead_all_are_found(worker: Worker, store: Serv
     assert [0] * len(dead) == [each.beat() for each in dead]
 
 
+@pytest.mark.one_server("through a proxy, which a node does not announce")
 def test_a_lost_reply_is_said_again(server: EmbeddedServer, store: Server, redis: Redis) -> None:
     """Nothing that was said twice does harm: one end, one count."""
     run_id = enqueue(store)

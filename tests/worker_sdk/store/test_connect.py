@@ -188,6 +188,7 @@ def test_sentinels_that_are_gone() -> None:
     server.close()
 
 
+@pytest.mark.one_server("one beside which nobody is")
 def test_one_node_is_spoken_to_under_the_same_credential(server: EmbeddedServer) -> None:
     """Whatever the url says of where the server is."""
     url = server.url.replace(f"127.0.0.1:{server.port}", "127.0.0.1:1")

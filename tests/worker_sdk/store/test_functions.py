@@ -107,7 +107,7 @@ def test_only_what_makes_something_new_is_refused_by_a_full_server(redis: Redis)
 
 def loaded(redis: Redis) -> dict[str, set[str]]:
     """The library's functions on the server, without their prefix, and their flags."""
-    (library,) = redis.function_list(library=functions.LIBRARY)
+    library, *_ = redis.function_list(library=functions.LIBRARY)
     found: list[list[Any]] = dict(zip(library[::2], library[1::2], strict=True))[b"functions"]
     entries = [dict(zip(entry[::2], entry[1::2], strict=True)) for entry in found]
     return {
@@ -208,6 +208,7 @@ def play(server: Server, tenant: str) -> None:
     call("tally", "20261120")
 
 
+@pytest.mark.one_server("each node has some of the calls")
 def test_no_call_touches_keys_of_two_tenants(server: Any, redis: Redis) -> None:
     """Each command inside a function names keys and channels of the tenant whose prefix the call was given, alone."""
     moves = make_server(server.url)

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cluster import everywhere
 from eventually import eventually
 from factories import enqueue, make_server, run_field
 from proxy import Proxy
@@ -108,6 +109,7 @@ def test_an_unknown_worker_gets_nothing(acme: Server) -> None:
     assert [run_id] == fetch_ids(leases)
 
 
+@pytest.mark.one_server("through a proxy, which a node does not announce")
 def test_a_lost_reply_is_asked_for_again(server: EmbeddedServer, store: Server, acme: Server) -> None:
     """The same question, word for word, gets the same runs: none is held by a worker that doesn't know of it."""
     made = [enqueue(store) for _ in range(3)]
@@ -305,12 +307,12 @@ def test_a_log_that_is_refused_keeps_no_end_from_being_said(
     store.redis.set(keys.log("acme", runs[2]), "x")
 
     leases.say(calls[2:3], ignore)
-    store.redis.config_set("maxmemory", 1)
+    everywhere(store.redis).config_set("maxmemory", 1)
     try:
         leases.say(calls[:1], ignore)
         leases.say(calls[1:], ignore)
     finally:
-        store.redis.config_set("maxmemory", 0)
+        everywhere(store.redis).config_set("maxmemory", 0)
 
     assert ["succeeded"] * 3 == [run_field(store.redis, run, "state") for run in runs]
     assert [(5, []), (5, [])] == [(page.dropped, page.lines) for page in map(Logs(acme).read, runs[:2])]

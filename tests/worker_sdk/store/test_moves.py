@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cluster import everywhere, node_of
 from factories import TENANT, make_server, server_time
 from snapshot import snapshot
 from taglane.errors import ServerFull, ServerUnavailable
@@ -39,7 +40,7 @@ class Acme:
 
     @property
     def redis(self) -> Any:
-        return self.server.redis
+        return everywhere(self.server.redis)
 
     def enqueue(
         self,
@@ -608,7 +609,7 @@ def test_finish_ends_all_at_once(acme: Acme) -> None:
     """Result, history, lease and notice in one step; a succeeded run keeps no envelope, a failed one does."""
     acme.enqueue("acme.1", "acme.2")
     (first, token), (second, other) = acme.fetch()
-    with acme.redis.pubsub() as listener:
+    with node_of(acme.redis, TENANT).pubsub() as listener:
         listener.ssubscribe(keys.done(TENANT, first))
         listener.get_message(timeout=5)
 

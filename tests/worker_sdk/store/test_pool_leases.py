@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cluster import everywhere
 from pooling import POOL, TAG, HandPool, finish
 from taglane.errors import ServerUnavailable
 from taglane.model.limits import Limits
@@ -169,7 +170,7 @@ def test_a_lost_reply_to_a_turn_takes_no_slots_for_ever(pool: HandPool) -> None:
 def test_a_server_that_lost_all_knows_the_pool_again(pool: HandPool) -> None:
     """With its worker's next life: no worker needs to be started anew."""
     worker = pool.worker()
-    pool.redis.flushall()
+    everywhere(pool.redis).flushall()
     functions.load(pool.redis)
     pool.tenants("acme")
     assert worker.fetch(1, [TAG], idle=True) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cluster import everywhere
 from eventually import eventually
 from pooling import POOL, TAG, HandPool, finish, jain
 from taglane.model.limits import Limits
@@ -395,7 +396,7 @@ def test_a_tenants_delete_leaves_nothing_behind(pool: HandPool) -> None:
     worker.say([("renew", [worker.worker, 0, 0])], lambda _move, _answer: None)
     pool.serve(worker, 10)
 
-    assert [] == [key for key in pool.redis.keys("*") if b"{gone}" in key]
+    assert [] == [key for key in everywhere(pool.redis).keys("*") if b"{gone}" in key]
     assert pool.redis.zscore(keys.pool_active(POOL), "gone") is None
     assert {} == pool.redis.hgetall(keys.pool_used(POOL)), "its slots are free when their worker says so"
 

@@ -21,7 +21,7 @@ def test_what_a_tenant_has_spoiled_reads_as_none(url: str, redis: Redis) -> None
 
     assert [None, 1] == read_all(server, "reading", [("LLEN", "spoiled"), ("LLEN", "whole")])
     with pytest.raises(ServerUnavailable, match="reading"):
-        read_all(server, "reading", [("LLEN",)])
+        read_all(server, "reading", [("LLEN", "whole", "more")])
     server.close()
 
 

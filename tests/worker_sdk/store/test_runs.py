@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from eventually import eventually
-from factories import HandWorker, enqueue, make_job, run_field, run_ids
+from factories import HandWorker, enqueue, listeners, make_job, run_field, run_ids
 from taglane.errors import BadName, NotReplayable, Refused, RunNotFound, RunTimeout, ServerUnavailable
 from taglane.model.names import new_run_id
 from taglane.store import keys
@@ -188,14 +188,14 @@ def test_wait_wakes_at_the_end(runs: Runs, acme: Server, redis: Redis) -> None:
     run_id = enqueue(acme)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(runs.wait, run_id)
-        eventually(lambda: redis.pubsub_shardnumsub(keys.done("acme", run_id))[0][1] == 1)
+        eventually(lambda: listeners(redis, keys.done("acme", run_id)) == 1)
         before = commands(redis, "hget")
         finish(acme)
         found = waiting.result(RECHECK / 2)
 
     assert ("succeeded", 7) == (found.state, found.result)
     assert commands(redis, "hget") - before <= 3  # those of the worker's moves, and the waiter's last look
-    eventually(lambda: redis.pubsub_shardnumsub(keys.done("acme", run_id))[0][1] == 0)
+    eventually(lambda: listeners(redis, keys.done("acme", run_id)) == 0)
 
 
 @pytest.mark.parametrize("state", ["failed", "cancelled", "dead"])
@@ -204,7 +204,7 @@ def test_wait_wakes_at_any_end(runs: Runs, acme: Server, redis: Redis, state: st
     run_id = enqueue(acme)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(runs.wait, run_id)
-        eventually(lambda: redis.pubsub_shardnumsub(keys.done("acme", run_id))[0][1] == 1)
+        eventually(lambda: listeners(redis, keys.done("acme", run_id)) == 1)
         finish(acme, state)
         assert state == waiting.result(RECHECK / 2).state
 
@@ -255,9 +255,9 @@ def test_a_cut_connection_does_not_end_a_wait(runs: Runs, acme: Server, redis: R
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(runs.wait, run_id)
         for _ in range(2):
-            eventually(lambda: redis.pubsub_shardnumsub(channel)[0][1] == 1)
+            eventually(lambda: listeners(redis, channel) == 1)
             redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")  # type: ignore[no-untyped-call]
-            eventually(lambda: redis.pubsub_shardnumsub(channel)[0][1] == 1)
+            eventually(lambda: listeners(redis, channel) == 1)
         assert not waiting.done()
         redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")  # type: ignore[no-untyped-call]
         finish(acme)
@@ -274,7 +274,7 @@ def test_a_wait_after_all_connections_were_cut(runs: Runs, acme: Server, redis: 
 
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(runs.wait, run_id)
-        eventually(lambda: redis.pubsub_shardnumsub(keys.done("acme", run_id))[0][1] == 1)
+        eventually(lambda: listeners(redis, keys.done("acme", run_id)) == 1)
         finish(acme)
         assert "succeeded" == waiting.result(RECHECK).state
 

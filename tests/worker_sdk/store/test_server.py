@@ -96,6 +96,7 @@ def test_a_server_that_is_gone() -> None:
         server.redis.get("x")
 
 
+@pytest.mark.one_server("through a proxy, which a node does not announce")
 def test_a_server_that_says_nothing(server: EmbeddedServer, redis: Redis) -> None:
     """A peer that is silent for longer than the timeout is as good as gone; when it speaks again, all is well."""
     functions.load(redis)
@@ -111,6 +112,7 @@ def test_a_server_that_says_nothing(server: EmbeddedServer, redis: Redis) -> Non
         client.close()
 
 
+@pytest.mark.one_server("through a proxy, which a node does not announce")
 def test_a_cut_connection(server: EmbeddedServer, redis: Redis) -> None:
     """It is an error once, and never repeated behind the caller's back; the next call connects anew."""
     functions.load(redis)
@@ -128,7 +130,7 @@ def test_a_cut_connection(server: EmbeddedServer, redis: Redis) -> None:
 def test_a_wrong_password_is_refused(server: EmbeddedServer, store: Server, credential: str) -> None:
     """Another password, another user, none at all: the login is refused, however the server is asked."""
     Tenants(store).create("acme")
-    stranger = Server(f"redis://{credential}127.0.0.1:{server.port}/0")
+    stranger = Server(server.url.replace(f":{server.password}@", credential))
 
     with pytest.raises(Refused):
         stranger.call("beat", "acme", "w")
@@ -229,6 +231,7 @@ def test_calls_answers_in_order(store: Server) -> None:
     assert [] == store.calls([])
 
 
+@pytest.mark.one_server("each node has some of the calls")
 def test_keys_of_two_tenants_are_never_in_one_call(store: Server, redis: Redis) -> None:
     """Each call names one key, the tenant's prefix: what a cluster needs to route it."""
     with redis.monitor() as monitor:  # type: ignore[no-untyped-call]
@@ -241,6 +244,7 @@ def test_keys_of_two_tenants_are_never_in_one_call(store: Server, redis: Redis) 
     assert [f"FCALL taglane_beat 1 {keys.prefix(tenant)} w" for tenant in ("acme", "other")] == seen
 
 
+@pytest.mark.one_server("one without replicas")
 def test_what_no_replica_confirms_is_said(store: Server) -> None:
     """Where replicas are to be waited for and there is none, the run is made, and the caller is told both."""
     careful = Server(store.url, replicas=1)
@@ -266,6 +270,7 @@ def test_an_error_comes_before_the_replicas(store: Server) -> None:
     careful.close()
 
 
+@pytest.mark.one_server("one without replicas")
 def test_a_server_without_replicas_names_none(store: Server) -> None:
     """One that runs by itself."""
     assert [] == store.replica_addresses()

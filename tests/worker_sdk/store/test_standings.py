@@ -7,6 +7,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 import pytest
+from cluster import everywhere
 from factories import HandWorker, enqueue, make_job, server_time, set_due
 from taglane.errors import LibraryMissing, Refused
 from taglane.model.envelope import of_call
@@ -241,7 +242,7 @@ def test_a_tenant_reads_its_own(acme: Server, store: Server) -> None:
 
 
 def test_a_server_without_the_library_says_so(store: Server) -> None:
-    store.redis.function_delete("taglane")
+    everywhere(store.redis).function_delete("taglane")
     with pytest.raises(LibraryMissing):
         read(store)
 

@@ -21,14 +21,14 @@ def test_one_token_ends_one_wait(url: str, redis: Redis) -> None:
     server = Server(url)
     first, second = Waiter(server), Waiter(server)
     with ThreadPoolExecutor(2) as pool:
-        waits = [pool.submit(waiter.wait, ["a", "b"], 30.0) for waiter in (first, second)]
-        redis.rpush("b", "1")
+        waits = [pool.submit(waiter.wait, ["{t}a", "{t}b"], 30.0) for waiter in (first, second)]
+        redis.rpush("{t}b", "1")
         while not any(wait.done() for wait in waits):
             time.sleep(0.01)
         assert 1 == sum(wait.done() for wait in waits)
         first.stop()
         second.stop()
-    assert 0 == redis.llen("b")
+    assert 0 == redis.llen("{t}b")
     server.close()
 
 

@@ -38,6 +38,8 @@ TaglaneError
 ├── ServerUnavailable        no answer, or no answer that we can use
 │   ├── ServerFull           maxmemory is reached: nothing was written
 │   ├── NodeUnavailable      one node of a cluster: it is its tenants' trouble alone
+│   ├── ClusterUrlNeeded     the url is one server's, and that is a node of a cluster
+│   ├── NoCluster            the url is a cluster's, and the server there runs by itself
 │   ├── NotReplicated        written on the primary, and on too few replicas yet
 │   └── LibraryMissing       the server has no functions of ours yet
 ├── RunFailed                the run ended without a result
@@ -69,7 +71,9 @@ from taglane.errors.kinds import (
     TaglaneError,
 )
 from taglane.errors.servers import (
+    ClusterUrlNeeded,
     LibraryMissing,
+    NoCluster,
     NodeUnavailable,
     NotFenced,
     NotReplicated,
@@ -107,12 +111,14 @@ __all__ = [
     "BadSetting",
     "CallerError",
     "ChannelInUse",
+    "ClusterUrlNeeded",
     "Conflict",
     "DeadLetterNotFound",
     "ExtraMissing",
     "JobNotFound",
     "JobTooNew",
     "LibraryMissing",
+    "NoCluster",
     "NodeUnavailable",
     "NotFenced",
     "NotFound",

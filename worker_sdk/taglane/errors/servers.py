@@ -76,6 +76,28 @@ class NodeUnavailable(ServerUnavailable):
         super().__init__(told)
 
 
+class ClusterUrlNeeded(ServerUnavailable):
+    """The url is one server's, and that is a node of a cluster: it has some of the tenants only."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        super().__init__(
+            f"the server at {address} is a node of a cluster: let TAGLANE_URL begin with cluster:// (with TLS: "
+            "clusters://) instead of redis://, and name no database"
+        )
+
+
+class NoCluster(ServerUnavailable):
+    """The url is a cluster's, and the server there runs by itself."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        super().__init__(
+            f"the server at {address} is no cluster: let TAGLANE_URL begin with redis:// (with TLS: rediss://) instead "
+            "of cluster://"
+        )
+
+
 class LibraryMissing(ServerUnavailable):
     """The server has no functions of ours yet."""
 

@@ -101,7 +101,7 @@ class Sender:
             self._pulse.turn()
             self._show()
             unsaid = unsaid or self._await_news()
-            if not unsaid and self._stopping:
+            if not unsaid and self._stopping and not self._leases.owes:
                 self._show(at_last=True)
                 return
             try:

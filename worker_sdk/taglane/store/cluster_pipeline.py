@@ -40,10 +40,15 @@ class ClusterPipeline(Pipeline):
         return self
 
     def execute(self, raise_on_error: bool = True) -> list[Any]:
-        """Send all, and return their answers in the same order."""
+        """Send all, and return their answers in the same order.
+
+        Raises:
+            redis.RedisError: nobody tells which nodes there are.
+        """
         commands: list[tuple[tuple[Any, ...], dict[str, Any]]] = self.command_stack
         self.reset()
         nodes = self._nodes
+        nodes.known()
         answers: list[Any] = [None] * len(commands)
         left: dict[Node, list[int]] = {}
         slots = {}

@@ -121,6 +121,9 @@ class Leases:
         self._introduction: list[Any] = []
         self._waiter = Waiter(server)
 
+    owes = False
+    """Whether `say` has kept something that is unsaid: it never does, see `PoolLeases.say`."""
+
     @property
     def heartbeat(self) -> tuple[str, str, str]:
         """What moves this worker's heartbeat: a prefix, a function, a worker."""
@@ -209,7 +212,9 @@ class Leases:
             pipeline = self._server.redis.pipeline(transaction=False)
             for worker in workers:
                 pipeline.hmget(keys.worker(self._tenant, worker), "beat", "lease")
-            counters = pipeline.execute()
+            if self._server.clustered:  # while the tenant is on its way between nodes, nobody can beat: this fails then
+                pipeline.execute_command("FCALL", "taglane_version", 1, keys.prefix(self._tenant))
+            counters = pipeline.execute()[: len(workers)]
         return {worker: read_beat(counter, lease) for worker, (counter, lease) in zip(workers, counters, strict=True)}
 
     def rescue(self, worker: str, beat: str) -> tuple[int, int]:

@@ -13,10 +13,11 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from taglane.errors import LibraryMissing, ServerUnavailable, TaglaneError
+from taglane.errors import NodeUnavailable, ServerUnavailable, TaglaneError
 from taglane.model.names import SHARED
 from taglane.store import keys
 from taglane.store.leases import Beat, Fetched, call_all, read_delivery
+from taglane.store.pool_said import by_tenant, is_one_tenants, note_said, renewals, verdict
 from taglane.store.pools import Pools
 from taglane.store.turns import Turns
 from taglane.store.waiter import Waiter
@@ -35,6 +36,9 @@ QUANTA = 8
 HAND_BACK_MS = 1_000
 SPOILED_MS = 5_000
 """Until a tenant is visited again whose keys can't be read."""
+
+UNHEARD_MS = 1_000
+"""Until a tenant has another turn whose node of a cluster gives no answer."""
 
 ALONE = "alone"
 
@@ -55,6 +59,9 @@ class PoolLeases:
         self._turns = Turns()
         self._sequence = 0
         self._asked: list[tuple[str, str, list[Any]]] = []
+        self._unheard: dict[str, tuple[str, str, list[Any]]] = {}  # what tenants were asked whose node said nothing
+        self._unsaid: list[tuple[str, str, list[Any]]] = []  # and what is to be said to such nodes
+        self._shard = ""
         self._alone = ""
         self._is_unsure = False
         self._failed: dict[str, str] = {}
@@ -80,6 +87,7 @@ class PoolLeases:
         with self._lock:
             self._life += 1
             self._turns, self._asked, self._alone, self._is_unsure = Turns(), [], "", False
+            self._unheard, self._unsaid = {}, []
         self._server.call_at(self._prefix, "pool_hello", self.worker, self._life, *self._introduction)
         with self._server.renamed("entering the pool"):  # and let the schedulers look for what waits for a new pool
             self._server.redis.sadd(keys.POOLS, self._pool)
@@ -116,13 +124,13 @@ class PoolLeases:
             if answer is None:
                 return None
             wait, turns = answer
-            if not turns:
+            if not turns and not self._unheard:
                 return Fetched(wait, [], "")
             self._ask(turns, idle=idle, slots=max(1, most if slots is None else slots))
         with self._lock:
             asked, life = list(self._asked), self._life
         answers = self._server.calls([("fetch", tenant, given) for tenant, _, given in asked])
-        if all(isinstance(answer, ServerUnavailable) and not _is_spoiled(answer) for answer in answers):
+        if all(isinstance(answer, ServerUnavailable) and not is_one_tenants(answer) for answer in answers):
             raise answers[0]
         with self._lock:
             if life != self._life:
@@ -130,30 +138,45 @@ class PoolLeases:
             self._asked = []
             found = [
                 delivery
-                for (tenant, seq, _), answer in zip(asked, answers, strict=True)
-                for delivery in self._received(tenant, seq, answer)
+                for question, answer in zip(asked, answers, strict=True)
+                for delivery in self._received(question, answer)
             ]
             pressing = self._turns.is_pressing()
+            nothing = UNHEARD_MS // 2 if len(self._unheard) == len(asked) else 2
         if pressing and self._turn(0) is None:
             return None
-        return Fetched(0 if found else 2, found, "more")
+        return Fetched(0 if found else nothing, found, "more")
 
     def _ask(self, turns: list[tuple[str, str, int]], *, idle: bool, slots: int) -> None:
-        """Prepare what to fetch; one whose run must be served alone gets it when no other tenant is asked with it."""
+        """Prepare what to fetch; one whose run must be served alone gets it when no other tenant is asked with it.
+
+        A tenant whose node gave no answer is asked the same again, as long as it gives none.
+        """
         with self._lock:
             self._alone = ""
+            self._asked = list(self._unheard.values())
             for tenant, seq, runs in turns:
+                if tenant in self._unheard:
+                    continue
                 self._sequence += 1
                 alone = "1" if idle and len(turns) == 1 else "0"
                 given = [self.visitor, self._sequence, f"{runs} {slots}", f"{alone} {self._pool}", self._tag]
                 self._asked.append((tenant, seq, given))
 
-    def _received(self, tenant: str, seq: str, answer: Any) -> list[Delivery]:
-        """Take in what one tenant gave; what is wrong with its keys keeps nobody else waiting."""
+    def _received(self, question: tuple[str, str, list[Any]], answer: Any) -> list[Delivery]:
+        """Take in what one tenant gave; what is wrong with its keys, or its node, keeps nobody else waiting."""
+        tenant, seq, _ = question
+        if isinstance(answer, NodeUnavailable):  # it may have given runs all the same: see `_ask`
+            self._unheard[tenant] = question
+            self._turns.suspend(tenant, seq, f"park {UNHEARD_MS}")
+            self._say_once(tenant, answer)
+            return []
+        self._unheard.pop(tenant, None)
         if isinstance(answer, TaglaneError) or answer == 0:
             self._turns.end(tenant, seq, f"park {SPOILED_MS}", 0)
             self._say_once(tenant, answer)
             return []
+        self._failed.pop(tenant, None)
         wait, runs, why = answer[1], answer[2], answer[3].decode()
         found = []
         for fields in runs:
@@ -164,7 +187,7 @@ class PoolLeases:
                 self._server.call("hand_back", tenant, HAND_BACK_MS, delivery.run, delivery.token)
         if why == ALONE:
             self._alone = tenant
-        self._turns.end(tenant, seq, _verdict(why, wait), len(found))
+        self._turns.end(tenant, seq, verdict(why, wait), len(found))
         return found
 
     def _say_once(self, tenant: str, error: object) -> None:
@@ -175,6 +198,7 @@ class PoolLeases:
     def _turn(self, most: int, first: str = "") -> tuple[int, list[tuple[str, str, int]]] | None:
         """Tell what is due, and ask for turns: answers ms until there may be one (-1: somebody rings), and them."""
         with self._lock:
+            self._look_where_the_pool_is()
             if self._is_unsure:
                 self._turns.recount(self._visited())
                 self._is_unsure = False
@@ -196,61 +220,65 @@ class PoolLeases:
                 self._turns.begin(tenant, runs, float(answer[i + 4]), counted=bool(answer[i + 3]))
             return answer[1], turns
 
+    def _look_where_the_pool_is(self) -> None:
+        """After a failover, tell the pool anew what is held: its new node may not have heard of the last visits."""
+        shard = self._server.shard_at(self._prefix)
+        if shard != self._shard:
+            self._shard, known = shard, self._shard
+            if known:
+                self._turns.recount_all()
+
+    @property
+    def owes(self) -> bool:
+        """Whether something is unsaid that `say` took, as a node of the cluster gave no answer."""
+        return bool(self._unsaid)
+
     def say(self, calls: list[tuple[str, list[Any]]], hear: Callable[[str, Any], None]) -> None:
         """Make several moves, each in the tenant whose run it is of, in one round trip; see `Leases.say`.
 
+        What a node of a cluster gives no answer to is kept, and said first the next time: other tenants don't wait.
+
         Raises:
-            TaglaneError: one of them got no answer.
+            TaglaneError: one of them got no answer; with no *calls*, also when what was kept got none.
         """
-        split: list[tuple[str, str, list[Any]]] = []
-        renewal: list[Any] | None = None
-        with self._lock:
-            for move, arguments in calls:
-                if move == "renew":
-                    renewal = arguments
-                    split += self._renewals(arguments)
-                else:
-                    split += [(move, tenant, given) for tenant, given in self._by_tenant(move, arguments).items()]
+        split, renews = self._split(calls)
         answers = call_all(self._server, split) if split else []
-        for (_, tenant, _), answer in zip(split, answers, strict=True):
-            if isinstance(answer, TaglaneError):
-                if isinstance(answer, LibraryMissing) or not _is_spoiled(answer):
-                    raise answer
-                self._say_once(tenant, answer)
+        self._take_in(split, answers, insists=not calls)
         with self._lock:
-            for move, tenant, given in split:
-                self._note_said(move, tenant, given)
-            if renewal is not None:
+            if renews:
                 self._turns.charge_going(time.monotonic())
             pressing = self._turns.is_pressing()
-        if renewal is not None:
+        if renews:
             hear("renew", self._renewed(split, answers))
         elif pressing:
             self._turn(0)
 
-    def _renewals(self, arguments: list[Any]) -> list[tuple[str, str, list[Any]]]:
-        """Split a heartbeat: each tenant is told of what is held of it."""
-        executing, started = int(arguments[1]), int(arguments[2])
-        marks: dict[str, list[Any]] = {}
-        held: dict[str, list[Any]] = {}
-        now = time.monotonic()
-        after = 3 + 4 * started
-        for i in range(3, after, 4):
-            run, token, ran, last = arguments[i : i + 4]
-            self._turns.started(run, token, now - ran / 1000)
-            if tenant := self._turns.tenant_of(run, token):
-                marks.setdefault(tenant, []).extend((run, token, ran, last))
-        for i in range(after, len(arguments), 2):
-            if tenant := self._turns.tenant_of(arguments[i], arguments[i + 1]):
-                held.setdefault(tenant, []).extend(arguments[i : i + 2])
-        return [
-            (
-                "renew",
-                tenant,
-                [self.visitor, executing, len(marks.get(tenant, ())) // 4, *marks.get(tenant, ()), *leases],
-            )
-            for tenant, leases in held.items()
-        ]
+    def _split(self, calls: list[tuple[str, list[Any]]]) -> tuple[list[tuple[str, str, list[Any]]], bool]:
+        """What is to be said to which tenant, what was kept first; and whether a heartbeat is among it."""
+        with self._lock:
+            split = list(self._unsaid)
+            for move, arguments in calls:
+                if move == "renew":
+                    split += renewals(self._turns, self.visitor, arguments)
+                else:
+                    given_by_tenant = by_tenant(self._turns, move, arguments)
+                    split += [(move, tenant, given) for tenant, given in given_by_tenant.items()]
+        return split, any(move == "renew" for move, _ in calls)
+
+    def _take_in(self, split: list[tuple[str, str, list[Any]]], answers: list[Any], *, insists: bool) -> None:
+        """Note what was said; keep what a node gave no answer to, or raise that where somebody *insists*."""
+        for (_, tenant, _), answer in zip(split, answers, strict=True):
+            if isinstance(answer, TaglaneError):
+                if not is_one_tenants(answer) or (insists and isinstance(answer, NodeUnavailable)):
+                    raise answer
+                self._say_once(tenant, answer)
+        with self._lock:
+            self._unsaid = []
+            for call, answer in zip(split, answers, strict=True):
+                if not isinstance(answer, NodeUnavailable):
+                    note_said(self._turns, call[0], call[2])
+                elif call[0] != "renew":
+                    self._unsaid.append(call)
 
     def _renewed(self, split: list[tuple[str, str, list[Any]]], answers: list[Any]) -> Any:
         """Beat, and answer a heartbeat as `renew` does for one tenant: what is lost, what to cancel."""
@@ -271,28 +299,6 @@ class PoolLeases:
             for run, token in [each for each in self._turns.stays if each[0] in gone]:
                 self._turns.let_go(run, token, time.monotonic())
         return [lost, cancels]
-
-    def _by_tenant(self, move: str, arguments: list[Any]) -> dict[str, list[Any]]:
-        """Split a move that is said of several runs by whose they are; of a run that is not held any more, leave it."""
-        width, first = {"finish": (6, 0), "hand_back": (2, 1)}.get(move, (len(arguments), 0))
-        found: dict[str, list[Any]] = {}
-        for i in range(first, len(arguments), width):
-            given = arguments[i : i + width]
-            if tenant := self._turns.tenant_of(given[0], given[1]):
-                found.setdefault(tenant, list(arguments[:first])).extend(given)
-        return found
-
-    def _note_said(self, move: str, _: str, given: list[Any]) -> None:
-        now = time.monotonic()
-        if move == "finish":
-            for i in range(0, len(given), 6):
-                ran = given[i + 3]
-                self._turns.let_go(given[i], given[i + 1], now, float(ran) if ran != "" else None)
-        elif move == "hand_back":
-            for i in range(1, len(given), 2):
-                self._turns.let_go(given[i], given[i + 1], now)
-        elif move in ("retry", "died"):
-            self._turns.let_go(given[0], given[1], now)
 
     def wait(self, tags: list[str], seconds: float) -> None:
         """Wait until the pool's bell rings, *seconds* at most; see `Waiter.wait`."""
@@ -328,23 +334,3 @@ class PoolLeases:
         somebody = any(task in worker.tasks for worker in workers if worker.id != self.worker)
         known = {name for worker in workers for name in worker.tasks}
         return somebody, sorted(name for name in known if not name.startswith(("celery.", "taglane.")))
-
-
-def _verdict(why: str, wait: int) -> str:
-    """What a fetch means for its tenant's turns."""
-    match why:
-        case "":
-            return "empty"
-        case "running" | "paused" | "slots":
-            return "park"  # it is told when there is a slot, or when it goes on
-        case "rate":
-            return f"park {max(1, wait)}"
-        case "alone":
-            return "park 100"
-        case _:
-            return "more"
-
-
-def _is_spoiled(error: TaglaneError) -> bool:
-    """Whether an error is one tenant's, whose keys hold something else than ours, and not the server's."""
-    return "WRONGTYPE" in str(error) or "@user_function" in str(error)

@@ -100,7 +100,7 @@ class Pools:
             self._server.call_at(keys.pool_prefix(pool), "pool_wake", "1" if guessed else "", *said)
 
     def with_work(self, pool: str, tenants: Sequence[str]) -> Sequence[str]:
-        """Return those of the tenants of which something may wait for a pool."""
+        """Return those of the tenants of which something may wait for a pool; of a node that is gone, all of its."""
         found: list[str] = []
         with self._server.renamed("looking for work of the pools", operator=True):
             for start in range(0, len(tenants), BATCH):
@@ -108,7 +108,8 @@ class Pools:
                 pipeline = self._redis.pipeline(transaction=False)
                 for tenant in batch:
                     pipeline.exists(keys.bell(tenant, f"{SHARED}.{pool}"))
-                found += [tenant for tenant, there in zip(batch, pipeline.execute(), strict=True) if there]
+                answers = pipeline.execute(raise_on_error=not self._server.clustered)
+                found += [tenant for tenant, there in zip(batch, answers, strict=True) if there]
         return found
 
     def beats(self, pool: str) -> dict[str, Beat]:

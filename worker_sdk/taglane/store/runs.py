@@ -186,6 +186,7 @@ class Runs:
                 self._listen(key, channel, deadline, must_exist=must_exist)
             except (RedisError, OSError, ServerUnavailable) as error:
                 renamed = error if isinstance(error, ServerUnavailable) else rename(error, "waiting", self._server.url)
+                self._server.failed(key, error)
                 now = time.monotonic()
                 if gone_since is None or now - began > LASTED:
                     gone_since = now
@@ -337,11 +338,7 @@ def _read(run_id: str, tenant: str, row: Any) -> RunInfo | None:
 
 
 def _heard(listener: PubSub, channel: bytes, seconds: float) -> bool:
-    """Wait for a message on *channel*, at most that long; other channels' late messages are passed over.
-
-    Raises:
-        redis.ResponseError: the channel is on another node of a cluster.
-    """
+    """Wait for a message on *channel*, at most that long; other channels' late messages are passed over."""
     deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:
         message = listener.get_message(ignore_subscribe_messages=False, timeout=left)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import redis as redis_py
 from redis import exceptions
 
 from taglane.errors import (
+    ClusterUrlNeeded,
     LibraryMissing,
+    NoCluster,
     NodeUnavailable,
     NotReplicated,
     OperatorNeeded,
@@ -33,12 +35,24 @@ __all__ = ["USER", "Server", "address_of", "connect", "connect_node", "rename", 
 REPLICATION_MS = 3_000
 """How long to wait for the replicas that are to have a run, where the settings ask for any."""
 
+NODE_REPLICATION_MS = 2_000
+"""Likewise on a cluster: less than a node has to answer."""
+
 _REFUSALS = ("NOPERM", "No permissions", "ACL failure", "can't run this command")
 """What a function says that is refused a command or a key: Redis 7 and Valkey have words of their own."""
+
+_ONLY_OF_A_CLUSTER = (
+    exceptions.MovedError,
+    exceptions.AskError,
+    exceptions.ClusterDownError,
+    exceptions.ClusterCrossSlotError,
+)
 
 
 def rename(error: Exception, what: str, url: str, *, operator: bool = False) -> TaglaneError:
     """Return ours for an error of redis-py; *what* is what was being done, *operator* that it takes the operator's."""
+    if isinstance(error, _ONLY_OF_A_CLUSTER) and not is_cluster(url):
+        return ClusterUrlNeeded(address_of(url))
     told = _of_a_node(error, what, url) if is_cluster(url) else None
     return told or _of_the_server(error, what, url, operator=operator)
 
@@ -82,6 +96,8 @@ def _of_a_node(error: Exception, what: str, url: str) -> TaglaneError | None:
         ):
             told = f"{what}: this part of the cluster is being moved, or no node serves it now: {error}"
             return NodeUnavailable(told, moving=True)
+        case exceptions.ResponseError() if str(error).endswith("cluster support disabled"):
+            return NoCluster(address_of(url))
     return None
 
 
@@ -157,6 +173,12 @@ class Server:
             return self.redis
         with self.renamed("asking which node has a key"):
             return self.redis.node_of(key).client
+
+    def failed(self, key: str, error: Exception) -> None:
+        """Let a cluster's client find out whether the node of a key is gone, with which an error was met elsewhere."""
+        if self.clustered and isinstance(error, (exceptions.ConnectionError, exceptions.TimeoutError, OSError)):
+            with suppress(exceptions.RedisError):
+                self.redis.nodes.failed(self.redis.node_of(key), error)
 
     def nodes(self, *, replicas: bool = False) -> list[redis_py.Redis]:
         """Return a plain client of each primary, and of each of their replicas, too; of one server, its own client.
@@ -241,7 +263,7 @@ class Server:
         tenants = {self.shard_of(tenant): tenant for _, tenant, _ in moves}  # one of each node
         with self.renamed("waiting for replicas"):
             reached = min(
-                self.redis.replicated(keys.noted(each), self.replicas, REPLICATION_MS) for each in tenants.values()
+                self.redis.replicated(keys.noted(each), self.replicas, NODE_REPLICATION_MS) for each in tenants.values()
             )
         if reached < self.replicas:
             raise NotReplicated(reached, self.replicas)

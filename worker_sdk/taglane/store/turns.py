@@ -47,6 +47,7 @@ class Turns:
     _accounts: dict[str, _Account] = field(default_factory=dict)
     _changed: set[str] = field(default_factory=set)
     _held: dict[str, int] = field(default_factory=dict)
+    _anew: set[str] = field(default_factory=set)
 
     def begin(self, tenant: str, runs: int, each_ms: float = 0.0, *, counted: bool = False) -> None:
         """Note a turn that was given, for so many runs, each of them charged; whether the pool counts its slots."""
@@ -63,6 +64,12 @@ class Turns:
         account.charged += runs
         account.took += took
         account.due_ms -= (runs - took) * each_ms
+        account.seq, account.verdict = seq, verdict
+        self._changed.add(tenant)
+
+    def suspend(self, tenant: str, seq: str, verdict: str) -> None:
+        """Note that what became of a turn is not known: the tenant has no other for now, and its books stay open."""
+        account = self._account(tenant)
         account.seq, account.verdict = seq, verdict
         self._changed.add(tenant)
 
@@ -119,6 +126,11 @@ class Turns:
         """Tell of these tenants, too, how many runs are held: the pool may have another number."""
         self._changed.update(tenants)
 
+    def recount_all(self) -> None:
+        """Tell of all tenants how many runs are held, or may soon be: the pool may have forgotten that."""
+        self._anew = {stay.tenant for stay in self.stays.values()} | set(self.visiting)
+        self._changed |= self._anew
+
     def is_pressing(self) -> bool:
         """Whether there is something that others should know at once: a queue that is empty, a slot that is free."""
         for tenant in self._changed:
@@ -149,8 +161,11 @@ class Turns:
         account = self._accounts.pop(tenant, None) or _Account()
         yield from (tenant, account.seq, account.verdict, account.took, account.charged, account.ended)
         yield from (f"{account.spent_ms:.3f}", f"{account.due_ms:.3f}")
-        yield "" if tenant in self.visiting else self._held.get(tenant, 0)
+        coming = self.visiting[tenant][0] if tenant in self.visiting else 0
+        is_open = tenant in self.visiting and tenant not in self._anew
+        yield "" if is_open else self._held.get(tenant, 0) + coming
         self._changed.discard(tenant)
+        self._anew.discard(tenant)
 
     def _account(self, tenant: str) -> _Account:
         return self._accounts.setdefault(tenant, _Account())

@@ -1,0 +1,200 @@
+"""The client of a cluster: single commands, and what becomes of them while slots and nodes come and go."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+from eventually import eventually
+from factories import HandWorker, enqueue, listeners, make_server, run_ids
+from redis.exceptions import AskError
+from taglane.errors import NodeUnavailable, NotReplicated
+from taglane.model.envelope import of_call
+from taglane.store import cluster as cluster_module
+from taglane.store import keys
+from taglane.store.command_keys import slot_of
+from taglane.store.leases import Leases
+from taglane.store.runs import Runs
+from taglane.store.server import Server
+from taglane.store.waiter import Waiter
+
+if TYPE_CHECKING:
+    from cluster import Cluster
+
+
+def test_each_tenant_is_on_the_node_of_its_slot(cluster: Cluster) -> None:
+    """And on no other: what one node has is what its tenants wrote."""
+    server = make_server(cluster.url)
+    names = [f"t{number}" for number in range(12)]
+    made = {name: enqueue(server, name) for name in names}
+
+    assert made == {name: run_ids(server.redis, name)[0] for name in names}
+    for name in names:
+        assert 1 == cluster.node_of(name).client.exists(keys.runs(name))
+        assert server.node_at(keys.prefix(name)).exists(keys.runs(name))
+    assert 3 == len({cluster.node_of(name) for name in names})
+    server.close()
+
+
+def test_a_slot_that_is_moved_under_load_loses_nothing(cluster: Cluster) -> None:
+    """Threads make runs while their tenant goes from node to node, key by key: each that was answered is there once."""
+    server = make_server(cluster.url)
+    done = threading.Event()
+
+    def make() -> list[str]:
+        made = []
+        while not done.is_set():
+            made.append(enqueue(server))
+        return made
+
+    with ThreadPoolExecutor(4) as pool:
+        threads = [pool.submit(make) for _ in range(4)]
+        for _ in range(6):
+            cluster.move("acme")
+        done.set()
+        made = [run for thread in threads for run in thread.result(30)]
+
+    assert sorted(made) == sorted(run_ids(server.redis))
+    assert len(made) == server.redis.llen(keys.queue("acme", "acme", 0))
+    server.close()
+
+
+def test_while_a_slot_is_on_its_way_no_function_sees_half_a_tenant(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits, and writes nothing anywhere; single keys are found where they are; afterwards all goes on."""
+    monkeypatch.setattr(cluster_module, "MOVING", 0.1)
+    server = make_server(cluster.url)
+    made = [enqueue(server) for _ in range(3)]
+    source = cluster.node_of("acme")
+    target = next(node for node in cluster.primaries if node is not source)
+    slot = slot_of(keys.prefix("acme"))
+    cluster.begin_move(slot, source, target)
+    cluster.move_keys(slot, source, target, 3)
+    before = {node: node.client.dbsize() for node in (source, target)}
+
+    with pytest.raises(NodeUnavailable) as caught:
+        enqueue(server)
+    assert caught.value.moving
+    (answer,) = server.calls([("enqueue", "acme", ["acme.x", "a.b", "acme", 0, of_call({}), "", "", "", ""])])
+    assert isinstance(answer, NodeUnavailable)
+    assert before == {node: node.client.dbsize() for node in (source, target)}
+    with pytest.raises(NodeUnavailable):
+        Leases(server, "acme", "w").beats()
+    assert {b"queued"} == {server.redis.hget(keys.run("acme", run), "state") for run in made}
+    while cluster.move_keys(slot, source, target, 50):
+        pass
+    cluster.end_move(slot, source, target)
+
+    assert {*made, enqueue(server)} == set(run_ids(server.redis))
+    server.close()
+
+
+def test_a_planned_failover_is_followed(cluster: Cluster) -> None:
+    """Each command goes where it is sent on to, and the client learns who has the slots now."""
+    server = make_server(cluster.url)
+    made = enqueue(server)
+    old = cluster.node_of("acme")
+    cluster.replica_of(old).client.execute_command("CLUSTER FAILOVER")
+    new = cluster.wait_failed_over(old)
+
+    assert [made] == run_ids(server.redis)
+    assert new.id == server.shard_of("acme")
+    assert new.id in server.shards()
+    server.close()
+
+
+def test_a_transaction_follows_its_keys(cluster: Cluster) -> None:
+    """What was watched and has moved has changed: whoever watched it looks again."""
+    server = Server(cluster.url)
+    key = keys.run("acme", "x")
+    server.redis.set(key, "1")
+    for _ in range(2):
+        cluster.move("acme")
+        with server.redis.pipeline() as pipeline:
+            pipeline.watch(key)
+            value = int(pipeline.get(key))
+            pipeline.multi()
+            pipeline.set(key, value + 1)
+            assert [True] == pipeline.execute()
+        cluster.move("acme")
+        with server.redis.pipeline() as pipeline:
+            pipeline.incr(key)
+            pipeline.exists(key)
+            pipeline.execute()
+    assert b"5" == server.redis.get(key)
+    server.close()
+
+
+def test_replicas_confirm_on_each_node(cluster: Cluster) -> None:
+    """Whatever nodes the tenants are on; what was made before is confirmed again; too few say so."""
+    server = Server(cluster.url, replicas=1)
+    make_server(cluster.url).close()
+    moves = [("enqueue", name, [f"{name}.1", "a.b", name, 0, "{}", "", "", "", ""]) for name in ("acme", "b", "c", "d")]
+
+    for new in (1, 0):
+        assert [[f"{name}.1".encode(), new] for name in ("acme", "b", "c", "d")] == server.confirmed(moves)
+    careful = Server(cluster.url, replicas=2)
+    with pytest.raises(NotReplicated, match="1 of 2"):
+        careful.confirmed(moves[:1])
+    server.close()
+    careful.close()
+
+
+def test_a_command_that_may_be_split_is_asked_at_the_target(cluster: Cluster) -> None:
+    """A key that is there already, of a slot on its way, is read there."""
+    server = Server(cluster.url)
+    source = cluster.node_of("acme")
+    target = next(node for node in cluster.primaries if node is not source)
+    slot = slot_of(keys.prefix("acme"))
+    cluster.begin_move(slot, source, target)
+    assert server.redis.set(keys.run("acme", "x"), "1")
+
+    assert b"1" == server.redis.get(keys.run("acme", "x"))
+    assert 0 == source.client.dbsize()
+    with pytest.raises(AskError):
+        source.client.get(keys.run("acme", "x"))
+    cluster.end_move(slot, source, target)
+    server.close()
+
+
+@pytest.mark.parametrize("change", ["a move", "a failover"])
+def test_who_waits_follows_the_tenant(cluster: Cluster, change: str) -> None:
+    """For a run's end, and a worker for its bell."""
+    server = make_server(cluster.url)
+    runs, waiter = Runs(server), Waiter(Server(cluster.url))
+    worker = HandWorker(server).hello()
+    run_id = enqueue(server)
+    (bell, channel) = keys.bell("acme", "acme"), keys.done("acme", run_id)
+    server.redis.delete(bell)
+    stopped = threading.Event()
+
+    def take_tokens() -> None:
+        while not stopped.is_set():
+            with suppress(NodeUnavailable):
+                waiter.wait([bell], 20.0)
+
+    with ThreadPoolExecutor(2) as pool, cluster.client() as client:
+        waiting = pool.submit(runs.wait, run_id, 40)
+        taking = pool.submit(take_tokens)
+        eventually(lambda: listeners(client, channel) == 1)
+        if change == "a move":
+            cluster.move("acme")
+        else:
+            node = cluster.node_of("acme")
+            assert 1 == node.client.wait(1, 2_000)
+            node.kill()
+            cluster.wait_failed_over(node)
+            eventually(lambda: cluster.node_of("acme").id == server.shard_of("acme"))
+        worker.finish(worker.fetch(1))
+        server.redis.rpush(bell, "1")
+
+        assert "succeeded" == waiting.result(20).state
+        eventually(lambda: server.redis.llen(bell) == 0)
+        stopped.set()
+        waiter.stop()
+        taking.result(20)
+    server.close()
