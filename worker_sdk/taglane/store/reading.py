@@ -6,9 +6,6 @@ import logging
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-import redis as redis_py
-from redis.exceptions import ResponseError
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -41,50 +38,16 @@ def read_all(server: Server, what: str, commands: Sequence[tuple[Any, ...]]) -> 
 
 
 def read_each(server: Server, what: str, command: str, names: Iterable[str], *arguments: str | int) -> list[Any]:
-    """Ask the same of each of very many keys, some hundreds a round trip: in half of a pipeline's time.
+    """Ask the same of each of very many keys, some hundreds a round trip.
 
     Answers come as the server gives them, in bytes; in the place of one that it refused is the error.
 
     Raises:
         ServerUnavailable: no answer; *what* is what was being done.
     """
-    head = b"*%d\r\n" % (2 + len(arguments)) + _bulk(command)
-    tail = b"".join(_bulk(str(argument)) for argument in arguments)
     answers: list[Any] = []
     left = iter(names)
     with server.renamed(what):
         while some := list(islice(left, BATCH)):
-            if isinstance(server.redis, redis_py.Redis):
-                answers += _ask(server.redis, [head + _bulk(name) + tail for name in some])
-                continue
-            pipeline = server.redis.pipeline(transaction=False)  # a cluster's, which finds each key's node
-            for name in some:
-                pipeline.execute_command(command, name, *arguments)
-            answers += pipeline.execute(raise_on_error=False)
+            answers += server.ask_all((command, name, *arguments) for name in some)
     return answers
-
-
-def _bulk(text: str) -> bytes:
-    data = text.encode()
-    return b"$%d\r\n%s\r\n" % (len(data), data)
-
-
-def _ask(redis: Any, commands: Sequence[bytes]) -> list[Any]:
-    """Send commands that are spelled as the server reads them, and hear the answers."""
-    pool = redis.connection_pool
-    connection = pool.get_connection()
-    try:
-        connection.send_packed_command([b"".join(commands)])
-        return [_answer(connection) for _ in commands]
-    except BaseException:
-        connection.disconnect()  # the rest of the answers would be taken for those to what is asked next
-        raise
-    finally:
-        pool.release(connection)
-
-
-def _answer(connection: Any) -> Any:
-    try:
-        return connection.read_response()
-    except ResponseError as error:
-        return error

@@ -342,10 +342,9 @@ def _heard(listener: PubSub, channel: bytes, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:
         message = listener.get_message(ignore_subscribe_messages=False, timeout=left)
-        if not message or message["channel"] != channel:
-            continue
-        if message["type"] == "sunsubscribe":  # of an earlier wait; or the channel has moved, which this will tell
+        kind = message["type"] if message and message["channel"] == channel else ""
+        if kind == "sunsubscribe":  # of an earlier wait; or the channel has moved, which this will tell
             listener.ssubscribe(channel)
-        if message["type"] == "smessage":
+        if kind == "smessage":
             return True
     return False

@@ -226,7 +226,7 @@ class Server:
         """
         name, prefix = f"taglane_{move}", keys.prefix(tenant)
         with self.renamed("a pipeline"):
-            answers = self._ask_all(("FCALL", name, 1, prefix, *given) for given in arguments)
+            answers = self.ask_all(("FCALL", name, 1, prefix, *given) for given in arguments)
         return [rename(each, move, self.url) if isinstance(each, Exception) else each for each in answers]
 
     def ask(self, what: str, moves: Iterable[tuple[str, str, Sequence[Any]]]) -> list[Any]:
@@ -281,13 +281,18 @@ class Server:
             names.append(command[0])
             commands.append(tuple(command))
         with self.renamed("a pipeline"):
-            answers = self._ask_all(commands)
+            answers = self.ask_all(commands)
         return [
             rename(answer, what or name, self.url) if isinstance(answer, Exception) else answer
             for name, answer in zip(names, answers, strict=True)
         ]
 
-    def _ask_all(self, commands: Iterable[wire.Command]) -> list[Any]:
+    def ask_all(self, commands: Iterable[wire.Command]) -> list[Any]:
+        """Send many commands; return their answers as the server gives them, in bytes, and its errors among them.
+
+        Raises:
+            redis.exceptions.RedisError: an answer did not come.
+        """
         if self._pool is not None:
             return wire.ask_all(self._pool, commands)
         pipeline = self.redis.pipeline(transaction=False)
