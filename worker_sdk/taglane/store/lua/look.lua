@@ -127,13 +127,13 @@ local function look(keys, args)
         end
     end
     local most, later_in = may_fire(P, t, tonumber(args[1]))
-    local due = later_in and redis.call('ZRANGE', due_key(P), 0, 0, 'WITHSCORES') or {}
+    local due = later_in and redis.call('ZRANGE', due_key(P), 0, 1, 'WITHSCORES') or {}
     if due[2] and most == 0 then
         if tonumber(due[2]) <= t then
             book(nil, 'hit:fires')
         end
         due = {due[1], int(math.max(tonumber(due[2]), t + later_in))} -- a limit is in the way until then
-    elseif due[2] and tonumber(due[2]) <= t then -- of most tenants, as often as not, nothing is due: that is cheap to see
+    elseif due[4] and tonumber(due[4]) <= t then -- of most tenants nothing is due, or one: that is cheap to see
         due = all_due(P, t, most)
     end
     local is_served = staff(P)
