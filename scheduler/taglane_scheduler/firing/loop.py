@@ -52,9 +52,7 @@ log = logging.getLogger(__name__)
 SWEEP_MS = 30_000  # every tenant is looked at as often as this
 ROUNDS = 30  # sweeps in that time: the tenants of one are looked at together, a batch in a round trip
 BATCH = 64  # tenants a step
-PACE_S = (
-    0.005  # from one step's begin to the next one's, at least, unless more is due than one takes: of all schedulers
-)
+PACE_S = 0.005  # from a step's begin to the next one's, of all schedulers, unless more is due than one takes
 MOST_PACED = 4  # schedulers: of more, each goes at the pace of so many
 BACKOFF_S = (0.1, 1.0)  # between two attempts to reach a server that is gone: the first, the longest
 WATCH_S = 1.0  # between two measurements of what tenants use

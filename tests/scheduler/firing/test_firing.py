@@ -341,7 +341,8 @@ def test_a_spoiled_queue_keeps_no_run_from_another(jobs: Jobs, firing: Firing, r
 
 def test_what_many_claims_write_together(jobs: Jobs, firing: Firing, redis: Redis) -> None:
     """Each run is in its tag's queue, in order of the dues, and the first that expires wakes the schedulers."""
-    wakes = redis.pubsub(ignore_subscribe_messages=True)
+    client: Any = redis  # redis-py leaves these untyped
+    wakes = client.pubsub(ignore_subscribe_messages=True)
     wakes.subscribe(keys.wake(TENANT))
     wakes.get_message(timeout=5)
     dues = [put_due(jobs, redis, make_job(f"j{late}", every="1h", expires="1h"), late=late) for late in (9, 5, 7)]

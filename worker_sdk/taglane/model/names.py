@@ -17,6 +17,9 @@ _LONGEST_TASK = 200  # characters
 _RUN_ID = re.compile(r"[A-Za-z0-9_.:~@=+-]{1,200}")
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: sorts as it counts, and no letter looks like a digit
 
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
+"""Ten bits as two characters."""
+
 SHARED = "shared"
 """The owner of the pools that serve everyone: no tenant's name."""
 
@@ -112,18 +115,9 @@ def tag_of_queue(tenant: str, queue: str, default_queue: str) -> str:
     return check_tag(f"{tenant}.{queue}")
 
 
-_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
-
-
 def _base32(number: int, width: int) -> str:
-    """Write a number of *width* digits, an even one: two at a time, since a scheduler names 10,000 runs a second."""
-    return "".join([_PAIRS[number >> shift & 1023] for shift in range(5 * width - 10, -1, -10)])
-
-
-@lru_cache(maxsize=1_024)
-def _instant(due: int) -> str:
-    """Write a due instant, which many jobs share."""
-    return _base32(due, 10)
+    """Return the last *width* digits of a number, an even count of them."""
+    return "".join([_PAIRS[number >> bits & 1023] for bits in range(5 * width - 10, -1, -10)])
 
 
 def new_run_id(tenant: str) -> str:
@@ -135,6 +129,12 @@ def fired_run_id(tenant: str, job: str, created: str, due: int) -> str:
     """Return the id of the run that *job* makes for the instant *due* (ms): the same for whoever computes it."""
     digest = hashlib.blake2b(f"{tenant}\0{job}\0{created}\0{due}".encode(), digest_size=10).digest()
     return f"{tenant}.{_instant(due)}{_base32(int.from_bytes(digest), 16)}"
+
+
+@lru_cache(maxsize=1_024)
+def _instant(due: int) -> str:
+    """Write a due instant, which many jobs share."""
+    return _base32(due, 10)
 
 
 def replayed_run_id(tenant: str, run_id: str, ended: int) -> str:
