@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 INSIDE = (  # noqa: SIM905 - a list of words
     "del exists expire get hdel hget hgetall hincrby hlen hmget hset hsetnx hstrlen llen lpop lpush lrange lrem "
     "pexpire publish rpush sadd scard set srandmember srem time xadd xlen xrange xrevrange xtrim zadd zcard zcount "
-    "zrange zrangebyscore zrem zrevrank zscore"
+    "zmscore zrange zrangebyscore zrem zrevrank zscore"
 ).split()
 """What the functions use; a test derives the same list from their Lua."""
 
