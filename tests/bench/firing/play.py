@@ -78,11 +78,11 @@ def _play(fleet: Fleet, schedulers: int, beside: int, patience: int) -> Played:
         if _now(stage) > first - SETTLE_MS / 6:
             raise TooSlow
         time.sleep((first - _now(stage)) / 1000 - 0.2)
-        before = processor([process.pid for process in processes]), _serverprocessor(stage)
+        before = processor([process.pid for process in processes]), _server_spent(stage)
         calls = stage.redis.info("commandstats").get("cmdstat_fcall", {"calls": 0})["calls"]
         _wait(stage, fleet, first)
         pids = [process.pid for process in processes]
-        after = processor(pids), _serverprocessor(stage)
+        after = processor(pids), _server_spent(stage)
         calls = stage.redis.info("commandstats")["cmdstat_fcall"]["calls"] - calls
         memory = max(map(_memory, pids))
         outcome = read(stage, fleet, first)
@@ -122,6 +122,6 @@ def _memory(pid: int) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
 
 
-def _serverprocessor(stage: Stage) -> float:
+def _server_spent(stage: Stage) -> float:
     used = stage.redis.info("cpu")
     return float(used["used_cpu_user"] + used["used_cpu_sys"])
