@@ -75,10 +75,13 @@ def diff(ctx: click.Context, /, path: str, prune: bool, output: str) -> None:
         ctx.exit(0 if work.counts.total() == work.counts["unchanged"] else 1)
 
 
+def _name(path: str) -> str:
+    return "<stdin>" if path == "-" else path
+
+
 @contextmanager
 def _opened(path: str) -> Iterator[TextIO]:
     """Open a file that can be read twice: of what comes from elsewhere, a copy."""
-    name = "<stdin>" if path == "-" else path
     try:
         with ExitStack() as stack:
             if path == "-" or not Path(path).is_file():
@@ -94,7 +97,7 @@ def _opened(path: str) -> Iterator[TextIO]:
     except UnicodeDecodeError as error:
         from taglane.errors import BadJobsFile  # noqa: PLC0415 - not for the help
 
-        raise BadJobsFile(name, 1, 1, f"is no UTF-8 text: {error.reason}") from error
+        raise BadJobsFile(_name(path), 1, 1, f"is no UTF-8 text: {error.reason}") from error
 
 
 @contextmanager
@@ -102,7 +105,7 @@ def _compared(connection: Connection, path: str, *, prune: bool, with_fields: bo
     """Read a jobs file, check all of it, and compare it with the server."""
     from taglane_scheduler.jobs_apply import JobsApply  # noqa: PLC0415 - not for the help
 
-    with JobsApply(connection.jobs, connection.limits, prune=prune) as work:
+    with JobsApply(connection.jobs, connection.limits, prune=prune, path=_name(path)) as work:
         _read(work, path)
         connection.check_tenants(work.tenants)
         with progress("comparing", work.jobs) as told:
@@ -113,7 +116,7 @@ def _compared(connection: Connection, path: str, *, prune: bool, with_fields: bo
 def _read(work: JobsApply, path: str) -> None:
     from taglane_scheduler.jobs_file import LARGE, stream_parts  # noqa: PLC0415 - not for the help
 
-    name = "<stdin>" if path == "-" else path
+    name = _name(path)
     with _opened(path) as file:
         text = file.read(LARGE)
         if len(text) < LARGE:

@@ -11,7 +11,7 @@ from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from taglane.errors import Conflict
+from taglane.errors import BadJobsFile, CallerError, Conflict
 from taglane.model.job import Job
 from taglane.model.limits import spelled
 from taglane.store.job_plan import Planned, Prepared, check_payload, prepare
@@ -37,11 +37,20 @@ if TYPE_CHECKING:
 _MOST_SHARED = 10_000
 
 
+class _Job(NamedTuple):
+    """A job of the file, of which template it is, and where it stands."""
+
+    job: Prepared
+    template: str | None
+    line: int
+    column: int
+
+
 class _Named(NamedTuple):
-    """What the file says of one tenant: its jobs, each with its template or None, and those that it has off."""
+    """What the file says of one tenant: its jobs, and those that it has off."""
 
     tenant: str
-    jobs: list[tuple[Prepared, str | None]]
+    jobs: list[_Job]
     off: list[str]
 
 
@@ -60,9 +69,11 @@ class JobsApply:
         jobs: the server's jobs.
         limits: its tenants' limits.
         prune: whether the jobs that the file lacks go, of the tenants that it names.
+        path: the file's, for the messages.
     """
 
-    def __init__(self, jobs: Jobs, limits: LimitStore, *, prune: bool) -> None:
+    def __init__(self, jobs: Jobs, limits: LimitStore, *, prune: bool, path: str = "jobs.yaml") -> None:
+        self._path = path
         self._jobs = jobs
         self._limits = limits
         self._prune = prune
@@ -93,7 +104,7 @@ class JobsApply:
         shared: dict[int, tuple[Job, Prepared]] = {}
         for part in parts:
             jobs = []
-            for template, tag, made in part.jobs:
+            for template, tag, made, line, column in part.jobs:
                 if made.tenant == part.tenant:
                     prepared = prepare(made)
                     if template is not None and len(shared) < _MOST_SHARED:
@@ -101,7 +112,7 @@ class JobsApply:
                 else:
                     _, one = shared.get(id(made)) or (made, prepare(made))
                     prepared = one.of(tag)
-                jobs.append((prepared, template))
+                jobs.append((prepared, template, line, column))
             self.tenants.append(part.tenant)
             self.jobs += len(jobs)
             if part.limits is not None:
@@ -124,8 +135,7 @@ class JobsApply:
             with_fields: whether `changes` is asked for fields.
 
         Raises:
-            BadParams: the params of one that changes are over the limit.
-            BadSchedule: one would be due never, or in the past.
+            BadJobsFile: one that changes would be due never, or in the past; or its params are over the limit.
             JobTooNew: a newer Taglane wrote a job that the file names.
             ParamsOverLimit: the params of one that changes are over what its tenant may send, by the file's own limits.
         """
@@ -171,9 +181,8 @@ class JobsApply:
         yield from self.of_limits
         for named, (changed, _) in zip(self._read_said(), self._read_found(), strict=True):
             by_number = {each.number: each for each in changed}
-            for number, (job, template) in enumerate(named.jobs):
-                found = by_number.get(number)
-                yield _change(named.tenant, job, template, found, with_fields=with_fields)
+            for number, each in enumerate(named.jobs):
+                yield _change(named.tenant, each, by_number.get(number), with_fields=with_fields)
         for tenant, name, before in self._gone():
             yield Change(tenant, name, "pruned", _fields(tenant, name, before) if with_fields else None, None)
 
@@ -198,7 +207,7 @@ class JobsApply:
     ) -> dict[str, tuple[list[_Found], list[tuple[str, str | None]]]]:
         """Return what changes of each tenant, and what goes."""
         found: dict[str, tuple[list[_Found], list[tuple[str, str | None]]]] = {named.tenant: ([], []) for named in some}
-        wanted = {(named.tenant, job.name): (n, job) for named in some for n, (job, _) in enumerate(named.jobs)}
+        wanted = {(named.tenant, each.job.name): (n, each) for named in some for n, each in enumerate(named.jobs)}
         off = {(named.tenant, name) for named in some for name in named.off}
         others = [name for name in self._jobs.names([named.tenant for named in some]) if name not in wanted]
         for part in batches([*wanted, *others], BATCH):
@@ -206,14 +215,21 @@ class JobsApply:
             for each in kept:
                 tenant, name = each.tenant, each.name
                 if (tenant, name) in wanted:
-                    number, job = wanted[tenant, name]
-                    planned = self._jobs.plan(tenant, job, each, now)
+                    number, asked = wanted[tenant, name]
+                    planned = self._planned(asked, each, now)
                     if planned.change != "unchanged":
-                        check_payload(tenant, job, limits[tenant])
+                        check_payload(tenant, asked.job, limits[tenant])
                         found[tenant][0].append(_Found(number, planned, _before(each) if with_fields else None))
                 elif goes := self._goes(each, noted, is_off=(tenant, name) in off):
                     found[tenant][1].append((name, goes.definition if with_fields else None))
         return found
+
+    def _planned(self, asked: _Job, kept: KeptJob, now: int) -> Planned:
+        try:
+            return self._jobs.plan(kept.tenant, asked.job, kept, now)
+        except CallerError as error:
+            told = f"{error} (job {kept.name!r} of tenant {kept.tenant!r})"
+            raise BadJobsFile(self._path, asked.line, asked.column, told) from error
 
     def _goes(self, kept: KeptJob, noted: Callable[[TaglaneError], object], *, is_off: bool) -> Job | None:
         """Return a job that the file does not name where it is to go; of one that can't be read it is only told."""
@@ -242,7 +258,7 @@ class JobsApply:
     def _puts(self) -> Iterator[tuple[str, Prepared, Planned]]:
         for named, (changed, _) in zip(self._read_said(), self._read_found(), strict=True):
             for each in changed:
-                yield named.tenant, named.jobs[each.number][0], each.planned
+                yield named.tenant, named.jobs[each.number].job, each.planned
 
     def _gone(self) -> Iterator[tuple[str, str, str | None]]:
         if self.counts["pruned"]:
@@ -252,7 +268,7 @@ class JobsApply:
 
     def _read_said(self) -> Iterator[_Named]:
         for tenant, jobs, off in self._said:
-            yield _Named(tenant, [(Prepared(*job), template) for job, template in jobs], off)
+            yield _Named(tenant, [_Job(Prepared(*job), *rest) for job, *rest in jobs], off)
 
     def _read_found(self) -> Iterator[tuple[list[_Found], list[tuple[str, str | None]]]]:
         for changed, gone in self._found:
@@ -276,7 +292,8 @@ def _before(kept: KeptJob) -> str | None:
     return read.job.definition if isinstance(read, StoredJob) else None
 
 
-def _change(tenant: str, job: Prepared, template: str | None, found: _Found | None, *, with_fields: bool) -> Change:
+def _change(tenant: str, asked: _Job, found: _Found | None, *, with_fields: bool) -> Change:
+    job, template = asked.job, asked.template
     change: Any = "unchanged" if found is None else found.planned.change
     if found is None or not with_fields:
         return Change(tenant, job.name, change, None, None, template)

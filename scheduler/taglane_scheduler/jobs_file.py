@@ -66,6 +66,9 @@ class WantedJob(NamedTuple):
     """Of which template it is."""
     tag: str
     made: Job
+    line: int = 0
+    column: int = 0
+    """Where the file says so."""
 
     def of(self, tenant: str) -> Job:
         """Return the job of *tenant*."""
@@ -277,7 +280,7 @@ class _Reader:
             raise BadYaml(key.line, key.column, f"job {name!r} has no 'task': is it to have  template: {name} ?")
         else:
             job = read_job(part.tenant, name, _in_zone(given, zone or self._zone), key)
-            part.jobs.append(WantedJob(None, job.tag, job))
+            part.jobs.append(WantedJob(None, job.tag, job, key.line, key.column))
 
     def _as_it_is(self, tenant: str, name: str, zone: Value | None, place: Value) -> WantedJob:
         """Return a template's own job: what is made for one tenant is others' too, where it is the same but its tag."""
@@ -285,7 +288,7 @@ class _Reader:
         if known in self._shared:
             job, tag = self._shared[known]
             self._count(_JOB_BYTES, place)
-            return WantedJob(name, tag.replace(TENANT, tenant), job)
+            return WantedJob(name, tag.replace(TENANT, tenant), job, place.line, place.column)
         wanted = self._of_template(tenant, name, name, {}, zone, place)
         tag = str(self._templates[name]["tag"].data) if "tag" in self._templates[name] else TENANT
         if len(self._shared) < _MOST_SHARED and _is_anyones(tag) and not wanted.made.no_worker.startswith("overflow"):
@@ -302,7 +305,7 @@ class _Reader:
         except BadYaml as error:
             told = f"{error.why} (job {name!r} of tenant {tenant!r}, template {template!r})"
             raise BadYaml(error.line, error.column, told) from error
-        return WantedJob(template, job.tag, job)
+        return WantedJob(template, job.tag, job, place.line, place.column)
 
     def _count(self, taken: int, place: Key | Value) -> None:
         self._left -= taken

@@ -255,6 +255,12 @@ def test_a_mistake_in_templates_and_limits(taglane: Cli, acme: Cli, old: str, ne
     [
         ("every: 30s", "evry: 30s", 2, "<stdin>:6:39: job 'sync' has no field 'evry': did you mean 'every'?"),
         ("after: 5m", "cron: 61 * * * *", 2, "<stdin>:9:45: cron field minute: '61'"),
+        (
+            "after: 5m",
+            "at: 2020-01-01T00:00:00Z",
+            2,
+            "<stdin>:9:7: at: 2020-01-01T00:00:00Z lies in the past: it would never be due (job 'clean' of tenant 'oth",
+        ),
         ("  other:", "  nobody:", 3, "no tenant 'nobody'"),
         ("acme.io", "other", 2, "<stdin>:6:56: tag 'other' does not belong to tenant 'acme'"),
         ("clean: {", "clean: [", 2, "<stdin>:9:"),
@@ -314,7 +320,7 @@ def test_an_apply_that_is_ended_is_completed_by_the_next(
     path.write_text(f"tenants:\n  acme:\n    jobs:\n{jobs}")
     command = [str(BIN / "taglane"), "apply", "-f", str(path)]
     with Popen(command, env=os.environ | {"TAGLANE_URL": taglane.url}, stderr=PIPE, text=True) as process:
-        eventually(lambda: redis.zcard(keys.jobs("acme")))
+        eventually(lambda: redis.zcard(keys.jobs("acme")), 60, "it writes nothing")
         process.send_signal(number)
         _, told = process.communicate(timeout=60)
 

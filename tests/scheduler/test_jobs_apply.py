@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from factories import make_server
-from taglane.errors import BadSchedule, JobTooNew, ParamsOverLimit
+from taglane.errors import BadJobsFile, JobTooNew, ParamsOverLimit
 from taglane.model.job import Job, make_job
 from taglane.model.limits import Limits
 from taglane.store import keys
@@ -153,7 +153,8 @@ def test_limits_are_compared_where_the_file_names_them(store: Server) -> None:
 @pytest.mark.parametrize(
     ("bad", "error"),
     [
-        (part(make("z", at="2020-01-01T00:00:00Z")), BadSchedule),
+        (part(make("z", at="2020-01-01T00:00:00Z")), BadJobsFile),
+        (part(make("z", params={"x": "y" * 200_000})), BadJobsFile),
         (part(make("z", params={"x": "y" * 500}), limits=Limits(payload=100)), ParamsOverLimit),
         (part(make("new")), JobTooNew),
     ],
