@@ -10,8 +10,8 @@ class Size:
     """Counts, and seconds."""
 
     tenants: int = 10_000
-    idle_s: float = 20
-    settle_s: float = 12
+    idle_s: float = 15
+    settle_s: float = 10
     probes: int = 300
     herd: int = 100
     messages: int = 80

@@ -141,7 +141,7 @@ def idlers(running: EmbeddedServer, names: Sequence[str], passwords: dict[str, s
         file.write_text("".join(f"{name} {passwords[name]}\n" for name in names))
         crowd = Crowd(_python("-m", "bench.crowd.idlers", str(file), str(running.port), str(LEASE_S)))
         try:
-            until(lambda: crowd.ready.is_set() or crowd.gone(), "the waiting workers", 120.0)
+            until(lambda: crowd.ready.is_set() or crowd.gone(), "the waiting workers", 300.0)
             if crowd.gone():
                 raise RuntimeError("the waiting workers have ended")
             yield crowd

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -48,6 +48,7 @@ FORMATS = (
 
 
 @pytest.mark.parametrize("accept", FORMATS)
+@settings(deadline=None)
 @given(figures=scrapes)
 def test_it_is_what_the_library_writes(accept: str, figures: list[dict[str, float]]) -> None:
     """Scrape by scrape, as tenants come and go and their figures change."""
