@@ -1,4 +1,4 @@
-"""`make bench-cluster`: what a fire costs the scheduler and the servers, on one server and on clusters.
+"""`make bench-cluster`: what a fire costs on one server and on clusters, and for how long tenants wait for a node.
 
 CLUSTER_JOBS (2,000, each fires once a second) of CLUSTER_TENANTS (200), CLUSTER_SECONDS (6) of it, CLUSTER_ROUNDS (3);
 the kinds of server take turns, and medians are printed. Processor time alone is told: nothing of it depends on how many
@@ -16,6 +16,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from bench import report
+from bench.cluster_pauses import lines, pauses
 from cluster import Cluster, raw
 from processes import SchedulerProcess
 from taglane.model.job import make_job
@@ -153,6 +154,8 @@ def main() -> None:
             print(line)
     found = measure(tenants=given["TENANTS"], jobs=given["JOBS"], seconds=given["SECONDS"], rounds=given["ROUNDS"])
     for line in table(found):
+        print(line)
+    for line in lines(pauses()):
         print(line)
 
 

@@ -133,6 +133,7 @@ def status(port: int, path: str) -> int:
     return 0 if found is None else found[0]
 
 
+@pytest.mark.one_server("a cluster's loops are told by their names")
 def test_a_scheduler_tells_how_it_is(taglane: Cli, start: type[Process]) -> None:
     """It is ready while it fires what is due, and its port is free again when it has stopped."""
     port = free_port()
@@ -206,7 +207,7 @@ def test_an_interrupt_is_130(acme: Cli, start: type[Process], redis: Redis) -> N
     """Ctrl-C in a wait ends it at once, without a traceback."""
     run_id = acme.ok("enqueue", "a.b").out.strip()
     waiting = start(acme.url, "run", "wait", run_id)  # type: ignore[arg-type]
-    eventually(redis.pubsub_channels)
+    eventually(lambda: redis.pubsub_channels() or redis.pubsub_shardchannels())
 
     waiting.process.send_signal(signal.SIGINT)
 

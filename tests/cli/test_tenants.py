@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from redis import Redis
+from taglane.store.connect import connect
 from taglane.store.server import Server
 from taglane_scheduler.care.measures import Measure, Measures
 
 if TYPE_CHECKING:
     from cli.conftest import Cli
+    from redis import Redis
 
 BY = ("--by", "connections", "--limit", "1")
 
@@ -20,7 +21,7 @@ def test_create_prints_a_url_that_opens(taglane: Cli) -> None:
 
     assert ["tenant", "tag", "url"] == list(answer.json)
     assert ("acme", "acme") == (answer.json["tenant"], answer.json["tag"])
-    with Redis.from_url(answer.json["url"]) as client:
+    with connect(answer.json["url"]) as client:
         assert client.ping()
     assert "" == answer.err
 
@@ -138,7 +139,7 @@ def test_where_nobody_makes_users_it_is_said_loudly(taglane: Cli, redis: Redis) 
     redis.acl_setuser(
         "clerk", enabled=True, passwords="+word", keys="*", channels="*", categories=["+@all"], commands=["-acl"]
     )
-    clerk = taglane.of(taglane.url.replace("redis://:", "redis://clerk:").replace(redis_password(taglane), "word"))
+    clerk = taglane.of(taglane.url.replace("://:", "://clerk:").replace(redis_password(taglane), "word"))
 
     made = clerk.ok("tenant", "create", "acme", "-o", "json")
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from eventually import eventually
@@ -34,12 +37,27 @@ class Fires:
     """The due instants of one tenant's jobs that were fired, by job, and how many of them late."""
 
     dues: dict[str, list[int]]
-    late: int
+    waits: dict[int, int]
+    """How long, ms, the slowest fire of each instant was behind it."""
 
     @property
     def count(self) -> int:
         """How many there were."""
         return sum(map(len, self.dues.values()))
+
+    @property
+    def late(self) -> int:
+        """Instants of which one fire was late."""
+        return sum(wait > LATE_MS for wait in self.waits.values())
+
+    @property
+    def newest(self) -> int:
+        """The last instant, ms."""
+        return max(self.waits, default=0)
+
+    def longest_wait(self, *, after: int) -> int:
+        """How long, ms, the slowest fire was behind its instant, of those after one."""
+        return max((wait for due, wait in self.waits.items() if due > after), default=0)
 
     @property
     def missed(self) -> int:
@@ -62,8 +80,11 @@ class Busy:
     executed: Counter[str] = field(default_factory=Counter)
     finished: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
+    longest_gap: float = 0.0
+    """Between two runs that were confirmed, s."""
 
     def __post_init__(self) -> None:
+        self._confirmed_at = time.monotonic()
         self._stopping, self._draining = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._loop, name=self.name)
 
@@ -73,6 +94,10 @@ class Busy:
     def drain(self) -> None:
         """Enqueue no more; go on working."""
         self._draining.set()
+
+    def go_on(self) -> None:
+        self._confirmed_at = time.monotonic()
+        self._draining.clear()
 
     def stop(self) -> None:
         self._stopping.set()
@@ -113,6 +138,8 @@ class Busy:
         key = f"key-{len(self.confirmed)}"
         try:
             self.confirmed[key] = lane.enqueue("a.b", tenant=self.name, key=key).id
+            now = time.monotonic()
+            self.longest_gap, self._confirmed_at = max(self.longest_gap, now - self._confirmed_at), now
         except NotReplicated as error:  # made, but not confirmed: asked again
             self.errors[f"{type(error).__name__}: {error}"[:200]] += 1
 
@@ -124,6 +151,9 @@ class BusyCluster:
         self.cluster = cluster
         self.operator = Server(cluster.url)
         self.tenants: dict[str, Busy] = {}
+        self._fired: dict[tuple[str, date], int] = {}
+        self.paused: set[str] = set()
+        """The tenants of nodes to which something has happened."""
         self._schedulers = [SchedulerProcess(cluster.url) for _ in range(schedulers)]
 
     def __enter__(self) -> Self:
@@ -162,18 +192,27 @@ class BusyCluster:
     def wait_fires(self, seconds: int, names: Sequence[str] = ()) -> None:
         """Wait until each job of these tenants, of all without any, was fired so often more, and runs confirmed."""
         __tracebackhide__ = True
-        for name in names or self.tenants:
-            fired, confirmed = self.fires(name).count, len(self.tenants[name].confirmed)
+        wanted = {
+            name: (self.fired(name) + seconds * JOBS, len(self.tenants[name].confirmed))
+            for name in names or self.tenants
+        }
+        for name, (fired, confirmed) in wanted.items():
+            tenant = self.tenants[name]
+            eventually(lambda name=name, fired=fired: self.fired(name) >= fired, 20, f"{name} is not fired any more")  # type: ignore[misc]
             eventually(
-                lambda name=name, fired=fired: self.fires(name).count >= fired + seconds * JOBS,  # type: ignore[misc]
+                lambda tenant=tenant, confirmed=confirmed: len(tenant.confirmed) > confirmed,  # type: ignore[misc]
                 20,
-                f"{name} is not fired any more",
+                f"{name} enqueues no more: {tenant.errors}",
             )
-            eventually(
-                lambda name=name, confirmed=confirmed: len(self.tenants[name].confirmed) > confirmed,  # type: ignore[misc]
-                20,
-                f"{name} enqueues no more: {self.tenants[name].errors}",
-            )
+
+    def fired(self, name: str) -> int:
+        """How often a tenant's jobs were fired; as last known, while its node is gone."""
+        today = datetime.now(UTC).date()
+        for day in (today, today - timedelta(days=1)):
+            with suppress(RedisError):
+                told = self.operator.redis.hget(keys.ledger(name, f"{day:%Y%m%d}"), "fired")
+                self._fired[name, day] = int(told or 0)
+        return sum(count for (of, _), count in self._fired.items() if of == name)
 
     def fires(self, name: str) -> Fires:
         """Return what of a tenant was fired until now; its node may be gone for a while."""
@@ -194,19 +233,21 @@ class BusyCluster:
         for run in redis.zrange(keys.runs(name), 0, -1):
             pipeline.hmget(keys.run(name, run.decode()), "job", "due", "queued_at")
         dues: dict[str, list[int]] = {}
-        late = 0
+        waits: dict[int, int] = {}
         for job, due, queued_at in pipeline.execute():
             if job and due:
                 dues.setdefault(job.decode(), []).append(int(due))
-                late += bool(queued_at) and int(queued_at) - int(due) > LATE_MS
-        return Fires({job: sorted(each) for job, each in dues.items()}, late)
+                waits[int(due)] = max(waits.get(int(due), 0), int(queued_at or due) - int(due))
+        return Fires({job: sorted(each) for job, each in dues.items()}, waits)
 
     def settle(self) -> None:
-        """Enqueue no more, and wait until all that was confirmed has ended."""
+        """Let callers pause, and wait until all that was confirmed has ended."""
         __tracebackhide__ = True
         for name, busy in self.tenants.items():
             busy.drain()
             eventually(lambda name=name: not self.unfinished(name), 30, f"{name} does not end")  # type: ignore[misc]
+        for busy in self.tenants.values():
+            busy.go_on()
 
     def unfinished(self, name: str) -> list[str]:
         """Runs of a tenant that were confirmed and have not succeeded: lost, or not worked on yet."""

@@ -25,22 +25,23 @@ SECONDS = int(os.environ.get("CLUSTER_SECONDS", "2"))
 LONG = pytest.mark.skipif(SECONDS <= 2, reason="a longer one: CLUSTER_SECONDS=20, as in `make cluster`")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def busy(binary: ServerBinary) -> Iterator[BusyCluster]:
     with Cluster(binary) as cluster, BusyCluster(cluster) as made:
         yield made
 
 
 def holds(busy: BusyCluster, *, paused: list[str]) -> None:
-    """Nothing that was confirmed is lost, no instant has two runs or none, and who was not *paused* noticed nothing."""
+    """Nothing that was confirmed is lost, no instant has two runs or none; the others noticed nothing."""
     __tracebackhide__ = True
+    busy.paused.update(paused)
     busy.wait_fires(SECONDS)
     busy.settle()
     for name, tenant in busy.tenants.items():
         fires = busy.fires(name)
         assert (0, 0) == (fires.missed, fires.doubled), name
         assert max(tenant.finished.values()) == 1, f"{name}: a run has ended twice"
-        if name not in paused:
+        if name not in busy.paused:
             assert {} == tenant.errors, name
             assert max(tenant.executed.values()) == 1, f"{name}: a run was executed twice"
             assert fires.late <= fires.count // 4, f"{name}: {fires.late} of {fires.count} fires are late"
@@ -54,7 +55,7 @@ def test_a_killed_node_stops_its_tenants_alone(busy: BusyCluster) -> None:
     node.kill()
     busy.wait_fires(2, [name for name in busy.tenants if name not in paused])
     busy.cluster.wait_failed_over(node)
-    node.restart()  # a replica now: without any, nothing more would be confirmed
+    busy.cluster.mend()  # it is a replica now: without any, nothing more would be confirmed
 
     holds(busy, paused=paused)
     assert all(busy.tenants[name].errors for name in paused)
@@ -69,7 +70,7 @@ def test_the_node_of_the_record_may_be_gone(busy: BusyCluster) -> None:
     node.freeze()
     busy.wait_fires(2, [name for name in busy.tenants if name not in paused])
     busy.cluster.wait_failed_over(node)
-    node.thaw()
+    busy.cluster.mend()
 
     holds(busy, paused=paused)
 

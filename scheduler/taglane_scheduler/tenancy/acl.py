@@ -29,7 +29,7 @@ DIRECT = (  # noqa: SIM905 - a list of words
     "ping "  # on an idle subscription
     "blpop "  # a worker's wait, on the bells of its tags
     "wait "  # a caller's, until replicas have its run
-    "cluster|slots "  # which node of a cluster has a key
+    "cluster|slots asking "  # which node of a cluster has a key, and where it is on the way to
     "ssubscribe sunsubscribe "  # a caller's wait for a run
     "smembers zrevrange"  # what readers of jobs, runs, workers and queues ask
 ).split()
