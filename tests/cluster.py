@@ -13,6 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import pytest
 from eventually import eventually
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -33,6 +34,10 @@ CLUSTERED = os.environ.get("TAGLANE_TEST_SERVER", "").endswith("cluster")
 """Whether the tests run on a cluster."""
 
 SLOTS = 16_384
+
+STARTS = 3
+"""How often to try to start a cluster."""
+
 NODE_TIMEOUT_MS = 1_000
 """After which the other nodes say of one that it has failed, and its replica takes its place."""
 
@@ -158,12 +163,21 @@ class Cluster:
         self.nodes: list[ClusterNode] = []
 
     def __enter__(self) -> Self:
-        try:
-            self._home = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="taglane-cluster-")))
-            self._start(*self._counts)
-        except BaseException:
-            self._stack.close()
-            raise
+        for attempt in range(STARTS):
+            try:
+                home = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="taglane-cluster-"))
+                self._home = Path(home)
+                self._start(*self._counts)
+            except pytest.fail.Exception:  # somebody took a port between our asking for it and a node's binding it
+                self._stack.close()
+                self.nodes.clear()
+                if attempt == STARTS - 1:
+                    raise
+            except BaseException:
+                self._stack.close()
+                raise
+            else:
+                break
         return self
 
     def __exit__(self, *_: object) -> None:

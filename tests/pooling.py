@@ -66,9 +66,9 @@ class HandPool:
         ]
 
     def attend(self) -> None:
-        """Let the keeper hear what was said: all of it is there when it is asked."""
+        """Let the keeper hear what was said: all of it is there when it is asked; on a cluster, a moment later."""
         self.redis.ping()
-        while self.keeper.step(0.05):
+        while self.keeper.step(0.3 if self.server.clustered else 0.05):
             pass
 
     def serve(

@@ -98,6 +98,7 @@ GIVEN: dict[str, Any] = {
     "run_id": VICTIMS_RUN,
     "key": f"taglane:{{{VICTIM}}}:run:{VICTIMS_RUN}",
     "channel": f"taglane:{{{VICTIM}}}:done:x",
+    "error": ConnectionError("lost"),
     "tag": VICTIM,
     "tags": [VICTIM],
     "task": "shop.task",

@@ -81,8 +81,9 @@ def _together(found: Sequence[tuple[ServerFacts, Check]], nodes: int) -> Iterato
     for kind in kinds:
         of_kind = [(node, check) for node, check in found if check.check == kind]
         amiss = [(node, check) for node, check in of_kind if check.status != "ok"]
-        for node, check in amiss:
-            yield replace(check, seen=f"{node.name}: {check.seen}")
+        for check in dict.fromkeys(check for _, check in amiss):
+            where = [node.name for node, each in amiss if each == check]
+            yield replace(check, seen=f"{', '.join(where)}: {check.seen}")
         if not amiss:
             first, check = of_kind[0]
             same = all(each.seen == check.seen for _, each in of_kind)

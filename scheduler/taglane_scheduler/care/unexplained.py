@@ -38,7 +38,13 @@ class Unexplained:
         self._alerts = alerts
 
     def judge(self, measured: Collection[int], heaviest: Sequence[str]) -> None:
-        """Compare; *measured* are the bytes of each tenant's data, *heaviest* who sends and is sent most."""
+        """Compare; *measured* are the bytes of each tenant's data, *heaviest* who sends and is sent most.
+
+        While a node of a cluster gives no answer, nothing is known of the whole.
+
+        Raises:
+            ServerUnavailable: no answer.
+        """
         with self._server.renamed("asking for the memory", operator=True):
             memories = [node.info("memory") for node in self._server.nodes()]
         used, kept = (sum(int(each.get(f"used_memory{of}", 0)) for each in memories) for of in ("", "_dataset"))

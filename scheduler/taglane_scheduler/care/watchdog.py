@@ -14,10 +14,11 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
+from contextlib import suppress
 from heapq import nlargest
 from typing import TYPE_CHECKING, Any
 
-from taglane.errors import Refused, TenantNotFound
+from taglane.errors import NodeUnavailable, Refused, TenantNotFound
 from taglane.model.limits import Limits
 from taglane.model.names import SHARED
 from taglane.model.size import about, format_size
@@ -115,7 +116,7 @@ class Watchdog:
         """
         if self._clock() >= self._look_at:
             self._look()
-        tenants = self._next()
+        tenants = self._server.reachable(self._next())
         if not tenants:
             return []
         measures = self._measure(tenants)
@@ -125,7 +126,8 @@ class Watchdog:
         self._measures.put(measures)
         self._data |= {each.tenant: each.data for each in measures if each.data is not None}
         if not self._turn and self._data:
-            self._unexplained.judge(self._data.values(), _busiest(self._traffic or {}))
+            with suppress(NodeUnavailable):
+                self._unexplained.judge(self._data.values(), _busiest(self._traffic or {}))
         return measures
 
     def _look(self) -> None:

@@ -307,7 +307,9 @@ class Tenants:
         return TenantNotFound(name, near[0] if near else "")
 
     def _wake(self, name: str) -> None:
-        self._redis.publish(keys.wake(name), b"0")
+        self._server.node_at(keys.TENANTS).publish(
+            keys.wake(name), b"0"
+        )  # all nodes pass it on; the tenant's may be gone
 
     def _now(self) -> int:
         seconds, micros = self._server.node_at(keys.TENANTS).time()  # the clock that ends passwords, too

@@ -231,7 +231,7 @@ def test_no_call_touches_keys_of_two_tenants(server: Any, redis: Redis) -> None:
     assert {*TENANT_MOVES, *OPERATOR_MOVES} - set(POOL_MOVES) == called
     assert {keys.prefix("acme"), keys.prefix("other")} == {own for own, _ in touched}
     for own, words in touched:
-        named = [words[1]] if words[0] in ("PUBLISH", "SPUBLISH") else keys_of(redis, tuple(words))
+        named = [words[1]] if words[0] in {"PUBLISH", "SPUBLISH"} else keys_of(redis, tuple(words))
         assert named, words
         assert [] == [key for key in named if not key.startswith((own, own.replace("taglane:", "taglane-ro:", 1)))], (
             words

@@ -56,7 +56,7 @@ def test_a_node_that_is_gone_keeps_no_other_tenant_waiting(cluster: Cluster, poo
     pool.tenants(far, near)
     worker = pool.worker()
     first = pool.enqueue(far, 1)
-    pool.attend()
+    wake(pool, far)
     (held,) = fetched(worker)
     assert first == [held.run]
     assert 1 == node.client.wait(1, 2_000)

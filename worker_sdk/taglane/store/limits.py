@@ -91,10 +91,12 @@ class LimitStore:
         return self.states([tenant])[tenant]
 
     def states(self, tenants: Sequence[str]) -> dict[str, State]:
-        """Return what each of these tenants does."""
+        """Return what each of these tenants does; of many, nothing is said of one whose node of a cluster is gone."""
+        asked = self._server.reachable(tenants) if len(tenants) > 1 else tenants
+        kept = self._read(asked)
         return {
-            tenant: state if (state := kept.get("state")) in ("paused", "draining") else ""  # type: ignore[misc]
-            for tenant, kept in self._read(tenants).items()
+            tenant: state if (state := kept.get(tenant, {}).get("state")) in ("paused", "draining") else ""  # type: ignore[misc]
+            for tenant in tenants
         }
 
     def load(self, tenant: str) -> Load:

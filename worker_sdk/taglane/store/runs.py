@@ -289,11 +289,11 @@ class Runs:
         return state.decode() if state is not None else None
 
     def tenants(self) -> Sequence[str]:
-        """The tenants that the credential reaches."""
+        """The tenants that the credential reaches, but for those whose node of a cluster is gone."""
         if self._server.tenant:
             return [self._server.tenant]
         with self._server.renamed("listing tenants"):
-            return sorted(name.decode() for name in self._server.redis.hkeys(keys.TENANTS))
+            return self._server.reachable(sorted(name.decode() for name in self._server.redis.hkeys(keys.TENANTS)))
 
     def _newest(self, zset: str, tenant: str) -> Iterator[tuple[float, RunInfo]]:
         """Yield score and run of each member."""

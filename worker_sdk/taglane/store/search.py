@@ -97,6 +97,8 @@ class RunSearch:
     def page(self, query: RunQuery, tenants: Sequence[str], *, after: str = "", limit: int = 50) -> RunPage:
         """Return the newest runs that *query* takes of these tenants, *limit* at most, behind the page *after*.
 
+        Of many tenants, those are passed over whose node of a cluster is gone.
+
         The work of one page is bounded: where few of very many runs match it may end before it is full, or be empty,
         and yet have a next one. A run that is not readable is passed over.
 
@@ -104,6 +106,8 @@ class RunSearch:
             BadQuery: *after* is no page of a search.
         """
         behind = read_place(after)
+        if len(tenants) > 1:
+            tenants = self._server.reachable(tenants)
         if query.id and not query.id.endswith("*"):
             return RunPage([] if behind else self._one(query, tenants))
         merging = _Merging(self._server, query, tenants, behind, budget=PAGE_VISITS, want=limit + 1)

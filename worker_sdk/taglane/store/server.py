@@ -163,6 +163,16 @@ class Server:
         with self.renamed("asking which node has a key"):
             return str(self.redis.node_of(key).id)
 
+    def reachable(self, tenants: Sequence[str]) -> list[str]:
+        """Return those of the tenants whose node is not known to be gone: a list of all passes the others over.
+
+        A node that has just gone is found out by whoever asks it next.
+        """
+        if not self.clustered:
+            return list(tenants)
+        with self.renamed("asking which node has a tenant"):
+            return [tenant for tenant in tenants if not self.redis.node_of(keys.prefix(tenant)).gone]
+
     def node_at(self, key: str) -> Any:
         """Return a plain client of the node that has a key; of one server, its own client.
 

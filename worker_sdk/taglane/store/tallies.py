@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from taglane.errors import LibraryMissing, OperatorNeeded, Refused, ServerUnavailable
+from taglane.errors import LibraryMissing, NodeUnavailable, OperatorNeeded, Refused, ServerUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,7 +48,7 @@ class Tallies:
             if not isinstance(answer, Exception):
                 day, counts, before = answer
                 found[tenant] = Tallied(day.decode(), _counts(counts), _counts(before))
-        if tenants and not found:
+        if tenants and not found and not all(isinstance(answer, NodeUnavailable) for answer in answers):
             raise next((answer for answer in answers if isinstance(answer, Exception)), ServerUnavailable("no answer"))
         return found
 

@@ -117,7 +117,7 @@ class Workers:
         if self._server.tenant:
             return [self._server.tenant]
         with self._server.renamed("listing workers"):
-            return sorted(name.decode() for name in self._redis.hkeys(keys.TENANTS))
+            return self._server.reachable(sorted(name.decode() for name in self._redis.hkeys(keys.TENANTS)))
 
     def holding(self, workers: Sequence[WorkerInfo], most: int = 5) -> dict[tuple[str, str], Sequence[str]]:
         """Return of tenants' own workers, by tenant and id, some runs that each holds: *most*, any of them."""
