@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from celery import Celery
+from celery.app.task import Context
 from hypothesis import given
 from hypothesis import strategies as st
 from kombu.serialization import dumps, loads
@@ -166,6 +167,15 @@ def test_a_body_is_read_once(kwargs: dict[str, Any]) -> None:
 
     typed = deliver(of_call({"at": {"__type__": "datetime", "__value__": "2026-01-01T00:00:00"}}))
     assert typed["decoded"] is None
+
+
+def test_a_call_without_headers_of_its_own_says_so() -> None:
+    """Celery would look for them among all that it knows, for each run: it finds what it is told, ours alone."""
+    headers = deliver(of_call({"x": 1}))["headers"]
+
+    told, found = Context(headers), Context({name: each for name, each in headers.items() if name != "headers"})
+    assert {HEADER: headers[HEADER]} == told.headers == found.headers
+    assert "headers" not in deliver(pack(make_message([], {}, headers={"own": "x"}))[0])["headers"]
 
 
 def test_params_that_are_not_json_are_refused() -> None:

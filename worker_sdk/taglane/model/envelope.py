@@ -207,6 +207,8 @@ def unpack(delivery: Delivery) -> dict[str, Any]:
     }
     if "r" in envelope and not delivery.ended:  # what tells of an end is not the run whose policy it is
         headers[HEADER]["retry"] = Retry.from_fields(envelope["r"]).fields()
+    if "h" not in envelope and "t" not in envelope:  # else Celery looks for headers of the application's own
+        headers["headers"] = {HEADER: headers[HEADER]}
     properties = {
         "priority": 0,
         **envelope.get("p", {}),

@@ -28,7 +28,7 @@ local function finish_one(P, t, id, token, state, ran, result, part)
         release(P, run, true)
         if may_wait(P, t, run, 'cancelled as others replaced it') then
             redis.call('HSET', run_key(P, id), 'state', 'replaced')
-            note_ended(P, t, id)
+            redis.call('ZADD', ended_key(P), int(t), id)
         end
         return 1
     end

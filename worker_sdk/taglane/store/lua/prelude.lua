@@ -10,7 +10,6 @@ local KEEP_MS = 86400000 -- and for a day, as Celery keeps results
 local KEEP_DEAD = 10000 -- dead letters kept a tenant, at most
 local KEEP_DEAD_MS = 2592000000 -- and for thirty days
 local ALONE_AFTER = 2 -- a run that was rescued this often is fetched alone
-local MAX_DEATHS = 3 -- workers that may die in a run before we give it up
 local TOKENS = 4 -- on a bell at most
 local ONES = {'1', '1', '1', '1'} -- so many of them
 local MOST_RUNG = 8 -- tags that are rung when a slot is free

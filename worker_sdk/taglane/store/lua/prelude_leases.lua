@@ -26,16 +26,6 @@ local function let_go(P, run)
     free_slots(P, redis.call('ZREM', leases_key(P), run.id))
 end
 
--- Enter a run among those that have ended.
-local function note_ended(P, t, id)
-    if struck then
-        local size = #struck.ended
-        struck.ended[size + 1], struck.ended[size + 2] = int(t), id
-    else
-        redis.call('ZADD', ended_key(P), int(t), id)
-    end
-end
-
 -- Strike out what a worker is said to hold and does not; `gone` says that there is no readable run.
 local function forget_lease(P, worker, id, gone)
     redis.call('SREM', held_key(P, worker), id)

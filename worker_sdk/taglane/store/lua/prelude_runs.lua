@@ -134,7 +134,12 @@ local function end_run(P, t, run, state, fields, told)
     if state == 'dead' then
         redis.call('ZADD', dead_key(P), int(t), run.id)
     else
-        note_ended(P, t, run.id)
+        if struck then
+            local size = #struck.ended
+            struck.ended[size + 1], struck.ended[size + 2] = int(t), run.id
+        else
+            redis.call('ZADD', ended_key(P), int(t), run.id)
+        end
         if state ~= 'succeeded' then
             redis.call('ZADD', unwell_key(P), int(t), run.id)
         end

@@ -15,6 +15,8 @@
 -- Writes run, runs, leases, held, queue, dead, worker, workers, cancels, expiring, aside, ledger, job-ledger; rings
 -- tags. Returns {runs queued again, dead letters}.
 
+local MAX_DEATHS = 3 -- workers that may die in a run before we give it up
+
 -- An attempt that ended with its worker ran until that was last heard of; one that its child took along, until now.
 local function book_death(P, t, run, began, child)
     local ended = child and t or tonumber(redis.call('HGET', worker_key(P, run.holder), 'seen'))
