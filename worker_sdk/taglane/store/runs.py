@@ -16,7 +16,7 @@ from taglane.model.names import check_run_id, new_run_id, tenant_of_run
 from taglane.model.run import BRIEF, ENDED, FIELDS, RunInfo, from_fields
 from taglane.store import keys
 from taglane.store.logs import Logs
-from taglane.store.server import rename
+from taglane.store.server import address_of, rename
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -36,6 +36,9 @@ LOGIN_PATIENCE = 10.0
 
 LASTED = 20.0
 """Seconds after which a wait that breaks off had a server: no timeout is as long."""
+
+CONFIRMED = 10.0
+"""Seconds that the server has to say that it has heard of a waiter."""
 
 RECHECK = 5.0
 """Seconds after which a waiter looks for itself: a message is lost when its connection drops."""
@@ -149,8 +152,12 @@ class Runs:
         found = merge(*(self._newest(key_of(each), each) for each in tenants), key=lambda made: made[0], reverse=True)
         return (run for _, run in found)
 
-    def wait(self, run_id: str, timeout: float | None = None, tenant: str | None = None) -> RunInfo:
+    def wait(
+        self, run_id: str, timeout: float | None = None, tenant: str | None = None, *, fresh: bool = False
+    ) -> RunInfo:
         """Wait until a run has ended, for *timeout* seconds at most; wakes when it does, without polling.
+
+        One that is *fresh* was made just now, by us: nobody looks first whether it has ended already.
 
         Raises:
             RunNotFound: there is no such run.
@@ -159,8 +166,8 @@ class Runs:
         tenant = self._tenant(run_id, tenant)
         key, channel = keys.run(tenant, run_id), keys.done(tenant, run_id)
         deadline = None if timeout is None else time.monotonic() + timeout
-        state = self._state(key)
-        if state is None:
+        state = None if fresh else self._state(key)
+        if state is None and not fresh:
             raise RunNotFound(run_id)
         if state not in ENDED:
             self.until_ended(key, channel, deadline, must_exist=True)
@@ -201,19 +208,25 @@ class Runs:
     def _listen(self, key: str, channel: str, deadline: float | None, *, must_exist: bool) -> None:
         listener = self._listeners.pop() if self._listeners else self._server.redis.pubsub()
         try:
-            listener.subscribe(channel)
+            self._subscribe(listener, channel)
             while True:
                 state = self._state(key)
                 left = RECHECK if deadline is None else min(RECHECK, deadline - time.monotonic())
                 if state in ENDED or left <= 0 or (must_exist and state is None):
                     break
-                if _heard(listener, channel.encode(), left):
+                if _heard(listener, "message", channel.encode(), left):
                     break
             listener.unsubscribe(channel)
         except BaseException:
             listener.close()
             raise
         self._listeners.append(listener)
+
+    def _subscribe(self, listener: PubSub, channel: str) -> None:
+        """Subscribe, and wait until it is so: else a run could end between our question for its state and that."""
+        listener.subscribe(channel)
+        if not _heard(listener, "subscribe", channel.encode(), CONFIRMED):
+            raise ServerUnavailable(f"no server at {address_of(self._server.url)}: it confirms no subscription")
 
     def cancel(self, run_id: str, why: str = "by a caller", tenant: str | None = None) -> str:
         """End a run that waits, or ask its worker to stop it; answers ``cancelled``, ``asked`` or ``ended``.
@@ -334,11 +347,11 @@ def _read(run_id: str, tenant: str, row: Any) -> RunInfo | None:
         return None
 
 
-def _heard(listener: PubSub, channel: bytes, seconds: float) -> bool:
-    """Wait for a message on *channel*, at most that long; other channels' late messages are passed over."""
+def _heard(listener: PubSub, kind: str, channel: bytes, seconds: float) -> bool:
+    """Wait for what is of a *kind* and a *channel*, at most that long; late messages of others are passed over."""
     deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:
         message = listener.get_message(ignore_subscribe_messages=False, timeout=left)
-        if message and message["type"] == "message" and message["channel"] == channel:
+        if message and message["type"] == kind and message["channel"] == channel:
             return True
     return False

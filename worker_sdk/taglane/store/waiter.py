@@ -14,9 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taglane.store.server import Server
+    from taglane.store.wire import Command
 
 OVERDUE = 2.0
 """Seconds after the end of a wait in which the server has to say that it is over; then its connection is dead."""
+
+SHORTEST = 0.001
+"""Seconds; a shorter wait is none: BLPOP takes 0 for ever."""
 
 PATIENCE = 10.0
 """Seconds that a call's answer may take; then its connection is dead."""
@@ -31,19 +35,23 @@ class Waiter:
         self._stopped = self._waits = False
         self._pool = connect(server.url, timeout=None).connection_pool
 
-    def wait(self, bells: Sequence[str], seconds: float) -> None:
-        """Wait until one of the bells rings, *seconds* at most.
+    def wait(self, bells: Sequence[str], seconds: float, then: Command | None = None) -> Any:
+        """Wait until one of the bells rings, *seconds* at most; answers *then*, a command, or None if nobody did.
+
+        The server has the command from the beginning, and goes on to it when the wait ends: its answer comes with the
+        bell's, a round trip earlier than if it were asked then. One that is broken off may have been done.
 
         Raises:
             ServerUnavailable: the connection broke.
         """
         self._waits = True  # before we look whether to stop, as `stop` looks after it
-        if seconds <= 0.001 or self._stopped:
+        if seconds <= SHORTEST or self._stopped:
             self._waits = False
-            return
+            return None
         try:
             connection = self._connected()
-            connection.send_command("BLPOP", *bells, f"{seconds:.3f}")
+            commands = [("BLPOP", *bells, f"{seconds:.3f}"), *([then] if then else [])]
+            connection.send_packed_command(connection.pack_commands(commands))
             deadline = time.monotonic() + seconds + OVERDUE
             # In slices: what `stop` closes may be opened again, by `can_read` itself, in the same instant.
             while not connection.can_read(timeout=max(0.0, min(0.5, deadline - time.monotonic()))):
@@ -51,8 +59,9 @@ class Waiter:
                     self._drop()
                     if not self._stopped:  # the other connections are as dead, and would cost 10 s each
                         self._server.redis.connection_pool.disconnect(inuse_connections=False)
-                    return
-            connection.read_response()
+                    return None
+            rung = connection.read_response()
+            return connection.read_response(timeout=PATIENCE) if then else rung
         except (
             RedisError,
             OSError,
@@ -65,6 +74,11 @@ class Waiter:
             raise rename(lost, "waiting", self._server.url) from error
         finally:
             self._waits = False
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether nobody is to wait any more."""
+        return self._stopped
 
     def call(self, move: str, prefix: str, *args: str | bytes | float) -> Any:
         """Call one function of the library, as `Server.call_at` does: who waits needs no second connection."""
