@@ -107,9 +107,7 @@ class PoolLeases:
     ) -> Fetched | None:
         """Lease up to *most* runs, of the tenants whose turn it is; None: the pool does not know this worker.
 
-        It does so after *wait* seconds, or when the pool's bell rings. Its tag is the pool's, and each tenant's limits
-        bind *most*: near one, it gives what can be started at once. After a lost reply the same tenants are asked the
-        same again, and give the same runs.
+        It waits, and asks again after a lost reply, as `Leases.fetch` does. Each tenant's limits bind *most*.
         """
         del tags
         if wait:
@@ -302,7 +300,7 @@ class PoolLeases:
             self._turns.let_go(given[0], given[1], now)
 
     def stop_waiting(self) -> None:
-        """Break off a fetch that waits, from another thread, and let none wait again."""
+        """Break off a fetch that waits; see `Leases.stop_waiting`."""
         self._waiter.stop()
 
     def close(self) -> None:
