@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bench.rounds import Comparison
 
 PACKAGES = ("celery", "kombu", "redis", "hiredis")
-LOWER_IS_BETTER = "ms"
+LOWER_IS_BETTER = ("ms", "MB")
 
 
 def machine(redis: Any, command: str) -> Iterator[str]:
@@ -56,7 +56,7 @@ def _commands(drained: Drain) -> str:
 
 
 def _ratio(ours: float, theirs: float, unit: str) -> float:
-    return theirs / ours if unit == LOWER_IS_BETTER else ours / theirs
+    return theirs / ours if unit in LOWER_IS_BETTER else ours / theirs
 
 
 def _figure(value: float | None) -> str:

@@ -10,6 +10,7 @@ from bench import sides
 from bench.applies import applies
 from bench.drain import Drain, drain
 from bench.fires import fires
+from bench.start import start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -63,6 +64,7 @@ class Rounds:
         self._drains()
         self._sends()
         self._latencies()
+        self._starts()
         self._fires()
         self._applies()
 
@@ -105,8 +107,8 @@ class Rounds:
         through_celery = self._rate(self._ours, "apply_async", "answer")
         many = self._rate(self._ours, "many", "answer")
         for what, aim, ours, theirs in (
-            ("enqueue vs apply_async, results", 2.0, one, kept),
-            ("enqueue vs apply_async, no backend", 2.0, one, plain),
+            ("enqueue vs apply_async, results", 3.0, one, kept),
+            ("enqueue vs apply_async, no backend", 3.0, one, plain),
             ("apply_async on taglane vs stock, results", None, through_celery, kept),
             ("enqueue_many vs apply_async, results", 15.0, many, kept),
             ("enqueue_many vs apply_async, no backend", 15.0, many, plain),
@@ -140,6 +142,21 @@ class Rounds:
         finally:
             sides.end(worker)
         return found
+
+    def _starts(self) -> None:
+        for pool in (*sides.POOLS, "auto"):
+            self._say(f"start {pool}")
+            theirs = start(self._stock, "prefork" if pool == "auto" else pool)
+            ours = start(self._ours, pool)
+            what = "auto vs prefork" if pool == "auto" else pool
+            for name, unit, aim, mine, other in (
+                ("start to first run", "ms", None, ours.first_ms, theirs.first_ms),
+                ("idle worker, RSS", "MB", 1.0, ours.rss, theirs.rss),
+                ("idle worker, PSS", "MB", 1.0, ours.pss, theirs.pss),
+            ):
+                line = self._line(f"{what}: {name}", unit, aim)
+                line.ours.append(mine)
+                line.theirs.append(other)
 
     def _fires(self) -> None:
         jobs = max(20, min(10_000, self._runs // 2))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 from eventually import eventually
 from taglane.errors import WorkerNotFound
-from taglane.runtime.heart import is_stopped
+from taglane.runtime.heart_process import is_stopped
 from taglane.store.workers import Workers
 
 if TYPE_CHECKING:

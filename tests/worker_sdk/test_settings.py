@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import FrozenInstanceError, fields
 
 import pytest
-from pydantic import ValidationError
 from taglane.errors import BadSetting
 from taglane.settings import Settings, load_settings
 
@@ -11,8 +11,8 @@ from taglane.settings import Settings, load_settings
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting comes from where the tests are started."""
-    for name in Settings.model_fields:
-        monkeypatch.delenv(f"TAGLANE_{name.upper()}", raising=False)
+    for each in fields(Settings):
+        monkeypatch.delenv(f"TAGLANE_{each.name.upper()}", raising=False)
 
 
 def test_defaults() -> None:
@@ -55,7 +55,7 @@ def test_what_is_given_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch
     ("name", "value", "why"),
     [
         ("TAGLANE_LEASE", "100ms", "='100': Input should be greater than or equal to 500"),
-        ("TAGLANE_LEASE", "15", "='15': Value error, '15' is not a duration"),
+        ("TAGLANE_LEASE", "15", "='15': '15' is not a duration"),
         ("TAGLANE_PATIENCE", "-1s", "not a duration"),
         ("TAGLANE_PAYLOAD_LIMIT", "1023", "greater than or equal to 1024"),
         ("TAGLANE_BATCH", "0", "greater than or equal to 1"),
@@ -78,8 +78,8 @@ def test_bad_values_are_named(monkeypatch: pytest.MonkeyPatch, name: str, value:
 
 def test_settings_do_not_change() -> None:
     """They are read once: who holds them can rely on them."""
-    with pytest.raises(ValidationError, match="frozen"):
-        load_settings().batch = 1
+    with pytest.raises(FrozenInstanceError):
+        load_settings().batch = 1  # type: ignore[misc]
 
 
 def test_what_bounds_the_end_of_a_worker_and_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,7 +100,7 @@ class Taglane:
         else:
             with tracing.sending(owner, new) as traced:
                 ((run_id, created),) = self.runs.make(owner, traced)
-        return Run(run_id, self.runs, created=created)
+        return Run(run_id, self.runs, created=created, fresh=created)
 
     def enqueue_many(
         self,
@@ -222,11 +222,12 @@ class Options:
 class Run:
     """A handle to one run. It holds no result until `wait` has fetched it."""
 
-    def __init__(self, run_id: str, runs: Runs, *, created: bool = True) -> None:
+    def __init__(self, run_id: str, runs: Runs, *, created: bool = True, fresh: bool = False) -> None:
         self.id = run_id
         self.created = created
         """False when an idempotency key found an earlier run."""
         self._runs = runs
+        self._fresh = fresh
         self._info: RunInfo | None = None
 
     def wait(self, timeout: float | None = None) -> Run:
@@ -236,7 +237,8 @@ class Run:
             RunFailed: it ended otherwise than succeeded; carries the remote error.
             RunTimeout: it still goes on.
         """
-        info = self._runs.wait(self.id, timeout)
+        fresh, self._fresh = self._fresh, False
+        info = self._runs.wait(self.id, timeout, fresh=fresh)
         if info.state != "succeeded":
             raise RunFailed(self.id, info.state, info.error, info.traceback)
         self._info = info

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import pytest
 from eventually import eventually
 from factories import make_server
-from taglane.runtime.heart import is_stopped
+from taglane.runtime.heart_process import is_stopped
 from taglane.store import functions, keys
 
 if TYPE_CHECKING:
@@ -155,19 +155,6 @@ def test_it_bears_a_server_that_is_gone(parent: Parent, redis: Redis) -> None:
     parent.beats_on()
 
 
-def test_is_stopped() -> None:
-    """By a signal; a process that goes, sleeps or is not there is not."""
-    with subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"]) as child:
-        assert not is_stopped(child.pid)
-        child.send_signal(signal.SIGSTOP)
-        eventually(lambda: is_stopped(child.pid))
-        child.send_signal(signal.SIGCONT)
-        eventually(lambda: not is_stopped(child.pid))
-        child.kill()
-    assert not is_stopped(os.getpid())
-    assert not is_stopped(2**22 + 1)
-
-
 def test_it_says_nothing_while_its_parent_is_heard(store: Server, parent: Parent) -> None:
     """It has no connection then; the first heartbeat of the parent's that is overdue is its own."""
     with Parent(store, "w2", "heart.beaten(float('inf'))") as heard:
@@ -179,6 +166,18 @@ def test_it_says_nothing_while_its_parent_is_heard(store: Server, parent: Parent
         heard.ask()
         assert "asked" == heard.answer()
         heard.beats_on()
+
+
+def test_it_takes_little(store: Server) -> None:
+    """What speaks with a server is imported when there is something to say: until then it is a sixth of a worker."""
+    with Parent(store, "w3", "heart.beaten(float('inf'))") as heard:
+        assert memory_of(heard.heart) < memory_of(heard.process.pid) / 2
+
+
+def memory_of(pid: int) -> int:
+    """Its resident memory, kB."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0])
 
 
 def connections_of(pid: int) -> list[str]:

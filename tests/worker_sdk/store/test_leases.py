@@ -15,7 +15,7 @@ from proxy import Proxy
 from taglane.errors import LibraryMissing, ServerUnavailable
 from taglane.model.names import new_run_id
 from taglane.store import functions, keys
-from taglane.store.leases import Leases
+from taglane.store.leases import Fetched, Leases
 from taglane.store.logs import Logs
 from taglane.store.server import Server
 from taglane_scheduler.tenancy.tenants import Tenants
@@ -157,12 +157,20 @@ def test_a_wait_ends_when_a_bell_rings(acme: Server, redis: Redis, tag: str) -> 
     """Of any of its tags; at once."""
     leases = make_leases(acme)
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(leases.wait, ["acme", "acme.io"], LONG)
+        waiting = pool.submit(wait, leases, ["acme", "acme.io"], LONG)
         eventually(lambda: is_waiting(redis))
-        acme.call("enqueue", "acme", new_run_id("acme"), "a.b", tag, 0, "{}", "", "", "", "")
-        waiting.result(5)
+        run = new_run_id("acme")
+        acme.call("enqueue", "acme", run, "a.b", tag, 0, "{}", "", "", "", "")
+        fetched = waiting.result(5)
 
+    assert fetched is not None
+    assert [run] == [delivery.run for delivery in fetched.deliveries]
     assert 0 == redis.llen(keys.bell("acme", tag))
+
+
+def wait(leases: Leases, tags: list[str], seconds: float) -> Fetched | None:
+    """Fetch one run when a bell rings, or after so many seconds."""
+    return leases.fetch(1, tags, idle=True, wait=seconds)
 
 
 def is_waiting(redis: Redis) -> bool:
@@ -175,8 +183,8 @@ def test_a_wait_ends_by_itself(acme: Server) -> None:
     leases = make_leases(acme)
     start = time.monotonic()
 
-    leases.wait(["acme"], 0.05)
-    leases.wait(["acme"], 0.0)
+    wait(leases, ["acme"], 0.05)
+    wait(leases, ["acme"], 0.0)
 
     assert 0.04 < time.monotonic() - start < 5
 
@@ -185,24 +193,24 @@ def test_a_wait_is_broken_off(acme: Server, redis: Redis) -> None:
     """A worker that stops does not wait for the end of the wait; and none begins after that."""
     leases = make_leases(acme)
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(leases.wait, ["acme"], LONG)
+        waiting = pool.submit(wait, leases, ["acme"], LONG)
         eventually(lambda: is_waiting(redis))
         leases.stop_waiting()
         with pytest.raises(ServerUnavailable):
             waiting.result(5)
-        pool.submit(leases.wait, ["acme"], LONG).result(5)
+        pool.submit(wait, leases, ["acme"], LONG).result(5)
 
 
 def test_a_cut_wait_says_so_and_the_next_one_works(acme: Server, redis: Redis) -> None:
     """A server that goes while one waits is an error at once; afterwards the wait connects anew."""
     leases = make_leases(acme)
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(leases.wait, ["acme"], LONG)
+        waiting = pool.submit(wait, leases, ["acme"], LONG)
         eventually(lambda: is_waiting(redis))
         redis.execute_command("CLIENT", "KILL", "USER", "taglane-acme")  # type: ignore[no-untyped-call]
         with pytest.raises(ServerUnavailable):
             waiting.result(5)
-        again = pool.submit(leases.wait, ["acme"], LONG)
+        again = pool.submit(wait, leases, ["acme"], LONG)
         eventually(lambda: is_waiting(redis))
         enqueue(Server(acme.url))
         again.result(5)

@@ -10,8 +10,9 @@ from factories import HandWorker, enqueue, listeners, make_job, run_field, run_i
 from taglane.errors import BadName, NotReplayable, Refused, RunNotFound, RunTimeout, ServerUnavailable
 from taglane.model.names import new_run_id
 from taglane.store import keys
+from taglane.store.endings import RECHECK
 from taglane.store.jobs import Jobs
-from taglane.store.runs import PAGE, RECHECK, NewRun, Runs
+from taglane.store.runs import PAGE, NewRun, Runs
 
 if TYPE_CHECKING:
     from redis import Redis

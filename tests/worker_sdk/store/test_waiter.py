@@ -32,6 +32,20 @@ def test_one_token_ends_one_wait(url: str, redis: Redis) -> None:
     server.close()
 
 
+def test_what_is_asked_for_the_end_of_a_wait_is_answered_with_it(url: str, redis: Redis) -> None:
+    """After a token, and after the time; an error leaves no connection on which answers could be mixed up."""
+    server = Server(url)
+    waiter = Waiter(server)
+    redis.rpush("a", "1")
+
+    assert b"rung" == waiter.wait(["a"], 30.0, ("ECHO", "rung"))
+    assert b"over" == waiter.wait(["a"], 0.01, ("ECHO", "over"))
+    with pytest.raises(TaglaneError):
+        waiter.wait(["a"], 0.01, ("LPOP",))
+    assert b"after" == waiter.wait(["a"], 0.01, ("ECHO", "after"))
+    server.close()
+
+
 def test_nobody_waits_after_a_stop(url: str) -> None:
     """Nor for no time at all."""
     server = Server(url)

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from taglane.errors import BadParams
-from taglane.model.retry import Retry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from taglane.model.retry import Retry
 
 _dumps = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _loads = json.JSONDecoder().decode
@@ -206,6 +207,8 @@ def unpack(delivery: Delivery) -> dict[str, Any]:
         },
     }
     if "r" in envelope and not delivery.ended:  # what tells of an end is not the run whose policy it is
+        from taglane.model.retry import Retry  # noqa: PLC0415 - of few jobs, and pydantic's models are large
+
         headers[HEADER]["retry"] = Retry.from_fields(envelope["r"]).fields()
     if "h" not in envelope and "t" not in envelope:  # else Celery looks for headers of the application's own
         headers["headers"] = {HEADER: headers[HEADER]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from taglane.errors import TaglaneError
@@ -52,23 +53,23 @@ class Fetcher:
         self._thread.join(timeout)
 
     def _loop(self) -> None:
+        until = 0.0  # when there may be more, where no bell rings before
         while (most := self._await_appetite()) is not None:
             try:
-                wait = self.step(most)
-                if wait:
-                    self._leases.wait(self._tags, wait)
+                until = time.monotonic() + self.step(most, max(0.0, until - time.monotonic()))
                 self._patience.restore()
             except TaglaneError as error:
+                until = 0.0
                 if not self._stopping and self._holdings.serving:
                     self._patience.bear(error)
             except Exception as error:  # noqa: BLE001 - whatever it is, the thread ends, and with it the worker
                 self._patience.despair(error)
                 return
 
-    def step(self, most: int) -> float:
-        """Fetch once; answers for how many seconds to wait on the bells then, 0 when more may be there."""
+    def step(self, most: int, wait: float = 0.0) -> float:
+        """Fetch once, after *wait* seconds or when a bell rings; answers for how long to wait next."""
         slots = self._holdings.free_slots()
-        answer = self._leases.fetch(most, self._tags, idle=self._holdings.is_idle(), slots=slots)
+        answer = self._leases.fetch(most, self._tags, idle=self._holdings.is_idle(), slots=slots, wait=wait)
         if answer is None:  # the server does not know us any more: the sender introduces us again
             with self._holdings.lock:
                 self._holdings.must_renew = True

@@ -1,32 +1,26 @@
 """Keeps a worker's heartbeat from a process of its own, where user code may silence the worker's threads.
 
-One long regular expression holds the interpreter's lock for as long as it takes. This process is forked from the
-worker and ends with it; it skips a beat while the worker is stopped, so that a stopped worker counts as dead. As long
-as the worker's own heartbeats are heard it asks the server nothing, and has no connection.
+One long regular expression holds the interpreter's lock for as long as it takes. This process is started by the worker
+and ends with it; it skips a beat while the worker is stopped, so that a stopped worker counts as dead. As long as the
+worker's own heartbeats are heard it asks the server nothing, has no connection, and is hardly more than an interpreter.
 """
 
 from __future__ import annotations
 
+import json
 import mmap
 import os
-import select
 import signal
 import struct
-import time
-from contextlib import suppress
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
-from celery.platforms import set_pdeathsig
-
-from taglane.errors import TaglaneError
-from taglane.store.server import Server
+from taglane.runtime import heart_process
 
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
 """What a terminal or an operator sends to all of a worker's processes: the helper ends with its parent, not before."""
-
-
-LATE = 1.25
-"""How many intervals after the last beat that was heard the next one is overdue."""
 
 
 class Heart:
@@ -39,12 +33,12 @@ class Heart:
     """
 
     def __init__(self, url: str, heartbeat: tuple[str, str, str], interval: float) -> None:
-        self._url = url
-        self._heartbeat = heartbeat
-        self._interval = interval
-        self._pid = 0
+        self._told = {"url": url, "heartbeat": heartbeat, "interval": interval, "path": sys.path}
+        self._process: subprocess.Popen[bytes] | None = None
         self._lifeline = -1
-        self._memory = mmap.mmap(-1, 8)  # shared with the helper
+        self._shared = _shared_memory()
+        os.ftruncate(self._shared, 8)
+        self._memory = mmap.mmap(self._shared, 8)
         self.beaten(float("-inf"))
 
     def beaten(self, at: float) -> None:
@@ -52,53 +46,33 @@ class Heart:
         self._memory[:] = struct.pack("d", at)
 
     def start(self) -> None:
-        """Fork it. The parent's end of a pipe is its lifeline: when the parent is gone, however, it reads the end."""
-        parent = os.getpid()
+        """Start it. Our end of its standard input is its lifeline: when we are gone, however, it reads the end."""
+        program = str(Path(heart_process.__file__))
+        command = [sys.executable, "-I", "-S", program, str(self._shared)]
         receiver, self._lifeline = os.pipe()
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, IGNORED)  # one that came now would find it unprepared
-        self._pid = os.fork()
-        if self._pid:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, IGNORED)  # it goes on with these blocked
+        try:
+            self._process = subprocess.Popen(command, stdin=receiver, pass_fds=[self._shared])  # noqa: S603 - our own
+        finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
             os.close(receiver)
-            return
-        try:
-            os.close(self._lifeline)
-            set_pdeathsig("SIGKILL")
-            for number in IGNORED:
-                signal.signal(number, signal.SIG_IGN)
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            self._beat(parent, receiver)
-        finally:
-            os._exit(0)
-
-    def _beat(self, parent: int, lifeline: int) -> None:
-        server = Server(self._url)
-        own = float("-inf")
-        while not select.select([lifeline], [], [], self._interval / 4)[0]:
-            if os.getppid() != parent:
-                return
-            (heard,) = struct.unpack("d", self._memory)
-            now = time.monotonic()
-            if now - heard < self._interval * LATE or now - own < self._interval or is_stopped(parent):
-                continue
-            own = now
-            with suppress(TaglaneError):  # the next beat may get through; the worker itself reports what is wrong
-                server.call_at(*self._heartbeat)
+        told = json.dumps({**self._told, "parent": os.getpid()})
+        os.write(self._lifeline, f"{told}\n".encode())  # it has a password: no argument
 
     def stop(self) -> None:
         """End it, by its id."""
-        if self._pid:
+        process, self._process = self._process, None
+        if process is not None:
             os.close(self._lifeline)
-            with suppress(ProcessLookupError, ChildProcessError):
-                os.kill(self._pid, signal.SIGKILL)
-                os.waitpid(self._pid, 0)
-            self._pid = 0
+            process.kill()
+            process.wait()
+            self._memory.close()
+            os.close(self._shared)
 
 
-def is_stopped(pid: int) -> bool:
-    """Whether a process is stopped by a signal. Without /proc nobody can tell, and it counts as going."""
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text("ascii", errors="replace")
-    except OSError:
-        return False
-    return status.rpartition(")")[2].split()[0] in "Tt"
+def _shared_memory() -> int:
+    """A descriptor of what two processes may map; where there is no such memory, of a file without a name."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("taglane-heart")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
-from taglane.model.retry import Retry
 from taglane.runtime.carry import Outcome
 
 if TYPE_CHECKING:
@@ -23,6 +22,8 @@ def verdict(header: Mapping[str, Any], retries: int, error: BaseException) -> Ou
     fields = header.get("retry")
     if fields is None:
         return None
+    from taglane.model.retry import Retry  # noqa: PLC0415 - of few jobs, and pydantic's models are large
+
     policy = Retry.from_fields(fields)
     if not policy.covers(error):
         return None

@@ -156,17 +156,27 @@ class Leases:
         """Leave the tenant's workers; what is still held goes back to its queue."""
         self._server.call("leave", self._tenant, self.worker)
 
-    def fetch(self, most: int, tags: list[str], *, idle: bool, slots: int | None = None) -> Fetched | None:
+    def fetch(
+        self, most: int, tags: list[str], *, idle: bool, slots: int | None = None, wait: float = 0.0
+    ) -> Fetched | None:
         """Lease up to *most* runs, of which *slots* can be started at once: near a limit it gets no more than these.
 
-        After a lost reply the same question is asked again, word for word, and gets the same runs. None: the server
-        does not know this worker.
+        It does so after *wait* seconds, or when one of the tags' bells rings. After a lost reply the same question is
+        asked again, word for word, and gets the same runs. None: the server does not know this worker.
         """
         if self._asked is None:
             self._sequence += 1
             wanted = most if slots is None else f"{most} {slots}"
             self._asked = [self.worker, self._sequence, wanted, "1" if idle else "0", *tags]
-        answer = self._waiter.call("fetch", keys.prefix(self._tenant), *self._asked)
+        prefix = keys.prefix(self._tenant)
+        answer = None
+        if wait:
+            bells = [keys.bell(self._tenant, tag) for tag in tags]
+            answer = self._waiter.wait(bells, wait, ("FCALL", "taglane_fetch", 1, prefix, *self._asked))
+            if answer is None and self._waiter.is_stopped:
+                return Fetched(-1, [], "")
+        if answer is None:
+            answer = self._waiter.call("fetch", prefix, *self._asked)
         self._asked = None
         if answer == 0:
             return None
@@ -191,12 +201,8 @@ class Leases:
         for (move, _), answer in zip(calls, answers, strict=True):
             hear(move, answer)
 
-    def wait(self, tags: list[str], seconds: float) -> None:
-        """Wait until one of the tags' bells rings, *seconds* at most; see `Waiter.wait`."""
-        self._waiter.wait([keys.bell(self._tenant, tag) for tag in tags], seconds)
-
     def stop_waiting(self) -> None:
-        """Wake whoever waits, from another thread, and let nobody wait again."""
+        """Break off a fetch that waits, from another thread, and let none wait again."""
         self._waiter.stop()
 
     def beats(self, near: int | None = None) -> dict[str, Beat]:

@@ -110,13 +110,18 @@ class PoolLeases:
         with self._server.renamed("asking the pool"):
             return [tenant.decode() for tenant in self._server.redis.hkeys(keys.pool_visits(self._pool, self.visitor))]
 
-    def fetch(self, most: int, tags: list[str], *, idle: bool, slots: int | None = None) -> Fetched | None:
+    def fetch(
+        self, most: int, tags: list[str], *, idle: bool, slots: int | None = None, wait: float = 0.0
+    ) -> Fetched | None:
         """Lease up to *most* runs, of the tenants whose turn it is; None: the pool does not know this worker.
 
-        Its tag is the pool's, and each tenant's limits bind *most*: near one, it gives what can be started at once.
-        After a lost reply the same tenants are asked the same again, and give the same runs.
+        It waits, and asks again after a lost reply, as `Leases.fetch` does. Each tenant's limits bind *most*.
         """
         del tags
+        if wait:
+            self._waiter.wait([keys.pool_bell(self._pool)], wait)
+            if self._waiter.is_stopped:
+                return Fetched(-1, [], "")
         if not self._asked:
             if self._alone and not idle:
                 return Fetched(100, [], ALONE)  # what has cost workers their lives is served to one that holds nothing
@@ -300,13 +305,8 @@ class PoolLeases:
                 self._turns.let_go(run, token, time.monotonic())
         return [lost, cancels]
 
-    def wait(self, tags: list[str], seconds: float) -> None:
-        """Wait until the pool's bell rings, *seconds* at most; see `Waiter.wait`."""
-        del tags
-        self._waiter.wait([keys.pool_bell(self._pool)], seconds)
-
     def stop_waiting(self) -> None:
-        """Wake whoever waits, from another thread, and let nobody wait again."""
+        """Break off a fetch that waits; see `Leases.stop_waiting`."""
         self._waiter.stop()
 
     def close(self) -> None:

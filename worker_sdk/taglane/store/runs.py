@@ -8,37 +8,22 @@ from heapq import merge
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from redis.exceptions import AuthenticationError, RedisError
-
-from taglane.errors import NotReplayable, Refused, RunNotFound, RunTimeout, ServerUnavailable, TaglaneError
+from taglane.errors import NotReplayable, RunNotFound, RunTimeout, ServerUnavailable, TaglaneError
 from taglane.model.envelope import first_try
 from taglane.model.names import check_run_id, new_run_id, tenant_of_run
 from taglane.model.run import BRIEF, ENDED, FIELDS, RunInfo, from_fields
 from taglane.store import keys
+from taglane.store.endings import Endings
 from taglane.store.logs import Logs
-from taglane.store.server import rename
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-
-    from redis.client import PubSub
 
     from taglane.store.server import Server
 
 log = logging.getLogger(__name__)
 
 PAGE = 200
-PATIENCE = 60.0
-"""Seconds that a waiter bears a server that is gone."""
-
-LOGIN_PATIENCE = 10.0
-"""Seconds that a waiter bears a server that does not know it: a scheduler makes the tenants' users at its connect."""
-
-LASTED = 20.0
-"""Seconds after which a wait that breaks off had a server: no timeout is as long."""
-
-RECHECK = 5.0
-"""Seconds after which a waiter looks for itself: a message is lost when its connection drops."""
 
 
 class NewRun(NamedTuple):
@@ -69,7 +54,7 @@ class Runs:
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._listeners: dict[Any, list[PubSub]] = {}  # of each server: of a cluster, the one that has the run
+        self._endings = Endings(server)
 
     @property
     def server(self) -> Server:
@@ -149,8 +134,12 @@ class Runs:
         found = merge(*(self._newest(key_of(each), each) for each in tenants), key=lambda made: made[0], reverse=True)
         return (run for _, run in found)
 
-    def wait(self, run_id: str, timeout: float | None = None, tenant: str | None = None) -> RunInfo:
+    def wait(
+        self, run_id: str, timeout: float | None = None, tenant: str | None = None, *, fresh: bool = False
+    ) -> RunInfo:
         """Wait until a run has ended, for *timeout* seconds at most; wakes when it does, without polling.
+
+        One that is *fresh* was made just now, by us: nobody looks first whether it has ended already.
 
         Raises:
             RunNotFound: there is no such run.
@@ -159,8 +148,8 @@ class Runs:
         tenant = self._tenant(run_id, tenant)
         key, channel = keys.run(tenant, run_id), keys.done(tenant, run_id)
         deadline = None if timeout is None else time.monotonic() + timeout
-        state = self._state(key)
-        if state is None:
+        state = None if fresh else self._endings.state(key)
+        if state is None and not fresh:
             raise RunNotFound(run_id)
         if state not in ENDED:
             self.until_ended(key, channel, deadline, must_exist=True)
@@ -170,53 +159,8 @@ class Runs:
         return found
 
     def until_ended(self, key: str, channel: str, deadline: float | None, *, must_exist: bool = False) -> None:
-        """Return when the run at *key* has ended, or at the *deadline* (monotonic seconds).
-
-        Where it *must_exist*, also when it is gone. A server that is gone is borne for a minute, a login that is
-        refused for some seconds.
-
-        Raises:
-            Refused: the credential does not reach it, or not any more.
-            ServerUnavailable: it stayed away.
-        """
-        gone_since: float | None = None
-        while deadline is None or time.monotonic() < deadline:
-            began = time.monotonic()
-            try:
-                self._listen(key, channel, deadline, must_exist=must_exist)
-            except (RedisError, OSError, ServerUnavailable) as error:
-                renamed = error if isinstance(error, ServerUnavailable) else rename(error, "waiting", self._server.url)
-                self._server.failed(key, error)
-                now = time.monotonic()
-                if gone_since is None or now - began > LASTED:
-                    gone_since = now
-                patience = PATIENCE
-                if isinstance(renamed, Refused):  # a server just restarted knows its tenants a moment later
-                    patience = LOGIN_PATIENCE if isinstance(error, AuthenticationError) else 0.0
-                if now - gone_since >= patience:
-                    raise renamed from error
-                time.sleep(0.2)
-            else:
-                return
-
-    def _listen(self, key: str, channel: str, deadline: float | None, *, must_exist: bool) -> None:
-        node = self._server.node_at(key)
-        kept = self._listeners.setdefault(node, [])
-        listener = kept.pop() if kept else node.pubsub()
-        try:
-            listener.ssubscribe(channel)
-            while True:
-                state = self._state(key)
-                left = RECHECK if deadline is None else min(RECHECK, deadline - time.monotonic())
-                if state in ENDED or left <= 0 or (must_exist and state is None):
-                    break
-                if _heard(listener, channel.encode(), left):
-                    break
-            listener.sunsubscribe(channel)
-        except BaseException:
-            listener.close()
-            raise
-        kept.append(listener)
+        """Return when the run at *key* has ended, or at the *deadline*; see `Endings.until`."""
+        self._endings.until(key, channel, deadline, must_exist=must_exist)
 
     def cancel(self, run_id: str, why: str = "by a caller", tenant: str | None = None) -> str:
         """End a run that waits, or ask its worker to stop it; answers ``cancelled``, ``asked`` or ``ended``.
@@ -283,11 +227,6 @@ class Runs:
             raise RunNotFound(run_id)
         return found
 
-    def _state(self, key: str) -> str | None:
-        with self._server.renamed("reading a run"):
-            state = self._server.redis.hget(key, "state")
-        return state.decode() if state is not None else None
-
     def tenants(self) -> Sequence[str]:
         """The tenants that the credential reaches, but for those whose node of a cluster is gone."""
         if self._server.tenant:
@@ -335,16 +274,3 @@ def _read(run_id: str, tenant: str, row: Any) -> RunInfo | None:
     except ValueError:
         log.warning("key_unreadable key=%s", key)
         return None
-
-
-def _heard(listener: PubSub, channel: bytes, seconds: float) -> bool:
-    """Wait for a message on *channel*, at most that long; other channels' late messages are passed over."""
-    deadline = time.monotonic() + seconds
-    while (left := deadline - time.monotonic()) > 0:
-        message = listener.get_message(ignore_subscribe_messages=False, timeout=left)
-        kind = message["type"] if message and message["channel"] == channel else ""
-        if kind == "sunsubscribe":  # of an earlier wait; or the channel has moved, which this will tell
-            listener.ssubscribe(channel)
-        if kind == "smessage":
-            return True
-    return False

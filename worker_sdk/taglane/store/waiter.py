@@ -16,9 +16,13 @@ if TYPE_CHECKING:
 
     from taglane.store.cluster_nodes import Node
     from taglane.store.server import Server
+    from taglane.store.wire import Command
 
 OVERDUE = 2.0
 """Seconds after the end of a wait in which the server has to say that it is over; then its connection is dead."""
+
+SHORTEST = 0.001
+"""Seconds; a shorter wait is none: BLPOP takes 0 for ever."""
 
 PATIENCE = 10.0
 """Seconds that a call's answer may take; then its connection is dead."""
@@ -38,29 +42,38 @@ class Waiter:
         self._node: Node | None = None
         self._pool: Any = None if server.clustered else connect(server.url, timeout=None).connection_pool
 
-    def wait(self, bells: Sequence[str], seconds: float) -> None:
-        """Wait until one of the bells rings, *seconds* at most.
+    def wait(self, bells: Sequence[str], seconds: float, then: Command | None = None) -> Any:
+        """Wait until one of the bells rings, *seconds* at most; answers *then*, a command, or None if nobody did.
+
+        The server has the command from the beginning, and goes on to it when the wait ends: its answer comes with the
+        bell's, a round trip earlier than if it were asked then. One that is broken off may have been done.
 
         Raises:
             ServerUnavailable: the connection broke.
         """
         self._waits = True  # before we look whether to stop, as `stop` looks after it
-        if seconds <= 0.001 or self._stopped:
+        if seconds <= SHORTEST or self._stopped:
             self._waits = False
-            return
+            return None
         try:
             connection = self._connected(bells[0])
-            connection.send_command("BLPOP", *bells, f"{seconds:.3f}")
+            commands = [("BLPOP", *bells, f"{seconds:.3f}"), *([then] if then else [])]
+            connection.send_packed_command(connection.pack_commands(commands))
             deadline = time.monotonic() + seconds + OVERDUE
             # In slices: what `stop` closes may be opened again, by `can_read` itself, in the same instant.
             while not connection.can_read(timeout=max(0.0, min(0.5, deadline - time.monotonic()))):
                 if self._is_over(deadline):
-                    return
-            connection.read_response()
+                    return None
+            rung = connection.read_response()
+            return connection.read_response(timeout=self._patience) if then else rung
         except MovedError as error:
+            self._drop()  # with the answer to the other command, which says the same
             self._follow(error)
+            return None
         except (AskError, TryAgainError):
+            self._drop()
             time.sleep(min(seconds, MOVING))
+            return None
         except (
             RedisError,
             OSError,
@@ -72,12 +85,17 @@ class Waiter:
         finally:
             self._waits = False
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether nobody is to wait any more."""
+        return self._stopped
+
     def call(self, move: str, prefix: str, *args: str | bytes | float) -> Any:
         """Call one function of the library, as `Server.call_at` does: who waits needs no second connection."""
         try:
             connection = self._connected(prefix)
             connection.send_command("FCALL", f"taglane_{move}", 1, prefix, *args)
-            return connection.read_response(timeout=PATIENCE if self._node is None else NODE_TIMEOUT)
+            return connection.read_response(timeout=self._patience)
         except (MovedError, AskError, TryAgainError):  # the client of the cluster follows, and takes note
             return self._server.call_at(prefix, move, *args)
         except ResponseError as error:
@@ -91,6 +109,10 @@ class Waiter:
         connection = self._connection
         if connection is not None and self._waits:  # a call gets its answer: it may have leased something
             connection.disconnect()
+
+    @property
+    def _patience(self) -> float:
+        return PATIENCE if self._node is None else NODE_TIMEOUT
 
     def _connected(self, key: str) -> Any:
         """The connection, on a cluster to the node that has the key: it may be another one each time."""
