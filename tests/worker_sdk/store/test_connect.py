@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from taglane.errors import BadSetting, ServerUnavailable
-from taglane.store.connect import _OPTIONS, _TLS_OPTIONS, address_of, connect, connect_node, tenant_of_url
+from taglane.store.connect import _OPTIONS, _TLS_OPTIONS, address_of, connect, connect_node, plain, tenant_of_url
 from taglane.store.server import Server
 from taglane_scheduler.embedded import EmbeddedServer, free_port
 
@@ -207,3 +207,13 @@ def test_a_unix_socket(tmp_path: Path) -> None:
         assert client.ping()
         assert 1 == client.client_info()["db"]
         client.close()
+
+
+def test_who_speaks_to_a_server_without_a_client_is_told_where_it_is() -> None:
+    """With its login; what has TLS, or several servers, takes a client."""
+    login = {"username": "taglane-acme", "password": "p@ss", "db": 2}
+    assert {"host": "h", "port": 7000, **login} == plain("redis://taglane-acme:p%40ss@h:7000/2")
+    assert {"host": "localhost", "port": 6379, "username": "", "password": "", "db": 0} == plain("redis://localhost")
+    assert {"path": "/run/s.sock", **login} == plain("unix://taglane-acme:p%40ss@/run/s.sock?db=2")
+    assert None is plain("rediss://h/0")
+    assert None is plain("sentinel://h/0?master=main")

@@ -18,6 +18,7 @@ import tempfile
 from pathlib import Path
 
 from taglane.runtime import heart_process
+from taglane.store.connect import plain
 
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
 """What a terminal or an operator sends to all of a worker's processes: the helper ends with its parent, not before."""
@@ -33,7 +34,7 @@ class Heart:
     """
 
     def __init__(self, url: str, heartbeat: tuple[str, str, str], interval: float) -> None:
-        self._told = {"url": url, "heartbeat": heartbeat, "interval": interval, "path": sys.path}
+        self._told = {"url": url, "heartbeat": heartbeat, "interval": interval, "path": sys.path, "plain": plain(url)}
         self._process: subprocess.Popen[bytes] | None = None
         self._lifeline = -1
         self._shared = _shared_memory()

@@ -119,6 +119,21 @@ def connect_node(url: str, host: str, port: int, *, timeout: float | None) -> re
     return redis_py.Redis(**{**options, "host": host, "port": port})
 
 
+def plain(url: str) -> dict[str, Any] | None:
+    """Return where the one server of *url* is, and the login: for who speaks to it without TLS and without redis-py.
+
+    None for what takes more than that.
+
+    Raises:
+        BadSetting: the url is none.
+    """
+    if urlsplit(url).scheme not in ("redis", "unix"):
+        return None
+    options = {"host": "localhost", "port": 6379, "username": "", "password": "", "db": 0} | _read(url).options
+    known = ("path",) if "path" in options else ("host", "port")
+    return {name: options[name] for name in (*known, "username", "password", "db")}
+
+
 def _client_options(timeout: float | None) -> dict[str, Any]:
     return {
         "protocol": 2,
