@@ -60,7 +60,7 @@ def complaint() -> str:
 
 def end(process: subprocess.Popen[str]) -> None:
     """Let a process end, by its id: SIGTERM, after 10 s SIGKILL, for its children too."""
-    family = [*tree.family(process.pid)]
+    family = [*tree.descend(process.pid)]
     process.terminate()
     try:
         process.communicate(timeout=10)

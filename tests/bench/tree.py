@@ -14,21 +14,21 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 def cpu(pid: int) -> float:
     """Processor seconds of all that live; those that ended are counted where a living parent has waited for them."""
-    return sum(_cpu(each) for each in family(pid)) / TICKS
+    return sum(_cpu(each) for each in descend(pid)) / TICKS
 
 
 def memory(pid: int) -> tuple[float, float, int]:
     """RSS and PSS in MB, and how many processes: PSS counts shared pages once."""
-    sizes = [_sizes(each) for each in family(pid)]
+    sizes = [_sizes(each) for each in descend(pid)]
     return sum(rss for rss, _ in sizes) / 1024, sum(pss for _, pss in sizes) / 1024, len(sizes)
 
 
-def family(pid: int) -> Iterator[int]:
-    """The process, and all that descend from it."""
+def descend(pid: int) -> Iterator[int]:
+    """The process, and all that came of it and live."""
     yield pid
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
         for child in _read(children).split():
-            yield from family(int(child))
+            yield from descend(int(child))
 
 
 def _cpu(pid: int) -> int:
