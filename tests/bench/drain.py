@@ -77,7 +77,7 @@ def drain(
         done / seconds,
         (end.server - begin.server) / seconds,
         _commands(stats, side.name, runs - end.left),
-        (end.reads - begin.reads) / done,
+        max(0, end.reads - begin.reads) / done,
         (end.workers - begin.workers) / done * 1e6,
     )
 

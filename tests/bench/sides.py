@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
+from bench import tree
 from redis import Redis
 from taglane.client import Taglane
 from taglane.store import keys
@@ -56,12 +59,15 @@ def complaint() -> str:
 
 
 def end(process: subprocess.Popen[str]) -> None:
-    """Let a process end, by its id: SIGTERM, after 20 s SIGKILL."""
+    """Let a process end, by its id: SIGTERM, after 10 s SIGKILL, for its children too."""
+    family = [*tree.descend(process.pid)]
     process.terminate()
     try:
-        process.communicate(timeout=20)
+        process.communicate(timeout=10)
     except subprocess.TimeoutExpired:
-        process.kill()
+        for pid in family:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         process.communicate()
 
 

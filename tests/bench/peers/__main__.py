@@ -41,6 +41,8 @@ def measure(names: Sequence[str], parts: Sequence[str], runs: int, rounds: int, 
         for line in report.machine(redis, command):
             print(line)
         contenders = list(_found(names, server.url, stack))
+        for side in contenders:
+            print(f"{side.name} {side.version}" + (f": {side.note}" if side.note else ""))
         for _ in range(rounds):
             for part in parts:
                 _round(redis, contenders, part, runs, figures)

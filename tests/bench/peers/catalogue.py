@@ -73,8 +73,9 @@ class TaskiqStream(Peer):
 
     def __init__(self, url: str) -> None:
         worker = ["-m", "taskiq", "worker", "SCENE:broker", "--workers", "2", "--log-level", "WARNING"]
-        super().__init__("taskiq", url, {"worker": worker}, [Setting("stream, 2", "worker")], ())
+        super().__init__("taskiq", url, {"worker": worker}, [Setting("2", "worker")], ())
         self.name = "taskiq stream"
+        self.note = "callers poll each ms"
         self.environment |= {"BENCH_STREAM": "1"}
 
     def backlog(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bench import sides
@@ -41,6 +42,7 @@ class Contender(sides.Side, Protocol):
     settings: Sequence[Setting]
     bulk: bool
     """Whether it has a way to send many."""
+    version: str
     note: str
     """What a reader must know of its figures."""
 
@@ -62,7 +64,7 @@ class Peer:
         note: str = "",
     ) -> None:
         self.name = self.scene = name
-        self.python = environments.interpreter(name)
+        self.python, self.version = environments.interpreter(name), environments.version(name)
         url = operator_url.removesuffix("/0") + f"/{DATABASE}"
         self.environment = {"BENCH_URL": url}
         self.settings, self.bulk, self.note = settings, bulk, note
@@ -113,6 +115,7 @@ class Ours(sides.Ours):
     """Taglane, in each of its pools."""
 
     scene = "taglane"
+    version = version("taglane")
     bulk = True
     note = "results, history and late acknowledgement are always on"
     settings: Sequence[Setting] = [Setting(pool, pool) for pool in ("auto", "threads", "prefork", "solo")]
@@ -122,8 +125,9 @@ class Stock(sides.Stock):
     """Stock Celery, in each of its pools, with late acknowledgement."""
 
     scene = "celery"
+    version = version("celery")
     bulk = False
-    note = ""
+    note = "late acknowledgement, results; a child's crash gives its task back"
     settings: Sequence[Setting] = [Setting(pool, pool) for pool in sides.POOLS]
 
 
