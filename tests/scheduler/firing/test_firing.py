@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from threading import Barrier
@@ -787,14 +788,14 @@ def test_misfire_all_makes_up_for_a_hundred(jobs: Jobs, redis: Redis, url: str, 
     assert (100, 1) == (sum(report.fired for report in reports), sum(report.skipped for report in reports))
     assert "skipped" == run_field(redis, record, "state")
     told = run_field(redis, record, "error") or ""
-    assert told.startswith(("missed 440 instants from", "missed 441 instants from"))
-    assert told.endswith("misfire all makes up for 100")
+    assert re.fullmatch(r"missed 44\d instants from .* misfire all makes up for 100", told), told
     if overlap == "queue":
         assert [runs[each] for each in sorted(runs)[1:]] == parked(redis)
     else:
         delayed: Any = redis.zrange(keys.delayed(TENANT, TENANT), 0, -1, withscores=True)
         waits = [int(at) for _, at in delayed]
-        assert [100] * 98 == [later - sooner for sooner, later in pairwise(waits)]
+        assert {100} == {later - sooner for sooner, later in pairwise(waits)}
+        assert 50 < len(waits) <= 99  # the first waits for nothing, and the next ones not for long
         assert now - 5_000 < waits[-1] - 9_900 <= now
     assert 58_000 <= now - jobs_due(redis) <= 62_000
 
