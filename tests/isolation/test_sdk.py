@@ -151,6 +151,7 @@ LOCAL = {
 """What asks no server, ends a connection, or answers a tenant on purpose with nothing."""
 
 PARTICULAR: dict[tuple[type, str], dict[str, Any]] = {
+    (Server, "each"): {"arguments": [[]]},
     (Channels, "put"): {"channel": GIVEN["channel_of"]},
     (Outbox, "change"): {"after": None},
     (Silences, "put"): {"rule": "nights"},
