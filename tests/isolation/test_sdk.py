@@ -154,11 +154,8 @@ LOCAL = {
 """What asks no server, ends a connection, or answers a tenant on purpose with nothing."""
 
 PARTICULAR: dict[tuple[type, str], dict[str, Any]] = {
-<<<<<<< HEAD
     (Alerts, "raise_all"): {"found": [(VICTIM, "reports", "much")]},
-=======
     (Server, "each"): {"arguments": [[]]},
->>>>>>> sending
     (Channels, "put"): {"channel": GIVEN["channel_of"]},
     (Outbox, "change"): {"after": None},
     (Silences, "put"): {"rule": "nights"},
