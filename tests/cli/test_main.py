@@ -17,7 +17,7 @@ from taglane_cli.main import Root
 if TYPE_CHECKING:
     from cli.conftest import Cli
 
-HEAVY = {"celery", "kombu", "redis", "pydantic", "pydantic_settings", "rich", "croniter", "ruamel.yaml", "asyncio"}
+HEAVY = {"celery", "kombu", "redis", "pydantic", "rich", "croniter", "ruamel.yaml", "asyncio"}
 
 
 @pytest.mark.parametrize("args", [["--help"], ["job", "--help"], ["job", "add", "--help"], ["worker", "--help"]])
