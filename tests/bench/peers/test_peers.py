@@ -49,5 +49,5 @@ def test_every_peer_is_pinned() -> None:
     """Each in a file of its own, to one version."""
     names = {name.partition(" ")[0] for name in CATALOGUE} - {"taglane", "celery"}
 
-    assert names == {path.stem for path in environments.PINS.glob("*.txt")}
+    assert {*names, "celery-redbeat"} == {path.stem for path in environments.PINS.glob("*.txt")}  # beside the fires
     assert all(environments.version(name)[0].isdigit() for name in names)
