@@ -50,7 +50,7 @@ def test_a_mistake_is_named_with_its_place(text: str, column: int, why: str) -> 
 
 def test_a_limit_without_a_value_is_named_with_its_place() -> None:
     """Right behind the key, or where the next thing begins: the two parsers differ in where they see nothing."""
-    with pytest.raises(BadYaml, match="limits.running is empty: write none for no limit") as caught:
+    with pytest.raises(BadYaml, match=r"limits\.running is empty: write none for no limit") as caught:
         limits_of(read_yaml("{running: }"), Limits())
 
     assert caught.value.column in {10, 11}
