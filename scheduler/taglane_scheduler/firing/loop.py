@@ -173,7 +173,7 @@ class SchedulerLoop:
         clock = time.monotonic()
         if clock >= self._beat_at:
             self._beat_at = clock + BEAT_S
-            self._believes(_reading(self._roster.beat(clock), clock))
+            self._believes(_reading(self._roster.beat(clock, serves=not self.holds_fire), clock))
             for tenant in self._roster.inherited(self._heap):
                 self._heap.update(tenant, 0)
         if clock >= self._watch_at:

@@ -59,8 +59,10 @@ class Peers:
         self._moving: frozenset[str] = frozenset()
         self._moved: frozenset[str] = frozenset()  # whose counters moved as of the beat before
 
-    def beat(self, at: float) -> int:
+    def beat(self, at: float, *, serves: bool = True) -> int:
         """Move our counter and read the others', at *at*, s, on a monotonic clock; strike out who is dead.
+
+        One that *serves* nobody for now strikes itself out instead: else its tenants would wait for it.
 
         Returns the server's time, ms.
 
@@ -69,7 +71,10 @@ class Peers:
         """
         with self._server.renamed("the schedulers' heartbeat"):
             pipeline = self._server.redis.pipeline(transaction=False)
-            pipeline.eval(_COUNT, 1, keys.SCHEDULERS, self.me)
+            if serves:
+                pipeline.eval(_COUNT, 1, keys.SCHEDULERS, self.me)
+            else:
+                pipeline.hdel(keys.SCHEDULERS, self.me)
             pipeline.hgetall(keys.SCHEDULERS)
             pipeline.time()
             _, counters, (seconds, micros) = pipeline.execute()

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
         def time(self) -> int:
             """Return the server's time, ms."""
 
-        def beat(self, at: float) -> int:
-            """Say that we live; return the server's time, ms."""
+        def beat(self, at: float, *, serves: bool = True) -> int:
+            """Say that we live and serve our tenants, or not; return the server's time, ms."""
 
         def tenants(self) -> set[str]:
             """Return the tenants to look after."""
@@ -72,13 +72,15 @@ class Roster:
             seconds, micros = self._server.redis.time()
         return int(seconds) * 1000 + int(micros) // 1000
 
-    def beat(self, at: float) -> int:
+    def beat(self, at: float, *, serves: bool = True) -> int:
         """Say that we live, and learn who else does; return the server's time, ms. *at* is s, on a monotonic clock.
+
+        One that *serves* nobody for now leaves its tenants to the others.
 
         Raises:
             ServerUnavailable: no answer.
         """
-        return self._peers.beat(at)
+        return self._peers.beat(at, serves=serves)
 
     def tenants(self) -> set[str]:
         """Return all tenants.

@@ -51,7 +51,7 @@ class ShardRoster:
             seconds, micros = node_of(self._server, self._shard).time()
         return int(seconds) * 1000 + int(micros) // 1000
 
-    def beat(self, at: float) -> int:  # noqa: ARG002 - that we live, the lookout says
+    def beat(self, at: float, *, serves: bool = True) -> int:  # noqa: ARG002 - that we live, the lookout says
         """Return that node's time, ms.
 
         Raises:

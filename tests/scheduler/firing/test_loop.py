@@ -349,6 +349,7 @@ def test_holds_fire_while_the_clocks_are_apart(
     assert loop.holds_fire
     assert [] == run_ids(redis)
     assert 1 == caplog.text.count("clock_apart by_ms=-3")
+    assert 0 == redis.hlen(keys.SCHEDULERS)  # nobody leaves its tenants to it
     loop.close()
 
 

@@ -78,6 +78,24 @@ def test_who_stands_still_is_inherited_once(store: Server) -> None:
     assert others == [tenant for tenant in tenants if one.delay(tenant)]
 
 
+def test_who_serves_nobody_is_not_waited_for(store: Server) -> None:
+    """Its tenants are the others' with their next beat, and its own again when it serves."""
+    one, two = Peers(store, "one"), Peers(store, "two")
+    tenants = [f"t{number}" for number in range(50)]
+    for peers in (one, two, one):
+        peers.beat(0)
+    others = [tenant for tenant in tenants if one.delay(tenant)]
+
+    two.beat(0.2, serves=False)
+    one.beat(0.2)
+
+    assert others == one.inherited(tenants)
+    assert {0} == {one.delay(tenant) for tenant in tenants}
+    two.beat(0.4)
+    one.beat(0.4)
+    assert others == [tenant for tenant in tenants if one.delay(tenant)]
+
+
 def test_the_dead_are_struck_out(store: Server, redis: Redis) -> None:
     """A scheduler whose counter stands still is waited for no longer, and leaves nothing behind."""
     one = Peers(store, "one")
