@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 POOL, TAG = "small", "shared.small"
 
+LAST_WORD = "test:last-word"
+"""A channel on which each node of a cluster says that all is said."""
+
 
 def jain(shares: list[float]) -> float:
     """Jain's index of fairness: 1 when all have the same, 1/n when one has all."""
@@ -66,10 +69,31 @@ class HandPool:
         ]
 
     def attend(self) -> None:
-        """Let the keeper hear what was said: all of it is there when it is asked; on a cluster, a moment later."""
+        """Let the keeper hear what was said: on a cluster, when the nodes have passed it on."""
+        if self.server.clustered:
+            self._await_bus()
         self.redis.ping()
-        while self.keeper.step(0.3 if self.server.clustered else 0.05):
+        while self.keeper.step(0.05):
             pass
+
+    def _await_bus(self) -> None:
+        """Wait until the node that the keeper listens to has heard all: each node says one thing more."""
+        keeper: Any = self.keeper
+        listens = keeper._listening._pubsub.connection  # noqa: SLF001 - which node is its own business
+        nodes: list[Any] = self.server.nodes()
+        (node,) = (each for each in nodes if each.connection_pool.connection_kwargs["port"] == listens.port)
+        with node.pubsub() as last:
+            last.subscribe(LAST_WORD)
+            heard = 0
+            said = False
+            while heard < len(nodes):
+                message = last.get_message(timeout=10)
+                assert message is not None, "the nodes of the cluster don't hear each other"
+                heard += message["type"] == "message"
+                if not said:
+                    said = True
+                    for each in nodes:
+                        each.publish(LAST_WORD, "")
 
     def serve(
         self,

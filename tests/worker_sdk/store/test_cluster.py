@@ -144,6 +144,22 @@ def test_replicas_confirm_on_each_node(cluster: Cluster) -> None:
     careful.close()
 
 
+def test_who_asks_for_replicas_has_asked_with_the_run(cluster: Cluster) -> None:
+    """Not when that is answered: a node would be asked then that has taken over meanwhile, perhaps without the run."""
+    make_server(cluster.url).close()
+    hasty = Server(cluster.url + "?socket_timeout=0.2", replicas=1)
+    assert 0 == hasty.redis.exists(keys.noted("acme"))  # it is connected
+    node = cluster.node_of("acme")
+    node.freeze()
+
+    (answer,) = hasty.confirmed([("enqueue", "acme", ["acme.1", "a.b", "acme", 0, "{}", "", "", "", ""])])
+    assert isinstance(answer, NodeUnavailable)
+    hasty.close()
+    node.thaw()
+
+    eventually(lambda: node.client.exists(keys.noted("acme"), keys.run("acme", "acme.1")) == 2)
+
+
 def test_a_command_that_may_be_split_is_asked_at_the_target(cluster: Cluster) -> None:
     """A key that is there already, of a slot on its way, is read there."""
     server = Server(cluster.url)

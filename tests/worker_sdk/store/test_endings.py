@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from taglane_scheduler.embedded import EmbeddedServer
 
 
+@pytest.mark.one_server("through a proxy, which a node does not announce")
 def test_a_subscription_is_confirmed_before_the_state_is_read(acme: Server, server: EmbeddedServer) -> None:
     """A waiter whose subscription is on its way for long asks for the state after that, and finds the end."""
     run = enqueue(acme)
@@ -39,6 +40,7 @@ def test_a_subscription_is_confirmed_before_the_state_is_read(acme: Server, serv
     through.close()
 
 
+@pytest.mark.one_server("through a proxy, which a node does not announce")
 def test_a_server_that_confirms_nothing_is_gone(acme: Server, server: EmbeddedServer) -> None:
     """It is not waited for longer than for any other answer."""
     proxy = Proxy(server.port)

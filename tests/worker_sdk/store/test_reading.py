@@ -45,7 +45,7 @@ def test_the_same_of_very_many_keys(url: str, redis: Redis) -> None:
 
 def test_a_server_that_is_gone_is_said_to_be(url: str) -> None:
     """As for any other call."""
-    server = Server(url.replace(url.rpartition(":")[2], "1/0"))
+    server = Server(f"{url.partition('@')[0]}@127.0.0.1:1")
 
     with pytest.raises(ServerUnavailable):
         read_each(server, "reading", "GET", ["a"])

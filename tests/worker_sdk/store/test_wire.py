@@ -7,19 +7,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from redis import exceptions
 from taglane.store import wire
-from taglane.store.server import connect
+from taglane.store.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from redis import Redis
-
 
 @pytest.fixture
 def pool(url: str) -> Iterator[Any]:
-    client: Any = connect(url)
-    yield client.connection_pool
-    client.close()
+    server = Server(url)
+    yield server.node_at("key").connection_pool
+    server.close()
 
 
 def test_one_command_is_answered(pool: Any) -> None:
@@ -56,9 +54,11 @@ def test_who_is_broken_off_leaves_no_answer_behind(pool: Any) -> None:
     assert b"mine" == wire.ask(pool, ("ECHO", "mine"))
 
 
-def test_a_connection_that_the_server_has_closed_is_made_anew(pool: Any, redis: Redis) -> None:
+def test_a_connection_that_the_server_has_closed_is_made_anew(pool: Any, url: str) -> None:
     """Nobody is told of one that went while it was idle."""
     mine = wire.ask(pool, ("CLIENT", "ID"))
-    assert 1 == redis.client_kill_filter(_id=str(mine))
+    other = Server(url)
+    assert 1 == other.node_at("key").client_kill_filter(_id=str(mine))
 
     assert mine != wire.ask(pool, ("CLIENT", "ID"))
+    other.close()

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import redis as redis_py
 from redis.exceptions import AskError, ClusterDownError, MovedError, RedisError, TryAgainError
 
-from taglane.store.cluster_nodes import NodeGone, Nodes
-from taglane.store.cluster_pipeline import ROUNDS, ClusterPipeline, Transaction
+from taglane.store.cluster_nodes import Nodes
+from taglane.store.cluster_pipeline import ClusterPipeline, ConfirmedPipeline, Transaction
 from taglane.store.command_keys import key_of, slot_of
 
 if TYPE_CHECKING:
@@ -71,22 +71,9 @@ class ClusterClient(redis_py.Redis):
         """Return the node that has a key, as far as is known."""
         return self.nodes.of_slot(slot_of(key))
 
-    def replicated(self, note: str, wanted: int, timeout_ms: int) -> int:
-        """Write a key for a moment, and return how many replicas of its node have it, and so all that was before it.
-
-        A server waits for what the same connection has written; a published message is nothing written in a cluster.
-        """
-        slot = slot_of(note)
-        for _ in range(ROUNDS):
-            node = self.nodes.of_slot(slot)
-            pipeline = node.client.pipeline(transaction=False)
-            pipeline.set(note, "", px=1_000)
-            pipeline.execute_command("WAIT", wanted, timeout_ms)
-            try:
-                return int(pipeline.execute()[1])
-            except MovedError as error:
-                self.nodes.moved(slot, error.host, error.port, node)
-        raise NodeGone("the keys of a tenant move too fast")
+    def confirmed(self, notes: Sequence[str], wanted: int, timeout_ms: int) -> ConfirmedPipeline:
+        """As many functions at once as there are notes, and how many replicas have what they wrote; see there."""
+        return ConfirmedPipeline(self, self.nodes, notes, wanted, timeout_ms)
 
     def close(self) -> None:
         """Close all connections."""

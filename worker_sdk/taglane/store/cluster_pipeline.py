@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 ROUNDS = 5
 """How often one command is sent on to where its slot is said to be."""
 
+NOTED_MS = 1_000
+"""How long a note is kept that is written to be waited for."""
+
 
 class ClusterPipeline(Pipeline):
     """Commands of any keys: each node is sent its own, and then each is heard.
@@ -60,13 +63,17 @@ class ClusterPipeline(Pipeline):
             except (RedisError, OSError) as error:
                 answers[place] = error
         for _ in range(ROUNDS):
-            exchange(nodes, left, commands, answers)
+            self._exchange(left, commands, answers)
             left = self._moved(left, slots, answers)
             if not left:
                 break
         if raise_on_error:
             self._raise_first(commands, answers)
         return answers
+
+    def _exchange(self, wanted: dict[Node, list[int]], commands: list[tuple[Any, Any]], answers: list[Any]) -> None:
+        """Have each node answer the commands at these places, of those that it is thought to have."""
+        exchange(self._nodes, wanted, commands, answers)
 
     def _moved(self, asked: dict[Node, list[int]], slots: dict[int, int], answers: list[Any]) -> dict[Node, list[int]]:
         """Return which commands have to be sent elsewhere, and where."""
@@ -85,6 +92,59 @@ class ClusterPipeline(Pipeline):
                 if isinstance(answer, ResponseError):
                     self.annotate_exception(answer, number + 1, commands[number][0])  # type: ignore[no-untyped-call]
                 raise answer
+
+
+class ConfirmedPipeline(ClusterPipeline):
+    """Functions that write, each for one tenant; every node is asked how many replicas have what it was just told.
+
+    That is asked on the connection that has written, right behind it: a node that lost its place in between, and so
+    perhaps what was written, has no other node answer for it.
+
+    A server waits for what the connection wrote last. A function that was called before writes nothing now, and so
+    would confirm nothing: a note is written for certain. (A message that nobody hears is written by one server; by a
+    node of a cluster it is not.)
+
+    Args:
+        notes: for each of the commands the key of a note that lies in its slot.
+        wanted, timeout_ms: how many replicas to wait for, and how long.
+    """
+
+    def __init__(
+        self, client: redis_py.Redis, nodes: Nodes, notes: Sequence[str], wanted: int, timeout_ms: int
+    ) -> None:
+        super().__init__(client, nodes)
+        self._notes = notes
+        self._wait = ("WAIT", wanted, timeout_ms)
+        self._reached: list[Any] = []
+
+    def reached(self) -> int:
+        """How many replicas have all of it: as many as on the node that has the fewest.
+
+        Raises:
+            redis.RedisError: a node did not say.
+        """
+        for each in self._reached:
+            if isinstance(each, Exception):
+                raise each
+        return min(self._reached, default=0)
+
+    def _exchange(self, wanted: dict[Node, list[int]], commands: list[tuple[Any, Any]], answers: list[Any]) -> None:
+        count = len(commands)
+        asked: dict[Node, list[int]] = {}
+        for node, places in wanted.items():
+            asked[node] = [*places, len(commands), len(commands) + 1]
+            commands += [(("SET", self._notes[places[-1]], "", "PX", NOTED_MS), {}), (self._wait, {})]
+            answers += [None, None]
+        super()._exchange(asked, commands, answers)
+        for *places, note, wait in asked.values():
+            if all(isinstance(answers[place], MovedError) for place in places):
+                continue  # nothing was written here
+            written = answers[note]
+            if isinstance(written, MovedError):  # right behind what was written: nobody knows who has that there
+                self._reached.append(0)
+            else:
+                self._reached.append(written if isinstance(written, Exception) else answers[wait])
+        del commands[count:], answers[count:]
 
 
 def exchange(

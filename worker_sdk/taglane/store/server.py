@@ -267,17 +267,23 @@ class Server:
 
     def _confirmed_by_each(self, moves: Sequence[tuple[str, str, Sequence[Any]]]) -> list[Any]:
         """Do what `confirmed` does on each node of a cluster that has some of these tenants."""
-        answers = self.calls(moves)
-        if any(isinstance(answer, Exception) for answer in answers):
-            return answers
-        tenants = {self.shard_of(tenant): tenant for _, tenant, _ in moves}  # one of each node
+        notes = [keys.noted(tenant) for _, tenant, _ in moves]
+        pipeline = self.redis.confirmed(notes, self.replicas, NODE_REPLICATION_MS)
+        for move, tenant, args in moves:
+            pipeline.execute_command("FCALL", f"taglane_{move}", 1, keys.prefix(tenant), *args)
+        with self.renamed("a pipeline"):
+            answers = pipeline.execute(raise_on_error=False)
+        named = [
+            rename(answer, move, self.url) if isinstance(answer, Exception) else answer
+            for (move, *_), answer in zip(moves, answers, strict=True)
+        ]
+        if any(isinstance(answer, Exception) for answer in named):
+            return named
         with self.renamed("waiting for replicas"):
-            reached = min(
-                self.redis.replicated(keys.noted(each), self.replicas, NODE_REPLICATION_MS) for each in tenants.values()
-            )
+            reached = pipeline.reached()
         if reached < self.replicas:
             raise NotReplicated(reached, self.replicas)
-        return answers
+        return named
 
     def _execute(
         self, moves: Iterable[tuple[str, str, Sequence[Any]]], more: Sequence[Sequence[Any]], what: str = ""
