@@ -111,16 +111,22 @@ local function push_all(P, queue)
     ring(P, queue.tag, #queue.runs)
 end
 
--- Write what is left to write of a call for many. Returns what was wrong with it, if anything; the rest is written.
-local function settle(P, all)
-    local _, wrong = pcall(move_dues, P, all)
+-- Enter all runs that were made so far where they wait. What goes wrong is kept; the rest is entered.
+local function enter_all(P, all)
     local done, why = pcall(enter_runs, P, all)
-    wrong = wrong or not done and why
+    all.wrong = all.wrong or not done and why
     for _, queue in pairs(all.queues) do
         done, why = pcall(push_all, P, queue)
-        wrong = wrong or not done and why
+        all.wrong = all.wrong or not done and why
     end
-    return wrong
+    all.runs, all.expiring, all.queues = {}, {}, {}
+end
+
+-- Write what is left to write of a call for many. Returns what was wrong with it, if anything; the rest is written.
+local function settle(P, all)
+    enter_all(P, all)
+    local done, why = pcall(move_dues, P, all)
+    return not done and why or all.wrong
 end
 
 local function load_job(P, name)
@@ -185,6 +191,7 @@ local function fire_run(P, t, all, name, job, id, due, at, left)
             make_queued(P, t, all, name, job, id, int(due))
         end
     elseif job.overlap == 'cancel_running' then
+        enter_all(P, all) -- the one before may be of this call: it is taken out of where it waits
         replace(P, t, name, job, id, due, left)
     elseif job.overlap ~= 'queue' then
         return skip(P, t, name, job, id, due, 'run ' .. job.last .. ' still goes')
