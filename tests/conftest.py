@@ -11,7 +11,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from cluster import CLUSTERED, Cluster, flush
+from cluster import CLUSTERED, PATIENT_MS, Cluster, flush
 from hypothesis import settings
 from redis import Redis
 from taglane_scheduler.embedded import EmbeddedServer, find_server
@@ -40,7 +40,7 @@ def binary() -> ServerBinary:
 @pytest.fixture(scope="session")
 def server(binary: ServerBinary) -> Iterator[EmbeddedServer | Cluster]:
     """The shared server. A test that kills, freezes, fills or reshards a server starts its own."""
-    with Cluster(binary) if CLUSTERED else EmbeddedServer(binary=binary) as running:
+    with Cluster(binary, timeout_ms=PATIENT_MS) if CLUSTERED else EmbeddedServer(binary=binary) as running:
         yield running
 
 

@@ -114,16 +114,26 @@ def _compared(connection: Connection, path: str, *, prune: bool, with_fields: bo
 
 
 def _read(work: JobsApply, path: str) -> None:
+    from taglane.errors import BadJobsFile  # noqa: PLC0415 - not for the help
     from taglane_scheduler.jobs_file import LARGE, stream_parts  # noqa: PLC0415 - not for the help
 
     name = _name(path)
     with _opened(path) as file:
+        before = _version(file)
         text = file.read(LARGE)
         if len(text) < LARGE:
             work.read(stream_parts(text, name))
-            return
-        with progress("reading", os.fstat(file.fileno()).st_size) as told:
-            work.read(stream_parts(file, name), _counting(file, told))
+        else:
+            with progress("reading", before[0]) as told:
+                work.read(stream_parts(file, name), _counting(file, told))
+        if _version(file) != before:  # its templates may be of the one, its tenants of the other
+            raise BadJobsFile(name, 1, 1, "has changed while it was read: ask once more")
+
+
+def _version(file: TextIO) -> tuple[int, int]:
+    """Return what tells that a file was written to: its size, and when that was."""
+    status = os.fstat(file.fileno())
+    return status.st_size, status.st_mtime_ns
 
 
 def _counting(file: TextIO, told: Callable[[int], None] | None) -> Callable[[], None]:

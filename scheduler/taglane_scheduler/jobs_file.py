@@ -211,6 +211,8 @@ def _of_document(document: Document, common: Mapping[str, Value]) -> Iterator[Te
     reader, is_there = _Reader(common, one_by_one=True), False
     for key, known in document.pairs():
         check_field(key, (*_COMMON, "tenants"), "a jobs file")
+        if key.name in _COMMON and key.name not in common:  # `_said` has not seen it
+            raise BadYaml(key.line, key.column, f"{key.name!r} is to be written so, without escapes")
         if key.name == "tenants":
             is_there = True
             for name, body in _tenants(document, known):

@@ -300,6 +300,8 @@ def _scalar(event: Any) -> Any:
         raise BadYaml(*_place(event), f"the tag {error.args[0]} is not taken here") from error
     except ValueError as error:
         raise BadYaml(*_place(event), str(error)) from error
+    except IndexError as error:  # of ruamel: it takes the first character of a number that has none
+        raise BadYaml(*_place(event), "no YAML: an empty text is no number") from error
 
 
 @lru_cache(maxsize=65_536)

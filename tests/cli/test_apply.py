@@ -11,17 +11,23 @@ from typing import TYPE_CHECKING
 import pytest
 from eventually import eventually
 from processes import BIN
+from taglane.errors import BadJobsFile
 from taglane.model.limits import Limits
 from taglane.store import keys
 from taglane.store.jobs import Jobs
 from taglane.store.limits import LimitStore
 from taglane.store.server import Server
+from taglane_cli.apply import _read
+from taglane_scheduler.jobs_apply import JobsApply
+from taglane_scheduler.jobs_file import LARGE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from cli.conftest import Cli
     from redis import Redis
+    from taglane_scheduler.jobs_file import TenantPart
 
 FILE = """\
 tenants:
@@ -345,3 +351,23 @@ def test_a_file_on_disk(taglane: Cli, acme: Cli, tmp_path: Path) -> None:
     assert f"{path}:1:1: is no UTF-8 text" in taglane("apply", "-f", str(path)).error
     assert 2 == taglane("apply", "-f", str(tmp_path / "none.yaml")).code
     assert 2 == taglane("apply", "-f", str(tmp_path)).code
+
+
+@pytest.mark.parametrize("more", [0, LARGE])
+def test_a_file_that_changes_while_it_is_read_is_refused(more: int, tmp_path: Path) -> None:
+    """It is read twice: the templates would be of the one version, the tenants of the other."""
+    path = tmp_path / "jobs.yaml"
+    path.write_text(FILE + "#" * more)
+
+    class Edited(JobsApply):
+        def read(self, parts: Iterable[TenantPart], told: Callable[[], object] = lambda: None) -> None:
+            super().read(parts, told)
+            path.write_text("tenants: {}")
+
+    server = Server("redis://127.0.0.1:1")  # nobody asks it
+    with (
+        Edited(Jobs(server, 1_000), LimitStore(server), prune=True) as work,
+        pytest.raises(BadJobsFile, match="changed"),
+    ):
+        _read(work, str(path))
+    server.close()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cluster import everywhere
 from redis import exceptions
 from snapshot import content
 from taglane.errors import Refused
@@ -42,7 +43,7 @@ def acme(operator: Server) -> Iterator[Server]:
         operator.redis.hset(f"taglane-ro:{{{name}}}:limits", "running", "1000")
     server = Server(tenants.create("acme").url)
     operator.redis.hset("taglane-ro:{acme}:limits", "running", "1000")
-    operator.redis.acl_log_reset()
+    everywhere(operator.redis).acl_log_reset()
     yield server
     server.close()
 
@@ -150,7 +151,7 @@ def test_with_its_own_credential_a_tenant_makes_every_move(acme: Server, redis: 
 
 def test_a_client_reads_and_listens_within_its_own(acme: Server, redis: Redis) -> None:
     """What readers and waiters ask without a function is granted."""
-    with acme.redis.pubsub() as listener:
+    with acme.node_at(keys.prefix("acme")).pubsub() as listener:
         listener.ssubscribe(keys.done("acme", "acme.1"))
         listener.ping()
         listener.sunsubscribe()
@@ -232,7 +233,7 @@ def test_no_command_reaches_a_neighbour(acme: Server, command: str, neighbour: s
 def test_what_reaches_beyond_the_keys_is_refused(acme: Server, command: str) -> None:
     """The server's own affairs, other tenants' names, and the limits that the operator sets."""
     with pytest.raises(exceptions.NoPermissionError):
-        acme.redis.execute_command(*command.split())
+        acme.node_at(keys.prefix("acme")).execute_command(*command.split())
 
 
 @pytest.mark.parametrize("move", OPERATOR_MOVES)
@@ -249,6 +250,7 @@ def test_no_other_database_is_opened(acme: Server, number: int) -> None:
         acme.redis.execute_command("SELECT", number)
 
 
+@pytest.mark.one_server("a cluster has one database")
 def test_where_taglane_has_a_database_of_its_own_that_one_is(url: str, redis: Redis) -> None:
     """Tenants live in the operator's database, and reach no other."""
     operator = Server(url.removesuffix("/0") + "/3")

@@ -402,6 +402,7 @@ def test_a_file_says_the_same_tenant_by_tenant(text: str) -> None:
         ("", "1:1: there is no 'tenants' in it"),
         ("[acme]", "1:1: a jobs file is a mapping, not a list"),
         ("tenants: {acme: {}}\n---\na: b", "2:1: no YAML"),
+        ('tenants: {acme: {}}\n"temp\\x6cates": {}', "2:1: 'templates' is to be written so, without escapes"),
         ("tenants: [acme]", "1:10: tenants is a mapping by name, not a list"),
         ("tenants: {Acme: {}}", "1:11: tenant 'Acme' must be"),
         ("tenants: {acme: {jobs: {a: {task: a b, manual: true}}}}", "1:35: task 'a b' must be"),

@@ -64,6 +64,7 @@ def test_what_is_read(text: str, expected: object) -> None:
         ("a: \x00", 1, 1, "no YAML"),
         ("a: &x [*x]", 1, 4, "nested too deeply"),
         ("[" * 500, 1, 102, "nested too deeply"),
+        ("a: !!int ''", 1, 4, "an empty text is no number"),
     ],
 )
 def test_what_is_refused(text: str, line: int, column: int, why: str) -> None:

@@ -101,6 +101,9 @@ class Lookout:
                     self._lost_at = time.monotonic()
                     log.warning("record_lost tenants_known=%d error=%s", len(self.tenants), error)
                 continue
+            except Exception:  # whatever it is: without us no new tenant would be seen
+                log.exception("lookout_failed")
+                continue
             if self._lost_at is not None:
                 log.warning("record_back after_s=%.1f", time.monotonic() - self._lost_at)
                 self._lost_at = None
@@ -116,6 +119,9 @@ class Lookout:
                     self.pass_on(self._wakes.wait(HEAR_S, stopping))
             except (ServerUnavailable, Refused) as error:
                 log.warning("wakes_lost error=%s", error)
+                stopping.wait(BACKOFF_S)
+            except Exception:  # likewise: without us nobody would be woken
+                log.exception("wakes_lost")
                 stopping.wait(BACKOFF_S)
         self._wakes.close()
 

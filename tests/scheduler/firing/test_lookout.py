@@ -16,6 +16,8 @@ from taglane_scheduler.firing.shard import Inbox
 from taglane_scheduler.firing.wakes import Wake
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from taglane_scheduler.embedded import ServerBinary
 
 
@@ -75,3 +77,32 @@ def test_without_the_record_what_was_known_stays(binary: ServerBinary) -> None:
         assert {"acme"} == lookout.tenants
         assert 0 == lookout.delay("acme")
         server.close()
+
+
+def test_what_goes_wrong_unforeseen_ends_neither_thread(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are said, and go on: without them no new tenant would be seen, and nobody woken."""
+    server = Server(cluster.url)
+    lookout, failures, stopping = Lookout(server), [KeyError("one"), KeyError("another")], threading.Event()
+
+    def fail_once(tenants: Iterable[str]) -> None:
+        if failures:
+            raise failures.pop()
+        Lookout.hand_on(lookout, tenants)
+        heard.append(threading.current_thread().name)
+
+    heard: list[str] = []
+    monkeypatch.setattr(lookout, "hand_on", fail_once)
+    threads = [
+        threading.Thread(target=work, args=(stopping,), name=name)
+        for name, work in (("lookout", lookout.look_out), ("wakes", lookout.hear))
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        eventually(lambda: {"lookout", "wakes"} == set(heard))
+    finally:
+        stopping.set()
+        for thread in threads:
+            thread.join(10)
+    assert [] == failures
+    server.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -19,7 +20,6 @@ from taglane.store.command_keys import slot_of
 from taglane.store.leases import Leases
 from taglane.store.runs import Runs
 from taglane.store.server import Server
-from taglane.store.waiter import Waiter
 
 if TYPE_CHECKING:
     from cluster import Cluster
@@ -177,40 +177,82 @@ def test_a_command_that_may_be_split_is_asked_at_the_target(cluster: Cluster) ->
     server.close()
 
 
-@pytest.mark.parametrize("change", ["a move", "a failover"])
-def test_who_waits_follows_the_tenant(cluster: Cluster, change: str) -> None:
-    """For a run's end, and a worker for its bell."""
-    server = make_server(cluster.url)
-    runs, waiter = Runs(server), Waiter(Server(cluster.url))
+CHANGES = ["a move", "a move and back", "a planned failover", "a failover", "a frozen node"]
+
+
+def change(cluster: Cluster, how: str) -> None:
+    """Let something happen to the node of a tenant that has been idle for a moment."""
+    node = cluster.node_of("acme")
+    if how.startswith("a move"):
+        cluster.move("acme")
+        if how.endswith("back"):
+            cluster.move("acme", node)
+        return
+    assert 1 == node.client.wait(1, 2_000)
+    if how == "a planned failover":
+        cluster.replica_of(node).client.execute_command("CLUSTER FAILOVER")
+    else:
+        (node.freeze if how == "a frozen node" else node.kill)()
+    cluster.wait_failed_over(node)
+
+
+@pytest.mark.parametrize("how", CHANGES)
+def test_who_waits_for_a_run_follows_its_tenant(cluster: Cluster, how: str) -> None:
+    """Though nobody else in its process has anything to ask."""
+    server, idle = make_server(cluster.url), Server(cluster.url)
     worker = HandWorker(server).hello()
     run_id = enqueue(server)
-    (bell, channel) = keys.bell("acme", "acme"), keys.done("acme", run_id)
-    server.redis.delete(bell)
-    stopped = threading.Event()
+    token = worker.fetch(1)
 
-    def take_tokens() -> None:
-        while not stopped.is_set():
-            with suppress(NodeUnavailable):
-                waiter.wait([bell], 20.0)
-
-    with ThreadPoolExecutor(2) as pool, cluster.client() as client:
-        waiting = pool.submit(runs.wait, run_id, 40)
-        taking = pool.submit(take_tokens)
-        eventually(lambda: listeners(client, channel) == 1)
-        if change == "a move":
-            cluster.move("acme")
-        else:
-            node = cluster.node_of("acme")
-            assert 1 == node.client.wait(1, 2_000)
-            node.kill()
-            cluster.wait_failed_over(node)
-            eventually(lambda: cluster.node_of("acme").id == server.shard_of("acme"))
-        worker.finish(worker.fetch(1))
-        server.redis.rpush(bell, "1")
+    with ThreadPoolExecutor(1) as pool, cluster.client() as client:
+        waiting = pool.submit(Runs(idle).wait, run_id, 40)
+        eventually(lambda: listeners(client, keys.done("acme", run_id)) == 1)
+        change(cluster, how)
+        assert [1] == eventually(lambda: finished(worker, token), 20)
+        began = time.monotonic()
 
         assert "succeeded" == waiting.result(20).state
-        eventually(lambda: server.redis.llen(bell) == 0)
-        stopped.set()
-        waiter.stop()
-        taking.result(20)
+        assert time.monotonic() - began < 12
     server.close()
+    idle.close()
+
+
+def finished(worker: HandWorker, held: list[tuple[str, int]]) -> list[int]:
+    with suppress(NodeUnavailable):
+        return worker.finish(held)
+    return []
+
+
+@pytest.mark.parametrize("how", CHANGES)
+def test_an_idle_worker_follows_its_tenant(cluster: Cluster, how: str) -> None:
+    """It waits for its bell, and has nothing else to ask; then it is given each run once."""
+    server = make_server(cluster.url)
+    leases = Leases(Server(cluster.url), "acme", "w1")
+    leases.hello({"slots": 1}, ["acme"], ["a.b"])
+    given: list[str] = []
+    stopped = threading.Event()
+
+    def work() -> None:
+        while not stopped.is_set():
+            with suppress(NodeUnavailable):
+                answer = leases.fetch(5, ["acme"], idle=True, wait=5.0)
+                given.extend(run.run for run in (answer.deliveries if answer else ()))
+
+    with ThreadPoolExecutor(1) as pool, cluster.client() as client:
+        working = pool.submit(work)
+        eventually(lambda: client.info("clients")["blocked_clients"] == 1)
+        change(cluster, how)
+        made = [eventually(lambda: enqueued(server), 20)]
+        eventually(lambda: given == made, 12)
+        made.append(enqueue(server))
+        eventually(lambda: given == made, 2)
+        stopped.set()
+        leases.stop_waiting()
+        working.result(20)
+    server.close()
+
+
+def enqueued(server: Server) -> str:
+    with suppress(NodeUnavailable):
+        return enqueue(server)
+    return ""

@@ -96,6 +96,29 @@ def test_a_node_that_is_gone_is_not_asked_until_it_is_back(cluster: Cluster) -> 
     server.close()
 
 
+def test_a_look_that_fails_is_not_the_last(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the thread that looks after the nodes that are gone they would be so for ever."""
+    server = Server(cluster.url)
+    node, nodes = cluster.node_of("acme"), nodes_of(server)
+    server.shards()
+    ours = nodes.at(("127.0.0.1", node.port))
+    failures = [RuntimeError("one look"), MemoryError("another")]
+
+    def refresh() -> bool:
+        if failures:
+            raise failures.pop()
+        return Nodes.refresh(nodes)
+
+    monkeypatch.setattr(nodes, "refresh", refresh)
+    ours.gone = True
+    nodes._watch()  # noqa: SLF001
+
+    eventually(lambda: not nodes._watching, 20)  # noqa: SLF001
+    assert [] == failures
+    assert not ours.gone
+    server.close()
+
+
 def test_a_frozen_node_comes_back(cluster: Cluster) -> None:
     """It is asked by nobody while it stands still; what goes wrong on one connection makes no node gone."""
     server = Server(cluster.url + "?socket_timeout=0.2")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -58,6 +59,33 @@ def test_a_node_that_is_gone_spoils_its_own_tenants_alone(cluster: Cluster, how:
 
     eventually(lambda: server.calls(calls) == [0] * 12, 20)
     server.close()
+
+
+def test_who_is_interrupted_as_he_waits_leaves_no_answer_to_others(cluster: Cluster) -> None:
+    """Nor a connection that nobody gives back: of no node that he has asked."""
+    server = Server(cluster.url)
+    make_server(cluster.url).close()
+    calls = [("beat", name, ["w"]) for name in TENANTS]
+    assert [0] * 12 == server.calls(calls)
+    pools = [client.connection_pool for client in server.nodes()]
+    node = cluster.node_of(TENANTS[0])  # it is heard first
+    before = signal.signal(signal.SIGALRM, _interrupt)
+    node.freeze()
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            server.calls(calls)
+    finally:
+        node.thaw()
+        signal.signal(signal.SIGALRM, before)
+
+    assert [set()] * 3 == [pool._in_use_connections for pool in pools]  # noqa: SLF001
+    assert [0] * 12 == server.calls(calls)
+    server.close()
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_a_transaction_with_a_node_that_is_gone_is_refused(cluster: Cluster) -> None:

@@ -201,7 +201,7 @@ class Nodes:
             return False
         try:
             self._refreshed = time.monotonic()
-            alive = [node for node in self._by_address.values() if not node.gone]
+            alive = [node for node in self._all() if not node.gone]
             random.shuffle(alive)  # one that is cut off from the others tells what was
             return any(map(self._read_from, alive)) or any(self._read_from(self.at(seed)) for seed in self.seeds)
         finally:
@@ -210,7 +210,7 @@ class Nodes:
     def close(self) -> None:
         """Close all connections."""
         self._closed = True
-        for node in list(self._by_address.values()):
+        for node in self._all():
             node.client.connection_pool.disconnect()
 
     def _read(self) -> list[Node | None]:
@@ -287,14 +287,19 @@ class Nodes:
 
     def look_after(self) -> bool:
         """Ask those that are gone whether they are back, and the others who has their slots; whether to go on."""
-        for node in [node for node in self._by_address.values() if node.gone]:
+        for node in [node for node in self._all() if node.gone]:
             if self._answers(node):
                 log.info("node_back node=%s", node.name)
                 node.gone = False
         with suppress(RedisError, OSError):
             self.refresh()
-        self._watching = not self._closed and any(node.gone for node in self._by_address.values())
-        return self._watching
+        with self._lock:  # one that goes in this very moment finds either us at it, or nobody
+            self._watching = not self._closed and any(node.gone for node in self._all())
+            return self._watching
+
+    def _all(self) -> list[Node]:
+        """All nodes that are known; a copy, since other threads add some meanwhile."""
+        return list(self._by_address.values())
 
 
 class _Plain(redis_py.Redis):
@@ -309,8 +314,11 @@ def _watch(ref: weakref.ref[Nodes]) -> None:
     while True:
         time.sleep(ASK_AGAIN)
         nodes = ref()
-        if nodes is None or not nodes.look_after():
-            return
+        try:
+            if nodes is None or not nodes.look_after():
+                return
+        except Exception:  # whatever it is, the next look may go well: without any, a node would be gone for ever
+            log.exception("look_after_failed")
         del nodes
 
 

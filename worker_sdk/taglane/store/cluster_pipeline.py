@@ -151,18 +151,23 @@ def exchange(
     nodes: Nodes, wanted: dict[Node, list[int]], commands: Sequence[tuple[tuple[Any, ...], Any]], answers: list[Any]
 ) -> None:
     """Send each node the commands at these places, then read what each answers; an error is an answer."""
-    connections = {}
-    for node, places in wanted.items():
-        try:
-            connections[node] = _send(nodes, node, [commands[place][0] for place in places])
-        except (RedisError, OSError) as error:
-            for place in places:
-                answers[place] = error
-    for node, connection in connections.items():
-        places = wanted[node]
-        heard = _hear(nodes, node, connection, [commands[place] for place in places])
-        for place, answer in zip(places, heard, strict=True):
-            answers[place] = answer
+    connections: dict[Node, Any] = {}
+    try:
+        for node, places in wanted.items():
+            try:
+                connections[node] = _send(nodes, node, [commands[place][0] for place in places])
+            except (RedisError, OSError) as error:
+                for place in places:
+                    answers[place] = error
+        for node in list(connections):
+            places = wanted[node]
+            heard = _hear(nodes, node, connections.pop(node), [commands[place] for place in places])
+            for place, answer in zip(places, heard, strict=True):
+                answers[place] = answer
+    except BaseException:
+        for node, connection in connections.items():  # whose answers nobody will read
+            _lost(nodes, node, connection, None)
+        raise
 
 
 def _send(nodes: Nodes, node: Node, commands: Sequence[tuple[Any, ...]]) -> Any:
@@ -173,7 +178,7 @@ def _send(nodes: Nodes, node: Node, commands: Sequence[tuple[Any, ...]]) -> Any:
     try:
         connection = node.client.connection_pool.get_connection()
         connection.send_packed_command(connection.pack_commands(commands))
-    except (RedisError, OSError) as error:
+    except BaseException as error:
         _lost(nodes, node, connection, error)
         raise
     return connection
@@ -198,7 +203,7 @@ def _hear(nodes: Nodes, node: Node, connection: Any, commands: Sequence[tuple[tu
     return heard
 
 
-def _lost(nodes: Nodes, node: Node, connection: Any, error: Exception | None) -> None:
+def _lost(nodes: Nodes, node: Node, connection: Any, error: BaseException | None) -> None:
     if connection is not None:
         connection.disconnect()
         node.client.connection_pool.release(connection)

@@ -6,10 +6,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import AuthenticationError, RedisError
+from redis.exceptions import TimeoutError as TimedOut
 
 from taglane.errors import Refused, ServerUnavailable
 from taglane.model.run import ENDED
-from taglane.store.server import address_of, rename
+from taglane.store.connect import NODE_TIMEOUT
+from taglane.store.server import rename
 
 if TYPE_CHECKING:
     from redis.client import PubSub
@@ -97,8 +99,8 @@ class Endings:
     def _subscribe(self, listener: PubSub, channel: str) -> None:
         """Subscribe, and wait until it is so: else a run could end between our question for its state and that."""
         listener.ssubscribe(channel)
-        if not _heard(listener, "ssubscribe", channel.encode(), CONFIRMED):
-            raise ServerUnavailable(f"no server at {address_of(self._server.url)}: it confirms no subscription")
+        if not _heard(listener, "ssubscribe", channel.encode(), NODE_TIMEOUT if self._server.clustered else CONFIRMED):
+            raise TimedOut("it confirms no subscription")
 
 
 def _heard(listener: PubSub, kind: str, channel: bytes, seconds: float) -> bool:

@@ -185,10 +185,15 @@ class Server:
             return self.redis.node_of(key).client
 
     def failed(self, key: str, error: Exception) -> None:
-        """Let a cluster's client find out whether the node of a key is gone, with which an error was met elsewhere."""
-        if self.clustered and isinstance(error, (exceptions.ConnectionError, exceptions.TimeoutError, OSError)):
-            with suppress(exceptions.RedisError):
-                self.redis.nodes.failed(self.redis.node_of(key), error)
+        """Tell a cluster's client of an error that was met elsewhere: the node of a key is gone, or has it no more."""
+        if not self.clustered:
+            return
+        with suppress(exceptions.RedisError):
+            node = self.redis.node_of(key)
+            if isinstance(error, exceptions.MovedError):
+                self.redis.nodes.moved(error.slot_id, error.host, error.port, node)
+            elif isinstance(error, (exceptions.ConnectionError, exceptions.TimeoutError, OSError)):
+                self.redis.nodes.failed(node, error)
 
     def nodes(self, *, replicas: bool = False) -> list[redis_py.Redis]:
         """Return a plain client of each primary, and of each of their replicas, too; of one server, its own client.
