@@ -82,7 +82,7 @@ class Endings:
         node = self._server.node_at(key)
         kept = self._listeners.setdefault((os.getpid(), node), [])
         try:
-            listener = kept.pop()
+            listener: Any = kept.pop()
         except IndexError:
             listener = node.pubsub()
         try:
