@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
+from eventually import eventually
 from factories import HandWorker, enqueue
 from proxy import Proxy
 from taglane.errors import ServerUnavailable
@@ -15,6 +18,7 @@ from taglane.store.endings import Endings
 from taglane.store.server import Server
 
 if TYPE_CHECKING:
+    from redis import Redis
     from taglane_scheduler.embedded import EmbeddedServer
 
 
@@ -53,3 +57,28 @@ def test_a_server_that_confirms_nothing_is_gone(acme: Server, server: EmbeddedSe
         with pytest.raises(ServerUnavailable, match="confirms no subscription"):
             Endings(through).until(keys.run("acme", "acme.x"), keys.done("acme", "acme.x"), None)
     through.close()
+
+
+def test_a_forked_child_waits_by_itself(acme: Server, redis: Redis) -> None:
+    """On a connection of its own: what one of the two reads is not lost to the other."""
+    ended = Endings(acme)
+    worker = HandWorker(acme).hello()
+    first = enqueue(acme)
+    worker.finish(worker.fetch())
+    ended.until(keys.run("acme", first), keys.done("acme", first), None)  # its subscription is kept
+    runs = [enqueue(acme) for _ in range(2)]
+    fetched = worker.fetch(2)
+
+    child = os.fork()
+    if not child:
+        signal.alarm(30)
+        ended.until(keys.run("acme", runs[0]), keys.done("acme", runs[0]), time.monotonic() + 20)
+        os._exit(0)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(ended.until, keys.run("acme", runs[1]), keys.done("acme", runs[1]), None)
+        eventually(lambda: sum(int(client["ssub"]) for client in redis.client_list()) == 2)
+        began = time.monotonic()
+        worker.finish(fetched)
+        waiting.result(20)
+        assert 0 == os.waitpid(child, 0)[1]
+    assert time.monotonic() - began < endings.RECHECK / 2

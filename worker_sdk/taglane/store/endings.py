@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,9 @@ class Endings:
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._listeners: dict[Any, list[PubSub]] = {}  # of each server: of a cluster, the one that has the run
+        # Of each process, since a fork has the connections of its parent; and of each server: in a cluster, of the one
+        # that has the run.
+        self._listeners: dict[tuple[int, Any], list[PubSub]] = {}
 
     def state(self, key: str) -> str | None:
         """The state of the run at *key*; None when there is none."""
@@ -79,8 +82,11 @@ class Endings:
 
     def _listen(self, key: str, channel: str, deadline: float | None, *, must_exist: bool) -> None:
         node = self._server.node_at(key)
-        kept = self._listeners.setdefault(node, [])
-        listener = kept.pop() if kept else node.pubsub()
+        kept = self._listeners.setdefault((os.getpid(), node), [])
+        try:
+            listener: Any = kept.pop()
+        except IndexError:
+            listener = node.pubsub()
         try:
             self._subscribe(listener, channel)
             while True:
