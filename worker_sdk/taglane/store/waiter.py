@@ -74,6 +74,11 @@ class Waiter:
             self._drop()
             time.sleep(min(seconds, MOVING))
             return None
+        except ResponseError as error:
+            if not str(error).startswith("UNBLOCKED"):
+                raise self._lost(error, "waiting") from error
+            self._drop()  # its server is no primary any more: the next one is found as at the beginning
+            return None
         except (
             RedisError,
             OSError,
