@@ -303,6 +303,19 @@ class Cluster:
         eventually(lambda: b"cluster_state:ok" in _bytes(raw(node.client, "CLUSTER INFO")), 10, "it does not take part")
         return node
 
+    def announce(self, node: ClusterNode, port: int) -> None:
+        """Let clients, and the node's replica, find a node at another port, that of a proxy."""
+        node.client.config_set("cluster-announce-port", port)
+        there = [node.id, f"127.0.0.1:{port}@"]
+        eventually(
+            lambda: all(
+                any([words[0], words[1][: len(there[1])]] == there for words in self._table(each))
+                for each in self.nodes
+            ),
+            10,
+            "not all have heard of it",
+        )
+
     def take_away(self, node: ClusterNode) -> None:
         """Stop a node that has no slot, and let the others forget it."""
         self.nodes.remove(node)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cluster import Cluster
 from processes import SchedulerProcess, WorkerProcess
+from proxy import Proxy
 from taglane.store import functions, keys
 from taglane_scheduler.tenancy.tenants import Tenants
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from taglane import Taglane
@@ -55,6 +59,18 @@ class Scene:
     def scheduler(self, lease: float = LEASE) -> SchedulerProcess:
         """A scheduler, not started yet."""
         return SchedulerProcess(self.server.url, {"TAGLANE_LEASE": f"{round(lease * 1000)}ms"})
+
+    @contextmanager
+    def proxied(self) -> Iterator[tuple[Proxy, str]]:
+        """A proxy in front of the server, or of the node that has the tenant; and the url that leads through it."""
+        if isinstance(self.server, Cluster):
+            node = self.server.node_of("acme")
+            with Proxy(node.port) as proxy:
+                self.server.announce(node, proxy.port)
+                yield proxy, self.url
+        else:
+            with Proxy(self.server.port) as proxy:
+                yield proxy, self.through(proxy.port)
 
     def through(self, port: int) -> str:
         """The tenant's url, through a proxy at *port*."""

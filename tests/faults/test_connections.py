@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from eventually import eventually
-from proxy import Proxy
 from taglane import Taglane
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ def has_done(scene: Scene, count: int) -> bool:
 @pytest.mark.parametrize("move", ["taglane_fetch", "taglane_finish", "taglane_renew"])
 def test_a_lost_reply_loses_nothing_and_repeats_nothing(scene: Scene, pool: str, move: str) -> None:
     """When the server has made a move and its reply is lost, the move is asked again, and done once."""
-    with Proxy(scene.server.port) as proxy, scene.worker(pool, url=scene.through(proxy.port)) as worker:
+    with scene.proxied() as (proxy, url), scene.worker(pool, url=url) as worker:
         worker.wait_ready()
         proxy.lose_reply_to(move.encode())
         runs = scene.lane.enqueue_many("faulty.celery.work", tenant="acme", params=numbers(MANY))
@@ -43,7 +42,7 @@ def test_a_lost_reply_loses_nothing_and_repeats_nothing(scene: Scene, pool: str,
 @pytest.mark.parametrize("pool", POOLS)
 def test_cut_connections_repeat_nothing(scene: Scene, pool: str) -> None:
     """When every connection of a busy worker is cut, again and again, each run is still run once."""
-    with Proxy(scene.server.port) as proxy, scene.worker(pool, url=scene.through(proxy.port)):
+    with scene.proxied() as (proxy, url), scene.worker(pool, url=url):
         runs = scene.lane.enqueue_many("faulty.celery.work", tenant="acme", params=numbers(MANY))
         for part in range(1, 5):
             eventually(partial(has_done, scene, part * MANY // 5), 60, "no progress")
@@ -54,17 +53,18 @@ def test_cut_connections_repeat_nothing(scene: Scene, pool: str) -> None:
 
 def test_a_lost_reply_to_enqueue_makes_one_run(scene: Scene) -> None:
     """A client whose reply was lost may ask again with the same idempotency key: there is one run."""
-    with Proxy(scene.server.port) as proxy:
-        lane = Taglane(scene.through(proxy.port))
+    with scene.proxied() as (proxy, url):
+        lane = Taglane(url)
         proxy.lose_reply_to(b"taglane_enqueue")
         with pytest.raises(Exception, match="no server"):
             lane.enqueue("faulty.celery.work", tenant="acme", key="one")
         run = lane.enqueue("faulty.celery.work", tenant="acme", key="one")
         lane.close()
-    assert not run.created
-    assert 1 == sum(scene.states().values())
+        assert not run.created
+        assert 1 == sum(scene.states().values())
 
 
+@pytest.mark.one_server("of a cluster a replica would take over: test_cluster.py")
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(("pool", "seconds"), [("prefork", 30), ("threads", 6), ("solo", 6)])
 def test_a_server_that_stands_still_is_waited_for(scene: Scene, pool: str, seconds: int) -> None:
@@ -84,6 +84,7 @@ def test_a_server_that_stands_still_is_waited_for(scene: Scene, pool: str, secon
     assert {run.id: 1 for run in runs} == scene.starts()
 
 
+@pytest.mark.one_server("of a cluster a replica would take over: test_cluster.py")
 @pytest.mark.parametrize("pool", POOLS)
 def test_a_restarted_server_is_found_again(scene: Scene, pool: str) -> None:
     """A worker outlives a server that goes and comes back; it is served again, and serves again."""

@@ -7,6 +7,7 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cluster import everywhere
 from eventually import eventually
 from taglane import RunFailed
 from taglane.model.envelope import of_call
@@ -320,7 +321,7 @@ def test_a_task_that_exits_fails(scene: Scene, pool: str, code: Any, said: str) 
 @pytest.mark.parametrize("pool", ["prefork", "solo"])
 def test_what_the_server_never_takes_does_not_hold_up_the_rest(scene: Scene, pool: str) -> None:
     """A result beyond what the server reads at once fails its run; all that was said beside it is heard."""
-    scene.operator.redis.config_set("proto-max-bulk-len", 1_048_576)
+    everywhere(scene.operator.redis).config_set("proto-max-bulk-len", 1_048_576)
     run = make(scene, "give", {"what": "large"})
     others = scene.lane.enqueue_many("faulty.celery.work", tenant="acme", params=[{"n": n} for n in range(10)])
     with scene.worker(pool, result_limit="10000000") as worker:
@@ -340,4 +341,4 @@ def test_a_worker_of_a_tenant_that_is_deleted_ends(scene: Scene, pool: str) -> N
         eventually(lambda: not worker.alive, 20, "it lives")
         assert EX_TENANT_GONE == worker.exit_code
         assert 1 == worker.log_text().count("tenant_gone")
-    assert [] == list(scene.operator.redis.scan_iter("taglane:{acme}:*"))
+    assert [] == list(everywhere(scene.operator.redis).scan_iter("taglane:{acme}:*"))

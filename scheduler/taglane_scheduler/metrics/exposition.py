@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from taglane.errors import TaglaneError
+from taglane.errors import NodeUnavailable, TaglaneError
 
 from taglane_scheduler.metrics.families import families
 from taglane_scheduler.metrics.gathering import OTHER, Figures
@@ -140,8 +140,9 @@ class Exposition:
             while len(self._own) > MOST_TENANTS:
                 self._own.popitem(last=False)
             read = self._tallies.read({tenant: growth.day})
-            if tenant in read:
-                add(figures.sums, growth.take(read[tenant]))
+            if tenant not in read:  # of many, one whose node of a cluster is gone is left out
+                raise NodeUnavailable(f"the node of {tenant} gives no answer")
+            add(figures.sums, growth.take(read[tenant]))
             figures.standings = {each.tenant: each for each in self._standings.read([tenant])}
             known = Figures(dict(figures.sums), figures.standings)
         yield from families({tenant: known}, celery=self._celery)

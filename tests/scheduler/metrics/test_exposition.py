@@ -158,7 +158,8 @@ def test_a_scrape_asks_the_server_for_nothing_but_alerts(
     def gone(*_: object, **__: object) -> None:
         raise Gone
 
-    monkeypatch.setattr(store.redis.connection_pool, "get_connection", gone)
+    for node in store.nodes():
+        monkeypatch.setattr(node.connection_pool, "get_connection", gone)
     with pytest.raises(ServerUnavailable):
         scene.exposition.render("acme")
 

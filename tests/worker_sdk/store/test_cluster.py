@@ -177,14 +177,16 @@ def test_a_command_that_may_be_split_is_asked_at_the_target(cluster: Cluster) ->
     server.close()
 
 
-CHANGES = ["a move", "a move and back", "a planned failover", "a failover", "a frozen node"]
+CHANGES = ["a move", "a move and back", "a move as a whole", "a planned failover", "a failover", "a frozen node"]
 
 
 def change(cluster: Cluster, how: str) -> None:
     """Let something happen to the node of a tenant that has been idle for a moment."""
     node = cluster.node_of("acme")
     if how.startswith("a move"):
-        cluster.move("acme")
+        other = next(each for each in cluster.primaries if each is not node)
+        if not (how.endswith("as a whole") and cluster.move_whole("acme", other)):
+            cluster.move("acme", other)
         if how.endswith("back"):
             cluster.move("acme", node)
         return
