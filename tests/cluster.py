@@ -272,10 +272,14 @@ class Cluster:
         return len(found)
 
     def end_move(self, slot: int, source: ClusterNode, target: ClusterNode) -> None:
-        """The slot is the target's from here on."""
+        """The slot is the target's from here on: return when all nodes that run have heard it."""
         owner = target.id
         for node in (target, source, *(each for each in self.primaries if each not in {source, target})):
             node.client.execute_command("CLUSTER SETSLOT", slot, "NODE", owner)
+        running = [node for node in self.nodes if node.running]
+        eventually(
+            lambda: all(self._owners(node).get(slot) == owner for node in running), 10, "not all have heard of it"
+        )
 
     def move_whole(self, tenant: str, to: ClusterNode) -> bool:
         """Move the tenant's slot at once, as Valkey 9 can; False where the server can't."""

@@ -43,19 +43,21 @@ def test_a_slot_that_is_moved_under_load_loses_nothing(cluster: Cluster) -> None
     """Threads make runs while their tenant goes from node to node, key by key: each that was answered is there once."""
     server = make_server(cluster.url)
     done = threading.Event()
+    made: list[str] = []
 
-    def make() -> list[str]:
-        made = []
+    def make() -> None:
         while not done.is_set():
             made.append(enqueue(server))
-        return made
 
     with ThreadPoolExecutor(4) as pool:
         threads = [pool.submit(make) for _ in range(4)]
         for _ in range(6):
-            cluster.move("acme")
+            before = len(made)
+            cluster.move("acme")  # meanwhile all wait, and no longer than a single call does
+            eventually(lambda: len(made) > before + 4)  # noqa: B023 - asked here
         done.set()
-        made = [run for thread in threads for run in thread.result(30)]
+        for thread in threads:
+            thread.result(30)
 
     assert sorted(made) == sorted(run_ids(server.redis))
     assert len(made) == server.redis.llen(keys.queue("acme", "acme", 0))
