@@ -242,7 +242,7 @@ class Cluster:
         except pytest.fail.Exception:  # nodes of which two take a slot for theirs don't always settle that
             self._stack.close()
             self.nodes.clear()
-            self.__enter__()
+            self.__enter__()  # noqa: PLC2801 - as at the beginning
 
     def wait_healthy(self, seconds: float = 20) -> None:
         """Wait until every primary has as many replicas in step as it began with, and all nodes agree on all slots."""
