@@ -229,7 +229,7 @@ class Cluster:
         return self._by_id(self._owners()[slot])
 
     def mend(self) -> None:
-        """Thaw and restart whatever was frozen or killed, and wait until all is well; else begin anew with other nodes."""
+        """Thaw and restart whatever was frozen or killed, and wait until all is well; or begin anew."""
         try:
             for node in self.nodes:
                 if node.running:
@@ -242,7 +242,7 @@ class Cluster:
         except pytest.fail.Exception:  # nodes of which two take a slot for theirs don't always settle that
             self._stack.close()
             self.nodes.clear()
-            self.__enter__()  # noqa: PLC2801 - as at the beginning
+            self.__enter__()
 
     def wait_healthy(self, seconds: float = 20) -> None:
         """Wait until every primary has as many replicas in step as it began with, and all nodes agree on all slots."""
