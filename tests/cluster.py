@@ -279,12 +279,19 @@ class Cluster:
     def end_move(self, slot: int, source: ClusterNode, target: ClusterNode) -> None:
         """The slot is the target's from here on: return when all nodes that run have heard it."""
         owner = target.id
-        for node in (target, source, *(each for each in self.primaries if each not in {source, target})):
-            node.client.execute_command("CLUSTER SETSLOT", slot, "NODE", owner)
+        told = (target, source, *(each for each in self.primaries if each not in {source, target}))
         running = [node for node in self.nodes if node.running]
-        eventually(
-            lambda: all(self._owners(node).get(slot) == owner for node in running), 10, "not all have heard of it"
-        )
+
+        def heard() -> bool:
+            """An older claim to the slot may still be on its way: who has believed that is told again."""
+            for node in told:
+                if self._owners(node).get(slot) != owner:
+                    node.client.execute_command("CLUSTER SETSLOT", slot, "NODE", owner)
+            return all(self._owners(node).get(slot) == owner for node in running)
+
+        for node in told:
+            node.client.execute_command("CLUSTER SETSLOT", slot, "NODE", owner)
+        eventually(heard, 10, "not all have heard of it")
 
     def move_whole(self, tenant: str, to: ClusterNode) -> bool:
         """Move the tenant's slot at once, as Valkey 9 can; False where the server can't."""
