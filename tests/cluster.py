@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import signal
 import socket
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
+from server_process import ServerProcess
 from taglane.store import keys
 from taglane.store.cluster import ClusterClient
 from taglane.store.command_keys import slot_of
@@ -48,7 +48,7 @@ TAKEOVER = 15.0
 """Seconds that a failover may take on a busy machine; it takes about two."""
 
 
-class ClusterNode:
+class ClusterNode(ServerProcess):
     """One process of a cluster. It may be killed, frozen, and started again as who it was."""
 
     def __init__(
@@ -62,7 +62,6 @@ class ClusterNode:
         configuration = self._home / "node.conf"
         configuration.write_text("".join(f"{line}\n" for line in self._directives()))
         self._command = [str(binary.path), str(configuration)]
-        self._process: ChildProcess | None = None
         self.id = ""
         """Its id in the cluster, once it was started."""
         self.client: Any = Redis(
@@ -121,36 +120,15 @@ class ClusterNode:
         assert self._process is not None
         return self._process.pid
 
-    def kill(self) -> None:
-        """SIGKILL."""
-        self._end(signal.SIGKILL)
-
-    def freeze(self) -> None:
-        """SIGSTOP."""
-        assert self._process is not None
-        self._process.send(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """SIGCONT."""
-        assert self._process is not None
-        self._process.send(signal.SIGCONT)
-
     def stop(self) -> None:
         """SIGTERM, if it runs; it is thawed before."""
-        if self._process is not None:
-            self.thaw()
-        self._end(signal.SIGTERM)
+        super().stop()
         self.client.close()
 
     def restart(self) -> None:
         """Start it again as who it was, and wait until it answers. What it had in memory is gone."""
         self.start()
         self.wait_ready()
-
-    def _end(self, by: signal.Signals) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            process.end(by)
 
 
 class Cluster:
@@ -283,11 +261,9 @@ class Cluster:
         running = [node for node in self.nodes if node.running]
 
         def heard() -> bool:
-            """An older claim to the slot may still be on its way: who has believed that is told again."""
-            for node in told:
-                if self._owners(node).get(slot) != owner:
-                    node.client.execute_command("CLUSTER SETSLOT", slot, "NODE", owner)
-            return all(self._owners(node).get(slot) == owner for node in running)
+            """All know the new owner, and the epoch of its claim: the next move's claim has to be a later one."""
+            epochs = {_epoch(node) for node in running}
+            return len(epochs) == 1 and all(self._owners(node).get(slot) == owner for node in running)
 
         for node in told:
             node.client.execute_command("CLUSTER SETSLOT", slot, "NODE", owner)
@@ -509,3 +485,9 @@ def _text(value: bytes | str) -> str:
 
 def _bytes(value: Any) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode()
+
+
+def _epoch(node: ClusterNode) -> bytes:
+    """The latest epoch of the cluster that a node has heard of."""
+    lines: list[bytes] = _bytes(raw(node.client, "CLUSTER INFO")).split()
+    return next(line for line in lines if line.startswith(b"cluster_current_epoch:"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import signal
 import tempfile
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from eventually import eventually
 from redis import Redis
 from redis.exceptions import RedisError
+from server_process import ServerProcess
 from taglane_scheduler.child_process import ChildProcess
 from taglane_scheduler.embedded import free_port
 
@@ -22,7 +22,7 @@ MASTER = "main"
 QUORUM = 2
 
 
-class Node:
+class Node(ServerProcess):
     """One process: a server, or with *sentinel* a sentinel. It may be killed, frozen, and started again."""
 
     def __init__(self, binary: ServerBinary, home: Path, password: str, lines: list[str], *, sentinel: bool) -> None:
@@ -34,7 +34,6 @@ class Node:
         directives = [f"port {self.port}", "bind 127.0.0.1", f"dir {self._home}", f"requirepass {password}", *lines]
         self._configuration.write_text("".join(f"{line}\n" for line in directives))
         self._command = [str(binary.path), str(self._configuration), *(["--sentinel"] if sentinel else [])]
-        self._process: ChildProcess | None = None
 
     @property
     def url(self) -> str:
@@ -62,31 +61,6 @@ class Node:
         with self.client() as client:
             found: dict[str, Any] = client.info(section)
             return found
-
-    def kill(self) -> None:
-        """SIGKILL."""
-        self._end(signal.SIGKILL)
-
-    def freeze(self) -> None:
-        """SIGSTOP."""
-        assert self._process is not None
-        self._process.send(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """SIGCONT."""
-        assert self._process is not None
-        self._process.send(signal.SIGCONT)
-
-    def stop(self) -> None:
-        """SIGTERM, if it runs; it is thawed before."""
-        if self._process is not None:
-            self._process.send(signal.SIGCONT)
-        self._end(signal.SIGTERM)
-
-    def _end(self, by: signal.Signals) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            process.end(by)
 
 
 class Group:
