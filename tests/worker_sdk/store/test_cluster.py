@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -26,12 +25,6 @@ if TYPE_CHECKING:
     from cluster import Cluster
 
 
-there_and_back = pytest.mark.skipif(
-    not os.environ.get("CLUSTER_SECONDS"),
-    reason="there and back in one breath: the nodes don't always settle that; CLUSTER_SECONDS=1",
-)
-
-
 def test_each_tenant_is_on_the_node_of_its_slot(cluster: Cluster) -> None:
     """And on no other: what one node has is what its tenants wrote."""
     server = make_server(cluster.url)
@@ -46,7 +39,6 @@ def test_each_tenant_is_on_the_node_of_its_slot(cluster: Cluster) -> None:
     server.close()
 
 
-@there_and_back
 def test_a_slot_that_is_moved_under_load_loses_nothing(cluster: Cluster) -> None:
     """Threads make runs while their tenant goes from node to node, key by key: each that was answered is there once."""
     server = make_server(cluster.url)
@@ -117,7 +109,6 @@ def test_a_planned_failover_is_followed(cluster: Cluster) -> None:
     server.close()
 
 
-@there_and_back
 def test_a_transaction_follows_its_keys(cluster: Cluster) -> None:
     """What was watched and has moved has changed: whoever watched it looks again."""
     server = Server(cluster.url)
@@ -190,7 +181,7 @@ def test_a_command_that_may_be_split_is_asked_at_the_target(cluster: Cluster) ->
 
 CHANGES = [
     "a move",
-    pytest.param("a move and back", marks=there_and_back),
+    "a move and back",
     "a move as a whole",
     "a planned failover",
     "a failover",
