@@ -5,7 +5,8 @@ PIP_VERSION := 26.3# the pip that comes with Python 3.11 knows no dependency gro
 PYTEST_ARGS ?= -n 3# a worker process each, each with a server of its own: the tests mostly wait
 BIN := .venv/bin
 
-.PHONY: demo test check bench bench-tenants bench-peers bench-pages bench-fires bench-million bench-crowd bench-cluster isolation faults cluster clean
+.PHONY: demo test check isolation faults cluster clean
+.PHONY: bench bench-tenants bench-peers bench-pools bench-budget bench-pages bench-fires bench-million bench-crowd bench-cluster
 .DELETE_ON_ERROR:
 
 demo: .venv/.stamp ## real jobs of three tenants on an embedded server, for DEMO_SECONDS (20)
@@ -44,8 +45,10 @@ bench-fires: .venv/.stamp ## how many due instants a second become runs, how lat
 
 bench-million: .venv/.stamp ## what very many jobs cost: to apply, to wait for, to change; BENCH_JOBS=1000,10000 for fewer
 	PYTHONPATH=tests $(BIN)/python -m bench.holding
+
 bench-crowd: .venv/.stamp ## what very many idle tenants cost, and whether memory is flat over a million runs; CROWD_ONLY=waiting,herd,flat,drain
 	PYTHONPATH=tests $(BIN)/python -m bench.crowd
+
 bench-cluster: .venv/.stamp ## what a fire and a run cost on one server and on clusters of one and three primaries
 	PYTHONPATH=tests $(BIN)/python -m bench.cluster
 	PYTHONPATH=tests $(BIN)/python -m bench.cluster_runs

@@ -9,18 +9,17 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bench import report
 from bench.crowd.flat import flat, long_drain
 from bench.crowd.herd import herd
 from bench.crowd.size import FULL
 from bench.crowd.waiting import waiting
-from bench.tenancy.figures import Sheet
-from bench.tenancy.stage import Stage
+from bench.measured import measured
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bench.crowd.size import Size
+    from bench.tenancy.figures import Sheet
 
 MEASURES: dict[str, Callable[[Sheet, Size], None]] = {
     "waiting": waiting,
@@ -32,17 +31,8 @@ MEASURES: dict[str, Callable[[Sheet, Size], None]] = {
 
 def measure(names: Sequence[str], size: Size) -> Sheet:
     """Measure each on a server of its own, and print the report."""
-    with Stage(quiet=True) as stage:
-        for line in report.machine(stage.redis, f"CROWD_ONLY={','.join(names)} make bench-crowd, of {size}"):
-            print(line)
-    sheet = Sheet()
-    for name in names:
-        known = len(sheet.figures)
-        MEASURES[name](sheet, size)
-        for line in sheet.lines(known):
-            print(line, flush=True)
-    print(f"load after: {os.getloadavg()[0]:.2f}; {sum(each.misses for each in sheet.figures.values())} aims missed")
-    return sheet
+    command = f"CROWD_ONLY={','.join(names)} make bench-crowd, of {size}"
+    return measured([MEASURES[name] for name in names], (size,), rounds=1, command=command)
 
 
 if __name__ == "__main__":

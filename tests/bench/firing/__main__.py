@@ -10,16 +10,16 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import plot, report
+from bench import plot
 from bench.firing import scenes
 from bench.firing.scenes import FULL, Curves
-from bench.tenancy.figures import Sheet
-from bench.tenancy.stage import Stage
+from bench.measured import measured
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bench.firing.scenes import Size
+    from bench.tenancy.figures import Sheet
 
 MEASURES: dict[str, Callable[[Sheet, Size, Curves], None]] = {
     "many": scenes.many,
@@ -35,19 +35,14 @@ MEASURES: dict[str, Callable[[Sheet, Size, Curves], None]] = {
 
 def measure(names: Sequence[str], rounds: int, size: Size, folder: Path | None = None) -> Sheet:
     """Measure each on servers of its own, print the report, and draw the last round into *folder*."""
-    with Stage(quiet=True) as stage:
-        command = f"FIRES_ONLY={','.join(names)} FIRES_ROUNDS={rounds} make bench-fires"
-        for line in report.machine(stage.redis, command):
-            print(line)
-    print("no worker is beside the schedulers: every run waits in its queue, and is read there afterwards")
-    sheet, curves = Sheet(), Curves()
-    for name in names:
-        known = len(sheet.figures)
-        for _ in range(rounds):
-            MEASURES[name](sheet, size, curves)
-        for line in sheet.lines(known):
-            print(line, flush=True)
-    print(f"load after: {os.getloadavg()[0]:.2f}; {sum(each.misses for each in sheet.figures.values())} aims missed")
+    curves = Curves()
+    sheet = measured(
+        [MEASURES[name] for name in names],
+        (size, curves),
+        rounds=rounds,
+        command=f"FIRES_ONLY={','.join(names)} FIRES_ROUNDS={rounds} make bench-fires",
+        note="no worker is beside the schedulers: every run waits in its queue, and is read there afterwards",
+    )
     if folder is not None:
         draw(curves, folder)
     return sheet

@@ -8,20 +8,19 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from bench import report
+from bench.measured import measured
 from bench.tenancy.alone import limited, lone
-from bench.tenancy.figures import Sheet
 from bench.tenancy.idle import idle
 from bench.tenancy.neighbour import neighbour
 from bench.tenancy.shares import shares
 from bench.tenancy.size import FULL
-from bench.tenancy.stage import Stage
 from bench.tenancy.stops import recovery, stops
 from bench.tenancy.turns import turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from bench.tenancy.figures import Sheet
     from bench.tenancy.size import Size
 
 MEASURES: dict[str, Callable[[Sheet, Size], None]] = {
@@ -38,19 +37,8 @@ MEASURES: dict[str, Callable[[Sheet, Size], None]] = {
 
 def measure(names: Sequence[str], rounds: int, size: Size) -> Sheet:
     """Measure each on servers of its own, and print the report."""
-    with Stage(quiet=True) as stage:
-        command = f"BENCH_ONLY={','.join(names)} BENCH_ROUNDS={rounds} make bench-tenants"
-        for line in report.machine(stage.redis, command):
-            print(line)
-    sheet = Sheet()
-    for name in names:
-        known = len(sheet.figures)
-        for _ in range(rounds):
-            MEASURES[name](sheet, size)
-        for line in sheet.lines(known):
-            print(line, flush=True)
-    print(f"load after: {os.getloadavg()[0]:.2f}; {sum(each.misses for each in sheet.figures.values())} aims missed")
-    return sheet
+    command = f"BENCH_ONLY={','.join(names)} BENCH_ROUNDS={rounds} make bench-tenants"
+    return measured([MEASURES[name] for name in names], (size,), rounds=rounds, command=command)
 
 
 if __name__ == "__main__":

@@ -106,9 +106,7 @@ local function make_alike(P, t, args, first, last)
         end
     end
     book(nil, 'made', #ids)
-    for _ = 1, math.min(#ids, TOKENS) do
-        ring(P, tag)
-    end
+    ring(P, tag, #ids)
 end
 
 -- The place of the last of the runs from `first` on that can be made together with it: plain and new ones, for the same
