@@ -35,12 +35,10 @@ def end():
 def work():
     return end() if {end!r} != "wait()" and os.fork_number == 0 else wait()
 
-class Numbered(supervisor.Supervisor):
-    def _start(self):
-        os.fork_number = getattr(os, "fork_number", -1) + 1
-        super()._start()
+def number(place):
+    os.fork_number = getattr(os, "fork_number", -1) + 1
 
-sys.exit(Numbered(work, {count}).run())
+sys.exit(supervisor.Supervisor(work, {count}, number).run())
 """
 
 

@@ -39,7 +39,8 @@ class Supervisor:
     Args:
         work: what each does; its answer is the process's exit code.
         count: how many.
-        place: called before each start, with the place that the process takes, from 0: that of the one it follows.
+        place: called before each start, with the place that the process takes, from 0: that of the one it follows, as
+            soon as that one is gone.
     """
 
     def __init__(
@@ -74,8 +75,7 @@ class Supervisor:
                 continue
             if not self._took_leave(pid) and not self._stopping:  # killed, or a task has called os._exit
                 logger.warning("worker_process_died pid=%d code=%d", pid, code)
-                time.sleep(PAUSE)
-                self._start()
+                self._start(PAUSE)
                 continue
             self._code = max(self._code, code)
             if not self._stopping:  # it was not told to end: it said itself that it can't go on
@@ -83,10 +83,11 @@ class Supervisor:
                 self._tell(signal.SIGTERM)
         return self._code
 
-    def _start(self) -> None:
+    def _start(self, pause: float = 0.0) -> None:
         parent = os.getpid()
         place = min(set(range(self._count)) - set(self._pids.values()))
         self._place(place)
+        time.sleep(pause)
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # one that came now would not be told to the new process
         pid = 0 if self._stopping else os.fork()
         if pid or self._stopping:
