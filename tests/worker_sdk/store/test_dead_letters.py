@@ -300,6 +300,17 @@ def test_ten_thousand_letters_are_kept(letters: DeadLetters, acme: Server, redis
     assert None is not redis.zscore(keys.dead("acme"), "acme.old1501")
 
 
+def test_thousands_of_ends_in_one_call_forget_a_bounded_number(acme: Server, redis: Redis) -> None:
+    """A call that ends more may forget more, and no more than can be spelled in one command."""
+    redis.zadd(keys.ended("acme"), {f"acme.old{number}": number for number in range(9_000)})
+    unknown = [part for number in range(5_000) for part in (f"acme.no{number}", 1, "succeeded", "5", "", "")]
+
+    answer = acme.call("finish", "acme", *unknown)
+
+    assert [0] * 5_000 == answer
+    assert 6_000 == redis.zcard(keys.ended("acme"))
+
+
 def make_server_call_look(redis: Redis) -> None:
     """What a scheduler does every few seconds."""
     redis.execute_command("FCALL", "taglane_look", 1, keys.prefix("acme"), 16)  # type: ignore[no-untyped-call]

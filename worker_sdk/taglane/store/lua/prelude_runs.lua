@@ -267,9 +267,10 @@ local function forget_oldest(P, zset, kept, since, most)
     end
 end
 
--- Keep the history and the dead letters within their bounds: `most` of the oldest of each go with each call. Where runs
--- end, more than end.
+-- Keep the history and the dead letters within their bounds: `most` of the oldest of each go with each call, and no
+-- more than the names of whose keys unpack can spread. Where runs end, more than end.
 local function trim(P, t, most)
+    most = math.min(most, 3000)
     forget_oldest(P, ended_key(P), KEEP_RUNS, t - KEEP_MS, most)
     forget_oldest(P, dead_key(P), KEEP_DEAD, t - KEEP_DEAD_MS, most)
 end
