@@ -17,7 +17,8 @@ from redis import Redis
 from redis.exceptions import ConnectionError as NotThere
 from ruamel.yaml import YAML
 from taglane.model.duration import parse_duration
-from taglane.runtime.health import Health, Pulse
+from taglane.runtime.health import Health
+from taglane.runtime.pulse import Pulse
 from taglane.runtime.sender import FAREWELL
 from taglane.settings import load_settings
 from taglane_scheduler.embedded import free_port

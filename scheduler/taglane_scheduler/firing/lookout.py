@@ -12,7 +12,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from taglane.errors import Refused, ServerUnavailable
-from taglane.runtime.health import Pulse, State
+from taglane.runtime.pulse import Pulse, State
 
 from taglane_scheduler.firing.peers import BEAT_S
 from taglane_scheduler.firing.roster import Roster

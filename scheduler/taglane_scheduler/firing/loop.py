@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from taglane.errors import Refused, ServerUnavailable
-from taglane.runtime.health import Pulse, State
+from taglane.runtime.pulse import Pulse, State
 
 from taglane_scheduler.firing.clock import Reading, ServerClock
 from taglane_scheduler.firing.firing import StepReport

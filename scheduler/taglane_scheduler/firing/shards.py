@@ -14,7 +14,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from taglane.errors import Refused, ServerUnavailable, TaglaneError
-from taglane.runtime.health import Pulse
+from taglane.runtime.pulse import Pulse
 
 from taglane_scheduler.firing.loop import SWEEP_MS, WATCH_S
 from taglane_scheduler.firing.shard import Inbox, ShardRoster

@@ -11,7 +11,7 @@ from eventually import eventually
 from factories import TENANT, HandWorker, enqueue, make_job, make_server, run_field, run_ids, server_time, set_due
 from redis import Redis
 from taglane.errors import Refused, ServerUnavailable
-from taglane.runtime.health import State
+from taglane.runtime.pulse import State
 from taglane.store import functions, keys
 from taglane.store.jobs import Jobs
 from taglane_scheduler.care.rescue import Rescue

@@ -11,7 +11,8 @@ import pytest
 from eventually import eventually
 from processes import WorkerProcess
 from taglane.errors import BadSetting
-from taglane.runtime.health import LIVE_S, READY_S, Health, Pulse, State, listen
+from taglane.runtime.health import Health, listen
+from taglane.runtime.pulse import LIVE_S, READY_S, Pulse, State
 from taglane.store import functions
 from taglane.store.server import Server
 from taglane_scheduler.embedded import free_port
@@ -131,21 +132,6 @@ def test_one_endpoint_answers_for_many_processes(serve: Callable[..., Health], c
     pulses[1].answer()
     assert 200 == ask(health, "/readyz")[0]
     assert {"loop.1": "ok", "loop.2": "ok"} == ask(health, "/livez")[1]["checks"]
-
-
-def test_a_child_reports_to_who_forked_it(clock: Clock) -> None:
-    """The memory is shared; a successor begins anew."""
-    pulse = Pulse(clock)
-    child = os.fork()
-    if not child:
-        pulse.answer()
-        os._exit(0)
-    os.waitpid(child, 0)
-    assert "ok" == pulse.ready_checks()["work"]
-
-    pulse.begin()
-
-    assert {"server": "not yet", "work": "starting"} == pulse.ready_checks()
 
 
 def test_a_child_that_lives_on_does_not_hold_the_port(serve: Callable[..., Health]) -> None:

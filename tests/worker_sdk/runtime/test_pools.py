@@ -13,11 +13,11 @@ from celery import concurrency
 from eventually import eventually
 from taglane.model.envelope import HEADER, Delivery
 from taglane.runtime import current, pools
-from taglane.runtime.carry import Outcome, execute_if_ours, raised
+from taglane.runtime.carry import Outcome, raised
 from taglane.runtime.holdings import Holdings
 from taglane.runtime.outbox import HAND_BACK_MS
-from taglane.runtime.pools import Prefork, Settling, Solo, Threads
-from taglane.runtime.standing import NEVER, Standing
+from taglane.runtime.pools import Settling, Solo, Threads
+from taglane.runtime.prefork import Prefork
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -154,19 +154,6 @@ def test_what_was_lost_before_a_child_began_it_is_not_spoken_of(settling: Settli
     settling.on_result(None)
 
     assert [] == said(held)
-
-
-def test_a_child_is_told_how_much_was_lost_before(held: Holdings) -> None:
-    """What was lost on the way to the pool is never begun."""
-    standing = Standing()
-    standing.lose()
-    current.stand(standing)
-    try:
-        assert (execute_if_ours, (1.0,)) == Prefork.call_of(Prefork(1), held, RUN)
-        held.lose([RUN])
-        assert (execute_if_ours, (NEVER,)) == Prefork.call_of(Prefork(1), held, RUN)
-    finally:
-        current.stand(None)
 
 
 def test_an_error_of_celerys_own_settles_too(settling: Settling, held: Holdings, request_: Request) -> None:

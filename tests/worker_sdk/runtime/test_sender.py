@@ -14,10 +14,10 @@ from proxy import Proxy
 from taglane.errors import Refused
 from taglane.runtime import sender as module
 from taglane.runtime.carry import Outcome
-from taglane.runtime.health import Pulse, State
 from taglane.runtime.holdings import Holdings
 from taglane.runtime.pace import FRESH
 from taglane.runtime.patience import Patience
+from taglane.runtime.pulse import Pulse, State
 from taglane.runtime.sender import BUSY_BEAT, MARK_AFTER, NEAR, Sender
 from taglane.runtime.standing import Standing
 from taglane.store import keys

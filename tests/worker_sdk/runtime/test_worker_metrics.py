@@ -15,7 +15,7 @@ from processes import WorkerProcess
 from scraping import Page
 from taglane import Taglane
 from taglane.runtime.carry import Outcome
-from taglane.runtime.health import Pulse
+from taglane.runtime.pulse import Pulse
 from taglane.runtime.slate import Slate
 from taglane.runtime.tally import Tally
 from taglane.runtime.worker_metrics import exposition, tell

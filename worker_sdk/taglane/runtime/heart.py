@@ -7,7 +7,7 @@ worker's own heartbeats are heard it asks the server nothing, has no connection,
 
 from __future__ import annotations
 
-import json
+import marshal
 import mmap
 import os
 import signal
@@ -57,8 +57,8 @@ class Heart:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
             os.close(receiver)
-        told = json.dumps({**self._told, "parent": os.getpid()})
-        os.write(self._lifeline, f"{told}\n".encode())  # it has a password: no argument
+        told = marshal.dumps({**self._told, "parent": os.getpid()})
+        os.write(self._lifeline, told)  # it has a password: no argument
 
     def stop(self) -> None:
         """End it, by its id."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import signal
 import threading
 import time
 from contextlib import suppress
@@ -12,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from billiard.exceptions import Terminated, TimeLimitExceeded, WorkerLostError
 from celery import concurrency
-from celery.concurrency.asynpool import AsynPool
 from celery.concurrency.base import apply_target
-from celery.concurrency.prefork import TaskPool as CeleryPrefork
 from celery.concurrency.solo import TaskPool as CelerySolo
 from celery.concurrency.thread import ApplyResult
 from celery.concurrency.thread import TaskPool as CeleryThreads
@@ -22,11 +18,10 @@ from celery.worker import state as worker_state
 
 from taglane.model.envelope import HEADER
 from taglane.runtime import current
-from taglane.runtime.carry import Outcome, error_json, execute, execute_if_ours, raised
+from taglane.runtime.carry import Outcome, error_json, execute, raised
 from taglane.runtime.interrupt import listen
 from taglane.runtime.limits import Interrupting, Limits
 from taglane.runtime.retrying import verdict
-from taglane.runtime.standing import NEVER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,9 +31,6 @@ if TYPE_CHECKING:
 
 
 logger = logging.getLogger("taglane.worker")
-
-REAP_AFTER = 0.02
-"""Seconds after a child's pipe has closed; without it, Celery looks once in 5."""
 
 
 class Carrying:
@@ -189,32 +181,6 @@ class Settling:
         self._held.settle(self._run, outcome)
 
 
-class Children(AsynPool):
-    """A pool that replaces a dead child at once: its pipe closes a little before it can be reaped."""
-
-    def _event_process_exit(self, hub: Any, proc: Any) -> None:
-        super()._event_process_exit(hub, proc)
-        hub.call_later(REAP_AFTER, self.maintain_pool)
-
-
-class Prefork(Carrying, CeleryPrefork):
-    """Child processes: for CPU-bound tasks, and for those with time limits."""
-
-    Pool = Children
-
-    def call_of(self, held: Holdings, run: str) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        """Let the child ask, when it comes to the run, whether it is still ours: what is lost meanwhile is counted."""
-        standing = current.standing()
-        losses = standing.losses if standing is not None else 0.0
-        return execute_if_ours, (losses if held.is_sure_of(run) is not False else NEVER,)
-
-    def kill(self) -> None:
-        """Kill the children, by their ids."""
-        for child in list(getattr(self._pool, "_pool", None) or ()):
-            with suppress(ProcessLookupError, TypeError):
-                os.kill(child.pid, signal.SIGKILL)
-
-
 class Threads(Interrupting, Carrying, CeleryThreads):
     """Threads of one process: for tasks that wait for others.
 
@@ -328,8 +294,8 @@ class Solo(Interrupting, Carrying, CelerySolo):
 def register() -> None:
     """Make ``-P prefork``, ``threads`` and ``solo`` mean these pools, which treat foreign messages as Celery's do."""
     concurrency.ALIASES.update(
-        prefork=f"{__name__}:Prefork",
-        processes=f"{__name__}:Prefork",
+        prefork="taglane.runtime.prefork:Prefork",
+        processes="taglane.runtime.prefork:Prefork",
         threads=f"{__name__}:Threads",
         solo=f"{__name__}:Solo",
     )

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from taglane.errors import LibraryMissing, Refused, ServerFull, TaglaneError
 from taglane.model.watch import Watch
-from taglane.runtime.health import Pulse, State
 from taglane.runtime.holdings import logger
 from taglane.runtime.pace import FRESH
+from taglane.runtime.pulse import Pulse, State
 from taglane.runtime.standing import Standing
 from taglane.runtime.unsayable import instead, singly
 

@@ -20,7 +20,6 @@ from taglane.runtime.carry import UNTOLD, Outcome
 from taglane.runtime.farewell import EX_OVERDUE, Farewell
 from taglane.runtime.fetcher import Fetcher
 from taglane.runtime.guard import guard_tasks
-from taglane.runtime.health import Pulse
 from taglane.runtime.heart import Heart
 from taglane.runtime.holdings import logger
 from taglane.runtime.limits import Interrupting
@@ -28,6 +27,7 @@ from taglane.runtime.pace import SHARED_HORIZON
 from taglane.runtime.patience import Patience
 from taglane.runtime.pools import Carrying, Solo
 from taglane.runtime.publisher import server_for
+from taglane.runtime.pulse import Pulse
 from taglane.runtime.sender import BEAT, FAREWELL, Sender
 from taglane.runtime.slate import Slate
 from taglane.runtime.standing import Standing

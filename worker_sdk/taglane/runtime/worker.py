@@ -15,7 +15,7 @@ from taglane.errors import BadSetting, TenantNotFound
 from taglane.model.names import SHARED
 from taglane.runtime import tracing
 from taglane.runtime.app import create_app, install, is_installed
-from taglane.runtime.health import Pulse
+from taglane.runtime.pulse import Pulse
 from taglane.runtime.slate import Slate
 from taglane.runtime.step import check_tags
 from taglane.runtime.supervisor import Supervisor
@@ -144,7 +144,7 @@ def serve(  # noqa: PLR0913 - the options of one process
     How it goes is told to *pulse*.
     """
     worker: Any = app.Worker(
-        pool_cls=f"taglane.runtime.pools:{pool.capitalize()}",
+        pool_cls=pool,
         concurrency=1 if pool == "solo" else concurrency,
         loglevel=loglevel,
         tag=tuple(tags),

@@ -2,13 +2,12 @@
 
 No label says which worker, host or run: Prometheus adds who was scraped.
 """
-# ruff: noqa: PLC0415 - prometheus_client is imported by the first scrape: a worker that nobody scrapes pays nothing
+# ruff: noqa: PLC0415 - a worker whose health is told nowhere needs no HTTP, one that nobody scrapes no prometheus_client
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taglane.runtime.health import Metrics, listen
 from taglane.runtime.tally import BOUNDS, Tally
 
 if TYPE_CHECKING:
@@ -16,7 +15,8 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric
 
-    from taglane.runtime.health import Health, Pulse
+    from taglane.runtime.health import Health
+    from taglane.runtime.pulse import Pulse
     from taglane.settings import Settings
 
 STATES = {"retry": "retrying", "requeue": "requeued"}
@@ -40,6 +40,9 @@ def tell(settings: Settings, pulses: Sequence[Pulse]) -> Health | None:
     Raises:
         BadSetting: nobody can listen there.
     """
+    if not settings.health:
+        return None
+    from taglane.runtime.health import Metrics, listen
 
     def render(accept: str) -> tuple[str, bytes]:
         tally = Tally()
