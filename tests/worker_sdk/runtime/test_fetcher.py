@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import select
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -10,6 +13,7 @@ import pytest
 from eventually import eventually
 from factories import enqueue, make_server
 from taglane.model.names import new_run_id
+from taglane.runtime.ear import make
 from taglane.runtime.fetcher import WAIT, Fetcher
 from taglane.runtime.holdings import Holdings
 from taglane.runtime.pace import STALE
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from redis import Redis
+    from taglane.runtime.ear import Ear
     from taglane.store.server import Server
 
 
@@ -38,9 +43,33 @@ def leases(store: Server) -> Leases:
     return leases
 
 
-@pytest.fixture
-def held() -> Holdings:
-    return Holdings(lease=15.0, batch=8)
+@pytest.fixture(params=["by itself", "with a loop", "with a loop that is gone"])
+def held(request: pytest.FixtureRequest) -> Iterator[Holdings]:
+    """Of a worker whose main loop hears for itself, and of others."""
+    held = Holdings(lease=15.0, batch=8)
+    if request.param == "by itself":
+        yield held
+        return
+    held.ear = ear = make()
+    assert ear is not None
+    stop = threading.Event()
+    loop = threading.Thread(target=turn, args=(ear, stop))
+    if request.param == "with a loop":
+        loop.start()
+    else:
+        ear.close()
+    yield held
+    stop.set()
+    if loop.is_alive():
+        loop.join()
+        ear.close()
+
+
+def turn(ear: Ear, stop: threading.Event) -> None:
+    """What the main loop does, as far as that goes."""
+    while not stop.is_set():
+        if select.select([ear.fileno()], [], [], 0.05)[0]:
+            ear.hear()
 
 
 @pytest.fixture
@@ -135,6 +164,39 @@ def test_the_thread_serves_as_long_as_it_is_told(fetcher: Fetcher, held: Holding
         enqueue(store)
         eventually(lambda: not is_waiting(redis))
         assert [first] == held.all_runs()
+
+
+def test_what_a_loop_does_not_come_to_hear_is_read_all_the_same(
+    leases: Leases, store: Server, given_up: list[str]
+) -> None:
+    """One that is in its place, and stands still: a little after the wait should have ended."""
+    held = Holdings(lease=15.0, batch=8)
+    held.ear = make()
+    fetcher = Fetcher(held, leases, ["acme"], Patience(-1.0, given_up.append))
+    with ThreadPoolExecutor(1) as pool:
+        step = pool.submit(fetcher.step, 1, 0.5)
+        run_id = enqueue(store)
+        step.result(10)
+
+    assert [run_id] == held.all_runs()
+
+
+def test_what_comes_of_taking_in_is_the_fetchers(
+    leases: Leases, store: Server, given_up: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has read it: the loop goes on."""
+    held = Holdings(lease=15.0, batch=8)
+    held.ear = ear = make()
+    assert ear is not None
+    monkeypatch.setattr(held, "receive", lambda _: 1 / 0)
+    fetcher = Fetcher(held, leases, ["acme"], Patience(-1.0, given_up.append))
+    with ThreadPoolExecutor(1) as pool:
+        step = pool.submit(fetcher.step, 1, 20.0)
+        enqueue(store)
+        select.select([ear.fileno()], [], [], 10)
+        ear.hear()
+        with pytest.raises(ZeroDivisionError):
+            step.result(10)
 
 
 def test_it_stops_at_once(fetcher: Fetcher, held: Holdings, redis: Redis) -> None:

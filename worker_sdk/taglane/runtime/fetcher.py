@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from taglane.errors import TaglaneError
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from taglane.runtime.holdings import Holdings
     from taglane.runtime.patience import Patience
-    from taglane.store.leases import Leases
+    from taglane.store.leases import Fetched, Leases
     from taglane.store.pool_leases import PoolLeases
 
 NO_SLOT = "slots"
@@ -67,9 +68,33 @@ class Fetcher:
                 return
 
     def step(self, most: int, wait: float = 0.0) -> float:
-        """Fetch once, after *wait* seconds or when a bell rings; answers for how long to wait next."""
-        slots = self._holdings.free_slots()
-        answer = self._leases.fetch(most, self._tags, idle=self._holdings.is_idle(), slots=slots, wait=wait)
+        """Fetch once, after *wait* seconds or when a bell rings; answers for how long to wait next.
+
+        Where nothing is held the main loop is idle, and hears the answer itself.
+        """
+        holdings = self._holdings
+        idle = holdings.is_idle()
+        heard: list[Callable[[], float]] = []
+        answer = self._leases.fetch(
+            most,
+            self._tags,
+            idle=idle,
+            slots=holdings.free_slots(),
+            wait=wait,
+            listener=holdings.ear if idle else None,
+            heard=lambda answer: heard.append(self._attempt(answer, most)),
+        )
+        return heard[0]() if heard else self._take(answer, most)
+
+    def _attempt(self, answer: Fetched | None, most: int) -> Callable[[], float]:
+        """Take an answer now; what comes of it is for this thread."""
+        try:
+            wait = self._take(answer, most)
+        except Exception as error:  # noqa: BLE001 - whatever it is: see `_loop`
+            return partial(_fail, error)
+        return lambda: wait
+
+    def _take(self, answer: Fetched | None, most: int) -> float:
         if answer is None:  # the server does not know us any more: the sender introduces us again
             with self._holdings.lock:
                 self._holdings.must_renew = True
@@ -104,3 +129,7 @@ class Fetcher:
                 holdings.room.wait(STALE / 2)
                 holdings.is_waiting = False
         return None
+
+
+def _fail(error: Exception) -> float:
+    raise error

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from taglane.model.envelope import Delivery
+    from taglane.runtime.ear import Ear
 
 logger = logging.getLogger("taglane.worker")
 
@@ -40,6 +41,8 @@ class Holdings:
         self.lease = lease
         self.wake: Callable[[], None] = lambda: None
         """Called when there is something to take, from any thread."""
+        self.ear: Ear | None = None
+        """By which the main loop hears for itself what an idle worker's fetcher waits for, where it can."""
         self.on_cancel: Callable[[str], None] = lambda _message: None
         """Called, from the sender, with the message id of a run that executes and is to be stopped."""
         self.on_stuck: Callable[[list[str]], None] = lambda _messages: None

@@ -17,11 +17,12 @@ from kombu.transport import virtual
 
 from taglane.errors import TaglaneError
 from taglane.model.envelope import Delivery, unpack
-from taglane.runtime import current
+from taglane.runtime import current, ear
 from taglane.runtime.carry import UNTOLD, Outcome, error_json
 from taglane.runtime.publisher import publish
 
 if TYPE_CHECKING:
+    from taglane.runtime.ear import Ear
     from taglane.runtime.holdings import Holdings
 
 logger = logging.getLogger("taglane.worker")
@@ -138,6 +139,7 @@ class Transport(virtual.Transport):
         self._wakeup: tuple[int, int] | None = None
         self._loop: Any = None
         self._rung = False
+        self._ear: Ear | None = None
 
     def driver_version(self) -> str:
         """The version of the client library."""
@@ -162,9 +164,21 @@ class Transport(virtual.Transport):
         held = current.holdings()
         if held is not None:
             held.wake = self.wake
+            if held.ear is not None:  # of a loop that is no more
+                held.ear.close()
+            self._ear = held.ear = ear.make()
+            if self._ear is not None:
+                loop.add_reader(self._ear.fileno(), self._on_heard, self._ear)
 
     def unregister(self) -> None:
         """Let go of the loop."""
+        if self._ear is not None:
+            mine, self._ear = self._ear, None
+            self._loop.remove_reader(mine.fileno())
+            held = current.holdings()
+            if held is not None and held.ear is mine:
+                held.ear = None
+            mine.close()
         if self._wakeup is not None:
             wakeup, self._wakeup = self._wakeup, None
             self._loop.remove_reader(wakeup[0])
@@ -182,6 +196,14 @@ class Transport(virtual.Transport):
         with suppress(BlockingIOError):
             os.read(receiver, 4096)
         self._rung = False
+        self._hand_out()
+
+    def _on_heard(self, mine: Ear) -> None:
+        self._rung = True  # nobody need wake who is awake
+        try:
+            mine.hear()
+        finally:
+            self._rung = False
         self._hand_out()
 
     def _hand_out(self) -> None:

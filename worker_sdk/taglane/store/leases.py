@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from taglane.store.server import Server
+    from taglane.store.waiter import Listener
 
 
 log = logging.getLogger("taglane.worker")
@@ -156,13 +157,22 @@ class Leases:
         """Leave the tenant's workers; what is still held goes back to its queue."""
         self._server.call("leave", self._tenant, self.worker)
 
-    def fetch(
-        self, most: int, tags: list[str], *, idle: bool, slots: int | None = None, wait: float = 0.0
+    def fetch(  # noqa: PLR0913 - what the server is to know, and who hears of it
+        self,
+        most: int,
+        tags: list[str],
+        *,
+        idle: bool,
+        slots: int | None = None,
+        wait: float = 0.0,
+        listener: Listener | None = None,
+        heard: Callable[[Fetched | None], object] = lambda _: None,
     ) -> Fetched | None:
         """Lease up to *most* runs, of which *slots* can be started at once: near a limit it gets no more than these.
 
         It does so after *wait* seconds, or when one of the tags' bells rings. After a lost reply the same question is
-        asked again, word for word, and gets the same runs. None: the server does not know this worker.
+        asked again, word for word, and gets the same runs. None: the server does not know this worker. A listener may
+        hear the answer to a wait, and calls *heard* with it, from its own thread, before this returns.
         """
         if self._asked is None:
             self._sequence += 1
@@ -172,12 +182,16 @@ class Leases:
         answer = None
         if wait:
             bells = [keys.bell(self._tenant, tag) for tag in tags]
-            answer = self._waiter.wait(bells, wait, ("FCALL", "taglane_fetch", 1, prefix, *self._asked))
+            command = ("FCALL", "taglane_fetch", 1, prefix, *self._asked)
+            answer = self._waiter.wait(bells, wait, command, listener, lambda answer: heard(self._fetched(answer)))
             if answer is None and self._waiter.is_stopped:
                 return Fetched(-1, [], "")
         if answer is None:
             answer = self._waiter.call("fetch", prefix, *self._asked)
         self._asked = None
+        return self._fetched(answer)
+
+    def _fetched(self, answer: Any) -> Fetched | None:
         if answer == 0:
             return None
         return Fetched(answer[1], [read_delivery(fields, self._tenant) for fields in answer[2]], answer[3].decode())

@@ -111,11 +111,19 @@ class PoolLeases:
             return [tenant.decode() for tenant in self._server.redis.hkeys(keys.pool_visits(self._pool, self.visitor))]
 
     def fetch(
-        self, most: int, tags: list[str], *, idle: bool, slots: int | None = None, wait: float = 0.0
+        self,
+        most: int,
+        tags: list[str],
+        *,
+        idle: bool,
+        slots: int | None = None,
+        wait: float = 0.0,
+        **_: Any,
     ) -> Fetched | None:
         """Lease up to *most* runs, of the tenants whose turn it is; None: the pool does not know this worker.
 
-        It waits, and asks again after a lost reply, as `Leases.fetch` does. Each tenant's limits bind *most*.
+        It waits, and asks again after a lost reply, as `Leases.fetch` does. Each tenant's limits bind *most*. Who waits
+        hears the answer itself: it has the tenants yet to ask.
         """
         del tags
         if wait:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import AskError, MovedError, RedisError, ResponseError, TryAgainError
@@ -12,11 +13,28 @@ from taglane.store.connect import NODE_TIMEOUT
 from taglane.store.server import connect, connect_node, rename
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from typing import Protocol
 
     from taglane.store.cluster_nodes import Node
     from taglane.store.server import Server
     from taglane.store.wire import Command
+
+    class Listener(Protocol):
+        """Somebody else who may read an answer, sooner than the thread that waits for it: see `runtime.ear`."""
+
+        def listen(
+            self,
+            descriptor: int,
+            read: Callable[[], Any],
+            until: Callable[[], bool],
+            heard: Callable[[Any], object],
+        ) -> Any:
+            """Return what *read* has answered, after *heard* was called with it; None: nobody has read anything."""
+
+        def look_up(self) -> None:
+            """Let `listen` ask *until* now."""
+
 
 OVERDUE = 2.0
 """Seconds after the end of a wait in which the server has to say that it is over; then its connection is dead."""
@@ -40,13 +58,22 @@ class Waiter:
         self._connection: Any = None
         self._stopped = self._waits = False
         self._node: Node | None = None
+        self._listener: Listener | None = None
         self._pool: Any = None if server.clustered else connect(server.url, timeout=None).connection_pool
 
-    def wait(self, bells: Sequence[str], seconds: float, then: Command | None = None) -> Any:
+    def wait(
+        self,
+        bells: Sequence[str],
+        seconds: float,
+        then: Command | None = None,
+        listener: Listener | None = None,
+        heard: Callable[[Any], object] = lambda _: None,
+    ) -> Any:
         """Wait until one of the bells rings, *seconds* at most; answers *then*, a command, or None if nobody did.
 
         The server has the command from the beginning, and goes on to it when the wait ends: its answer comes with the
-        bell's, a round trip earlier than if it were asked then. One that is broken off may have been done.
+        bell's, a round trip earlier than if it were asked then. One that is broken off may have been done. A listener
+        may read the answer, and calls *heard* with it before this returns.
 
         Raises:
             ServerUnavailable: the connection broke.
@@ -56,16 +83,7 @@ class Waiter:
             self._waits = False
             return None
         try:
-            connection = self._connected(bells[0])
-            commands = [("BLPOP", *bells, f"{seconds:.3f}"), *([then] if then else [])]
-            connection.send_packed_command(connection.pack_commands(commands))
-            deadline = time.monotonic() + seconds + OVERDUE
-            # In slices: what `stop` closes may be opened again, by `can_read` itself, in the same instant.
-            while not connection.can_read(timeout=max(0.0, min(0.5, deadline - time.monotonic()))):
-                if self._is_over(deadline):
-                    return None
-            rung = connection.read_response()
-            return connection.read_response(timeout=self._patience) if then else rung
+            return self._await(bells, seconds, then, listener, heard)
         except MovedError as error:
             self._drop()  # with the answer to the other command, which says the same
             self._follow(error)
@@ -90,6 +108,35 @@ class Waiter:
         finally:
             self._waits = False
 
+    def _await(
+        self,
+        bells: Sequence[str],
+        seconds: float,
+        then: Command | None,
+        listener: Listener | None,
+        heard: Callable[[Any], object],
+    ) -> Any:
+        connection = self._connected(bells[0])
+        commands = [("BLPOP", *bells, f"{seconds:.3f}"), *([then] if then else [])]
+        connection.send_packed_command(connection.pack_commands(commands))
+        deadline = time.monotonic() + seconds + OVERDUE
+
+        def read() -> Any:
+            rung = connection.read_response()
+            return connection.read_response(timeout=self._patience) if then else rung
+
+        if listener is not None:
+            self._listener = listener
+            socket = connection._sock.fileno()  # noqa: SLF001 - redis-py tells it nowhere else
+            answer = listener.listen(socket, read, partial(self._is_due, deadline), heard)
+            if answer is not None:
+                return answer
+        # In slices: what `stop` closes may be opened again, by `can_read` itself, in the same instant.
+        while not connection.can_read(timeout=max(0.0, min(0.5, deadline - time.monotonic()))):
+            if self._is_over(deadline):
+                return None
+        return read()
+
     @property
     def is_stopped(self) -> bool:
         """Whether nobody is to wait any more."""
@@ -111,9 +158,11 @@ class Waiter:
     def stop(self) -> None:
         """Wake whoever waits, from another thread, and let nobody wait again: its connection is closed under it."""
         self._stopped = True
-        connection = self._connection
+        connection, listener = self._connection, self._listener
         if connection is not None and self._waits:  # a call gets its answer: it may have leased something
             connection.disconnect()
+        if listener is not None:
+            listener.look_up()
 
     @property
     def _patience(self) -> float:
@@ -134,6 +183,10 @@ class Waiter:
             self._drop()
             self._node = node
             self._pool = connect_node(self._server.url, *node.address, timeout=None).connection_pool
+
+    def _is_due(self, deadline: float) -> bool:
+        """Whether it is time to see whether it is over."""
+        return self._stopped or time.monotonic() >= deadline or (self._node is not None and self._node.gone)
 
     def _is_over(self, deadline: float) -> bool:
         """Whether to wait no longer: nobody wants to, or the server has not said that it is over."""
