@@ -172,6 +172,7 @@ def test_what_a_loop_does_not_come_to_hear_is_read_all_the_same(
     """One that is in its place, and stands still: a little after the wait should have ended."""
     held = Holdings(lease=15.0, batch=8)
     held.ear = make()
+    held.serve(1)
     fetcher = Fetcher(held, leases, ["acme"], Patience(-1.0, given_up.append))
     with ThreadPoolExecutor(1) as pool:
         step = pool.submit(fetcher.step, 1, 0.5)

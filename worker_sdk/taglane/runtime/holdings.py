@@ -2,7 +2,7 @@
 
 One object for the whole process, whatever becomes of Celery's channels and connections. Two threads do all talking to
 the server: the `Fetcher` leases runs into the inbox, the `Sender` says how they ended and keeps the leases. The
-worker's main loop takes from the inbox, and settles; it never waits for the network.
+worker's main loop takes from the inbox, and settles; it reads what has come, and never waits for the network.
 """
 
 from __future__ import annotations
@@ -41,8 +41,7 @@ class Holdings:
         self.lease = lease
         self.wake: Callable[[], None] = lambda: None
         """Called when there is something to take, from any thread."""
-        self.ear: Ear | None = None
-        """By which the main loop hears for itself what an idle worker's fetcher waits for, where it can."""
+        self.ear: Ear | None = None  # by which the main loop hears for itself what an idle worker's fetcher waits for
         self.on_cancel: Callable[[str], None] = lambda _message: None
         """Called, from the sender, with the message id of a run that executes and is to be stopped."""
         self.on_stuck: Callable[[list[str]], None] = lambda _messages: None
@@ -56,11 +55,9 @@ class Holdings:
         self.is_waiting = False  # whether the fetcher waits for that
         self.news = threading.Condition(self.lock)
         """Notified when there is something to say."""
-        self.serving = False
-        """Whether runs are to be fetched."""
+        self.serving = False  # whether runs are to be fetched
         self.renewed_at = time.monotonic()
-        self.must_renew = False
-        self._window = 1
+        self.must_renew, self._window = False, 1
         self._inbox: deque[Held] = deque()
         self.roster = Roster()
         self._executing, self._alone = 0, False
