@@ -1,7 +1,8 @@
 """`make bench-million`: what very many jobs cost, by how many: to apply them, to wait for them, to change one of them.
 
-BENCH_JOBS (1000,10000,100000,1000000) are the sizes, a hundred jobs a tenant. Each has servers of its own. The first is
-what the others are held against: a fire, or a change of one job, costs the same whatever else there is.
+BENCH_JOBS (1000,10000,100000,1000000) are the sizes, a hundred jobs a tenant. Each has servers of its own. A fire, or a
+change of one job, costs the same whatever else there is: it is made on a server of the smallest size and on that of
+each other one in turns, since a machine may go at another pace some minutes later.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -21,7 +22,7 @@ from bench import million, plot, report
 from bench.tenancy.figures import Sheet
 from processes import BIN, SchedulerProcess
 from redis import Redis
-from taglane.model.job import Job, make_job
+from taglane.model.job import make_job
 from taglane.store import keys
 from taglane.store.jobs import Jobs
 from taglane.store.server import Server
@@ -40,11 +41,11 @@ SAME = 1.2
 MANY = 100_000
 """Of fewer jobs, what a process or a server needs anyway is most of the figure."""
 
-CHANGES = 300
+CHANGES = 1_000
 """Jobs that are added, edited and paused, one by one."""
 
 FIRES, TENANTS_FIRED = 1_000, 10
-ROUNDS = 5
+ROUNDS = 10
 SOON_MS = 400
 """How far ahead a job is due that was just put: it takes effect if it fires then."""
 
@@ -66,11 +67,11 @@ class Size:
 class Scene:
     """The measurements of one size, on a server of its own.
 
-    base  the figures of the smallest size, by what they are; empty for that one itself
+    small  a server of the smallest size, None where this is it
     """
 
-    def __init__(self, sheet: Sheet, jobs: int, base: dict[str, float], size: Size) -> None:
-        self._sheet, self._jobs, self._base, self._size = sheet, jobs, base, size
+    def __init__(self, sheet: Sheet, jobs: int, small: Site | None, size: Size) -> None:
+        self._sheet, self._jobs, self._small, self._size = sheet, jobs, small, size
         self._tenants = million.names(jobs)
         self.points: dict[str, float] = {}
         """What is drawn: MB and s, by what they are."""
@@ -84,7 +85,7 @@ class Scene:
                     if form == "templates":
                         self._others(redis, server.url, Path(folder))
                         self._idle(redis, server.url)
-                        self._costs(redis, server.url)
+                        self._costs(Site(redis, server.url, self._tenants))
 
     def note(
         self, what: str, value: float, unit: str, *, most: float | None = None, least: float | None = None
@@ -170,53 +171,82 @@ class Scene:
             time.sleep(3 * SOON_MS / 1000)
             self.note("fires of a job that was just paused", redis.llen(keys.last(tenant, "paused")), "fires", most=0)
 
-    def _costs(self, redis: Any, url: str) -> None:
+    def _costs(self, mine: Site) -> None:
         """Without a scheduler beside it, so that the server's time is that of what is asked alone."""
-        made = [
-            make_job(tenant, f"cost-{number}", task=million.TASK, cron="H 3 1 1 *")
-            for number, tenant in zip(range(self._size.changes), self._tenants * self._size.changes, strict=False)
-        ]
-        with _jobs(url) as jobs:
-            self._cost(redis, "adding a job", jobs.put, made)
-            self._cost(redis, "editing a job", jobs.put, [job.model_copy(update={"params": {"a": 1}}) for job in made])
-            self._cost(redis, "pausing a job", lambda job: jobs.pause(job.tenant, job.name), made)
-            self._fire(redis, url, jobs)
+        sites = [mine, *([self._small] if self._small else [])]
+        part = max(1, self._size.changes // ROUNDS)
+        with ExitStack() as stack:
+            doing = [Doing(stack.enter_context(_jobs(site.url)), site, part) for site in sites]
+            for what in ("adding", "editing", "pausing"):
+                self._hold(
+                    f"{what} a job: the server's time", [[each.change(what) for each in doing] for _ in range(ROUNDS)]
+                )
+            fires = [[each.fire() for each in doing] for _ in range(ROUNDS)]
+            self._hold("a fire: the scheduler's time", [[ours for ours, _ in turn] for turn in fires])
+            self._hold("a fire: the server's time", [[theirs for _, theirs in turn] for turn in fires])
 
-    def _cost(self, redis: Any, what: str, change: Any, jobs: Sequence[Job]) -> None:
-        part, costs = max(1, len(jobs) // ROUNDS), []
-        for start in range(0, len(jobs), part):
-            before = _server(redis)
-            for job in jobs[start : start + part]:
-                change(job)
-            costs.append((_server(redis) - before) / len(jobs[start : start + part]) * 1e6)
-        self._hold(f"{what}: the server's time", median(costs))
+    def _hold(self, what: str, turns: Sequence[Sequence[float]]) -> None:
+        """Note a figure, us, and how it stands to the same one of the smallest size, both from each turn."""
+        value, *base = (median(values) for values in zip(*turns, strict=True))
+        self.note(what, value, "us")
+        if base:
+            self.note(f"{what}, to that of the smallest size", value / base[0], "x", most=SAME)
+        self.points[what] = value
 
-    def _fire(self, redis: Any, url: str, jobs: Jobs) -> None:
-        tenants = self._tenants[:TENANTS_FIRED]
-        names = [f"fired-{number:03}" for number in range(FIRES // TENANTS_FIRED)]
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A server with jobs."""
+
+    redis: Any
+    url: str
+    tenants: Sequence[str]
+
+
+class Doing:
+    """Changes and fires jobs of a site, some in each turn: answers what one costs, us."""
+
+    def __init__(self, jobs: Jobs, site: Site, part: int) -> None:
+        self._jobs, self._site, self._part = jobs, site, part
+        self._firing = Firing(Server(site.url))
+        self._made: dict[str, int] = {}
+        self._fired = site.tenants[:TENANTS_FIRED]
+        self._names = [f"fired-{number:03}" for number in range(FIRES // len(self._fired))]
         jobs.put_many(
             make_job(tenant, name, task=million.TASK, every="1h", overlap="allow")
-            for tenant in tenants
-            for name in names
+            for tenant in self._fired
+            for name in self._names
         )
-        firing, ours, theirs = Firing(Server(url)), [], []
-        for _ in range(ROUNDS):
-            for tenant in tenants:
-                redis.zadd(keys.due(tenant), dict.fromkeys(names, _now(redis) - 1), xx=True)
-            fired, server, process = 0, _server(redis), time.process_time()
-            while fired < len(tenants) * len(names):
-                fired += firing.step(tenants).fired
-            ours.append((time.process_time() - process) / fired * 1e6)
-            theirs.append((_server(redis) - server) / fired * 1e6)
-        self._hold("a fire: the scheduler's time", median(ours))
-        self._hold("a fire: the server's time", median(theirs))
 
-    def _hold(self, what: str, value: float) -> None:
-        """Note a figure, and how it stands to the same one of the smallest size."""
-        self.note(what, value, "us")
-        if what in self._base:
-            self.note(f"{what}, to that of the smallest size", value / self._base[what], "x", most=SAME)
-        self.points[what] = value
+    def change(self, what: str) -> float:
+        """Add, edit or pause the next jobs."""
+        begin = self._made.get(what, 0)
+        self._made[what] = begin + self._part
+        params = {"a": 1} if what == "editing" else {}
+        tenants = self._site.tenants
+        some = [
+            make_job(
+                tenants[number % len(tenants)], f"cost-{number}", task=million.TASK, cron="H 3 1 1 *", params=params
+            )
+            for number in range(begin, begin + self._part)
+        ]
+        before = _server(self._site.redis)
+        for job in some:
+            if what == "pausing":
+                self._jobs.pause(job.tenant, job.name)
+            else:
+                self._jobs.put(job)
+        return (_server(self._site.redis) - before) / self._part * 1e6
+
+    def fire(self) -> tuple[float, float]:
+        """Fire jobs of a few tenants: the scheduler's cost, and the server's."""
+        redis = self._site.redis
+        for tenant in self._fired:
+            redis.zadd(keys.due(tenant), dict.fromkeys(self._names, _now(redis) - 1), xx=True)
+        fired, server, process = 0, _server(redis), time.process_time()
+        while fired < len(self._fired) * len(self._names):
+            fired += self._firing.step(self._fired).fired
+        return (time.process_time() - process) / fired * 1e6, (_server(redis) - server) / fired * 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,11 +261,12 @@ class _Taken:
 
 @contextmanager
 def _jobs(url: str) -> Iterator[Jobs]:
-    server = Server(url)
-    try:
+    with _server_of(url) as server:
         yield Jobs(server, million.PAYLOAD_LIMIT)
-    finally:
-        server.close()
+
+
+def _server_of(url: str) -> closing[Server]:
+    return closing(Server(url))
 
 
 def _now(redis: Any) -> int:
@@ -271,21 +302,26 @@ def _peak(pid: int) -> float:
 
 def measure(size: Size, plots: Path | None = None) -> Sheet:
     """Measure each size, the smallest first, and print the figures as they come."""
-    sheet, base, drawn = Sheet(), dict[str, float](), dict[str, list[tuple[float, float]]]()
+    sheet, drawn = Sheet(), dict[str, list[tuple[float, float]]]()
     with EmbeddedServer() as server, Redis.from_url(server.url) as redis:
         sizes = ",".join(map(str, size.jobs))
         for line in report.machine(redis, f"BENCH_JOBS={sizes} make bench-million"):
             print(line)
-    for jobs in sorted(size.jobs):
-        known, scene = len(sheet.figures), Scene(sheet, jobs, base, size)
-        scene.measure()
-        base = base or scene.points
-        for what, value in scene.points.items():
-            drawn.setdefault(what, []).append((jobs, value))
-        for line in sheet.lines(known):
-            print(line)
-        sys.stdout.flush()
-    print(f"load after: {os.getloadavg()[0]:.2f}; {sum(each.misses for each in sheet.figures.values())} aims missed")
+        small = Site(redis, server.url, million.names(min(size.jobs)))
+        million.register(redis, small.tenants)
+        with _server_of(server.url) as filled:
+            million.fill(filled, small.tenants)
+        for number, jobs in enumerate(sorted(size.jobs)):
+            known, scene = len(sheet.figures), Scene(sheet, jobs, small if number else None, size)
+            scene.measure()
+            for what, value in scene.points.items():
+                drawn.setdefault(what, []).append((jobs, value))
+            for line in sheet.lines(known):
+                print(line)
+            sys.stdout.flush()
+    print(
+        f"load after: {os.getloadavg()[0]:.2f}, {report.pace()}; {sum(each.misses for each in sheet.figures.values())} aims missed"
+    )
     if plots is not None:
         _draw(plots, drawn)
     return sheet

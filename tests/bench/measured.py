@@ -29,5 +29,7 @@ def measured(
             measure(sheet, *given)
         for line in sheet.lines(known):
             print(line, flush=True)
-    print(f"load after: {os.getloadavg()[0]:.2f}; {sum(each.misses for each in sheet.figures.values())} aims missed")
+    print(
+        f"load after: {os.getloadavg()[0]:.2f}, {report.pace()}; {sum(each.misses for each in sheet.figures.values())} aims missed"
+    )
     return sheet

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import time
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -29,7 +30,15 @@ def machine(redis: Any, command: str) -> Iterator[str]:
         + ", ".join(f"{each} {version(each)}" for each in PACKAGES)
         + f", {name}"
     )
-    yield f"load before: {os.getloadavg()[0]:.2f}; command: {command}"
+    yield f"load before: {os.getloadavg()[0]:.2f}, {pace()}; command: {command}"
+
+
+def pace() -> str:
+    """Say how fast this machine is just now: the same machine may take twice as long some minutes later."""
+    began = time.perf_counter()
+    for number in range(2_000_000):
+        _ = number * number
+    return f"two million multiplications in {1000 * (time.perf_counter() - began):.0f} ms"
 
 
 def table(comparisons: Iterable[Comparison]) -> Iterator[str]:
