@@ -319,9 +319,7 @@ def measure(size: Size, plots: Path | None = None) -> Sheet:
             for line in sheet.lines(known):
                 print(line)
             sys.stdout.flush()
-    print(
-        f"load after: {os.getloadavg()[0]:.2f}, {report.pace()}; {sum(each.misses for each in sheet.figures.values())} aims missed"
-    )
+    print(f"{report.after()}; {sum(each.misses for each in sheet.figures.values())} aims missed")
     if plots is not None:
         _draw(plots, drawn)
     return sheet

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from bench import report
@@ -29,7 +28,5 @@ def measured(
             measure(sheet, *given)
         for line in sheet.lines(known):
             print(line, flush=True)
-    print(
-        f"load after: {os.getloadavg()[0]:.2f}, {report.pace()}; {sum(each.misses for each in sheet.figures.values())} aims missed"
-    )
+    print(f"{report.after()}; {sum(each.misses for each in sheet.figures.values())} aims missed")
     return sheet

@@ -178,7 +178,7 @@ def main(environ: Mapping[str, str], size: Size | None = None) -> list[Reads]:
     if "many" in parts:
         with EmbeddedServer() as running:
             found += _say(pages_many.measure(running.url, size.many, size.rounds))
-    print(f"load after: {os.getloadavg()[0]:.2f}, {report.pace()}")
+    print(f"{report.after()}")
     return found
 
 

@@ -33,6 +33,11 @@ def machine(redis: Any, command: str) -> Iterator[str]:
     yield f"load before: {os.getloadavg()[0]:.2f}, {pace()}; command: {command}"
 
 
+def after() -> str:
+    """Say how busy the machine is when all is measured, and how fast."""
+    return f"load after: {os.getloadavg()[0]:.2f}, {pace()}"
+
+
 def pace() -> str:
     """Say how fast this machine is just now: the same machine may take twice as long some minutes later."""
     began = time.perf_counter()
