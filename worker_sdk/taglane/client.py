@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 from taglane.context import current_tenant
-from taglane.errors import BadParams, RunFailed, TenantMissing
+from taglane.errors import BadParams, RunFailed, TaglaneError, TenantMissing
 from taglane.model import envelope
 from taglane.model.duration import parse_duration
 from taglane.model.job import make_job
@@ -114,6 +114,11 @@ class Taglane:
         """Make one run for each of *params*, in hardly more than one round trip; see `enqueue`.
 
         Each chunk of 200 is made whole or not at all. An idempotency key is not for many: it raises BadParams.
+
+        Raises:
+            CallerError: as of `enqueue`; nothing was made.
+            OverLimit, ServerFull: some were refused; the handles to those that were made are the error's `made`.
+            ServerUnavailable: the answers are lost, and what is made is not known.
         """
         name = _name_of(task)
         owner = self._tenant(tenant, name)
@@ -131,10 +136,12 @@ class Taglane:
                     answers = self.server.each("enqueue", owner, calls)
                 else:
                     answers = self.server.confirmed([("enqueue", owner, arguments) for arguments in calls])
-                for answer in answers:
-                    if isinstance(answer, Exception):
-                        raise answer
-                    made += [Run(run_id.decode(), self.runs) for run_id in answer[::2]]
+                refused = [answer for answer in answers if isinstance(answer, TaglaneError)]
+                taken = [answer for answer in answers if not isinstance(answer, TaglaneError)]
+                made += [Run(run_id.decode(), self.runs) for answer in taken for run_id in answer[::2]]
+                if refused:
+                    refused[0].made = made
+                    raise refused[0]
         return made
 
     def put_job(

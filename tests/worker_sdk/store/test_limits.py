@@ -9,7 +9,7 @@ import pytest
 from eventually import eventually
 from factories import TENANT, HandWorker, enqueue, make_job, make_server, set_due
 from taglane.client import Taglane
-from taglane.errors import BadLimit, OperatorNeeded, ParamsOverLimit, QueueFull, Refused, TenantDraining
+from taglane.errors import BadLimit, OperatorNeeded, ParamsOverLimit, QueueFull, Refused, ServerFull, TenantDraining
 from taglane.model.limits import Limits
 from taglane.store import keys
 from taglane.store.jobs import Jobs
@@ -264,6 +264,45 @@ def test_a_full_queue_says_when_to_come_back(url: str, acme: Server) -> None:
     worker = HandWorker(acme).hello()
     assert 2 == len(worker.fetch())
     assert client.enqueue("shop.tasks.report", tenant=TENANT).created, "what a worker holds waits no more"
+    client.server.close()
+
+
+def test_who_fills_a_queue_with_many_knows_what_went_in(url: str, acme: Server) -> None:
+    """The error has the handles of what was made, and nothing else was."""
+    limit(acme, queued=500)
+    client = Taglane(url)
+
+    with pytest.raises(QueueFull) as caught:
+        client.enqueue_many("shop.tasks.report", tenant=TENANT, params=({"n": n} for n in range(1_000)))
+
+    made = {run.id.encode() for run in caught.value.made}
+    assert 400 == len(caught.value.made)
+    assert (
+        made
+        == set(acme.redis.lrange(keys.queue(TENANT, TENANT, 0), 0, -1))
+        == set(acme.redis.zrange(keys.runs(TENANT), 0, -1))
+    )
+    client.server.close()
+
+
+@pytest.mark.one_server("the memory of one is filled")
+def test_who_fills_a_server_with_many_knows_what_went_in(url: str, acme: Server) -> None:
+    """In the middle of a call the memory ends: each chunk is there whole, or not at all."""
+    redis = acme.redis
+    client = Taglane(url)
+    redis.config_set("maxmemory", redis.info("memory")["used_memory"] + 2_000_000)
+    try:
+        with pytest.raises(ServerFull) as caught:
+            client.enqueue_many("shop.tasks.report", tenant=TENANT, params=({"n": "x" * 500} for n in range(20_000)))
+    finally:
+        redis.config_set("maxmemory", 0)
+
+    made = {run.id.encode() for run in caught.value.made}
+    assert 0 < len(made) < 20_000
+    assert (
+        made == set(redis.lrange(keys.queue(TENANT, TENANT, 0), 0, -1)) == set(redis.zrange(keys.runs(TENANT), 0, -1))
+    )
+    assert len(made) == len(list(redis.scan_iter(keys.run(TENANT, "*"), count=10_000)))
     client.server.close()
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class TaglaneError(Exception):
     """Whatever Taglane raises on purpose; its text is fit for a user."""
+
+    made: Sequence[Any] = ()
+    """Handles to what was made all the same, of a call that makes many."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Be pickled with text and values as they are: most are not made of their text, as exceptions are unpickled."""
