@@ -6,6 +6,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from redis.connection import SSLConnection
 from redis.exceptions import AskError, MovedError, RedisError, ResponseError, TryAgainError
 from redis.exceptions import ConnectionError as LostConnection
 
@@ -125,7 +126,7 @@ class Waiter:
             rung = connection.read_response()
             return connection.read_response(timeout=self._patience) if then else rung
 
-        if listener is not None:
+        if listener is not None and not isinstance(connection, SSLConnection):  # what comes there may be no answer yet
             self._listener = listener
             socket = connection._sock.fileno()  # noqa: SLF001 - redis-py tells it nowhere else
             answer = listener.listen(socket, read, partial(self._is_due, deadline), heard)
