@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from eventually import eventually
 from taglane.errors import BadSetting, ServerUnavailable
 from taglane.store.connect import _OPTIONS, _TLS_OPTIONS, address_of, connect, connect_node, plain, tenant_of_url
 from taglane.store.server import Server
 from taglane_scheduler.embedded import EmbeddedServer, free_port
+from tls import tls_server
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from taglane_scheduler.server_binary import ServerBinary
 
 SECRET = "s3cret"
 URL = f"redis://taglane-acme:{SECRET}@h.example:7000/0"
@@ -217,3 +222,27 @@ def test_who_speaks_to_a_server_without_a_client_is_told_where_it_is() -> None:
     assert {"path": "/run/s.sock", **login} == plain("unix://taglane-acme:p%40ss@/run/s.sock?db=2")
     assert None is plain("rediss://h/0")
     assert None is plain("sentinel://h/0?master=main")
+
+
+@pytest.mark.parametrize("password", ["", SECRET])
+@pytest.mark.parametrize("kind", ["server", "cluster"])
+def test_a_server_with_tls(binary: ServerBinary, tmp_path: Path, kind: str, password: str) -> None:
+    """Each new connection is good for a call, whether it logs in or not: what a handshake leaves is no answer."""
+    options = ["--requirepass", password] if password else []
+    login = f":{password}@" if password else ""
+    if kind == "cluster":
+        options += ["--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf"]
+    with tls_server(binary, tmp_path, *options) as place:
+        url = f"rediss://{login}{place}"
+        if kind == "cluster":
+            with closing(connect(url)) as node:
+                node.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)  # type: ignore[no-untyped-call]
+                eventually(lambda: node.execute_command("CLUSTER INFO")["cluster_state"] == "ok")  # type: ignore[no-untyped-call]
+            url = f"clusters://{login}{place}"
+        for number in range(20):
+            with closing(connect(url)) as client:
+                assert client.set("key", number)
+        host, _, port = place.partition("?")[0].partition(":")
+        for _ in range(20):
+            with closing(connect_node(url, host, int(port), timeout=5.0)) as client:
+                assert client.ping()

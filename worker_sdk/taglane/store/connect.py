@@ -39,6 +39,12 @@ SENTINEL_TIMEOUT = 1.0
 NODE_TIMEOUT = 3.0
 """Seconds that a node of a cluster has to answer: those that stand still are found out by that."""
 
+NAME = "taglane"
+"""What a connection with TLS is called that needs no login: it has to hear something before it counts as ready.
+
+After the handshake a server sends tickets, which redis-py takes for an answer to nobody where nothing was asked yet.
+"""
+
 _SENTINEL_PORT = 26379
 _NODE_PORT = 6379
 
@@ -101,9 +107,10 @@ def connect(url: str, *, timeout: float | None = 10.0) -> redis_py.Redis:
         wanted = _client_options(timeout)
         if "path" in place.options:
             del wanted["socket_keepalive"]  # a unix socket has none
+        wanted |= {name: place.options[name] for name in ("client_name",) if name in place.options}
         return redis_py.Redis.from_url(url, **wanted)
     options = {**_client_options(timeout), **place.options}
-    asked = {**_client_options(SENTINEL_TIMEOUT), **_tls(options), **place.sentinel_login}
+    asked = {**_client_options(SENTINEL_TIMEOUT), **_named({**_tls(options), **place.sentinel_login})}
     asked["socket_connect_timeout"] = SENTINEL_TIMEOUT
     sentinel: Any = Sentinel  # untyped, as is parse_url
     client: redis_py.Redis = sentinel(place.sentinels, sentinel_kwargs=asked).master_for(place.master, **options)
@@ -246,7 +253,13 @@ def _options(url: str) -> dict[str, Any]:
     if options.get("connection_class") is SSLConnection:
         del options["connection_class"]
         options["ssl"] = True
-    return options
+    return _named(options)
+
+
+def _named(options: dict[str, Any]) -> dict[str, Any]:
+    """Give a connection a name that would be asked nothing when it is made, where that will not do."""
+    needs_name = options.get("ssl") and not options.get("password") and not options.get("client_name")
+    return {**options, "client_name": NAME} if needs_name else options
 
 
 def _tls(options: dict[str, Any]) -> dict[str, Any]:
