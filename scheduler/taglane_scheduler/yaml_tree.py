@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML, nodes
@@ -307,7 +307,7 @@ def _scalar(event: Any) -> Any:
 @lru_cache(maxsize=65_536)
 def plain_value(text: str) -> Any:
     """Return what a text is that stands without quotes, in YAML 1.2; of a date, the text."""
-    return _tagged(str(YAML(typ="safe", pure=True).resolver.resolve(nodes.ScalarNode, text, (True, False))), text)
+    return _tagged(str(_yaml().resolver.resolve(nodes.ScalarNode, text, (True, False))), text)
 
 
 def _tagged(tag: str, text: str) -> Any:
@@ -316,4 +316,13 @@ def _tagged(tag: str, text: str) -> Any:
         return text  # of a date, too: it says more, its precision, than what YAML would make of it
     if tag not in _TAKEN:
         raise KeyError(tag)
-    return YAML(typ="safe", pure=True).constructor.construct_object(nodes.ScalarNode(tag, text))
+    constructor: Any = _yaml().constructor
+    return constructor.yaml_constructors[tag](constructor, nodes.ScalarNode(tag, text))
+
+
+@cache
+def _yaml() -> YAML:
+    """Return what says what scalars mean. To make one takes longer than to ask it: it looks for its plugins' files."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.resolver.resolve(nodes.ScalarNode, "", (True, False))  # it gathers its rules at the first question
+    return yaml
