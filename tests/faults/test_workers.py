@@ -175,6 +175,24 @@ def test_what_lay_in_a_frozen_childs_pipe_does_not_begin_after_it(scene: Scene, 
     assert {"succeeded": 8} == scene.states()
 
 
+@pytest.mark.parametrize("pool", ["solo", "threads"])
+def test_what_an_idle_worker_is_given_while_it_stands_still_is_anothers_a_lease_later(scene: Scene, pool: str) -> None:
+    """It had asked for work, so the server gives it the next run; when it goes on, it begins nothing of that."""
+    with scene.worker(pool, lease=1.0) as first:
+        before = scene.lane.enqueue("faulty.celery.work", tenant="acme", params={"n": 0})
+        assert 0 == before.wait(timeout=30).result
+        eventually(lambda: scene.operator.redis.info("clients")["blocked_clients"], 10, "it waits for no bell")
+        first.freeze()
+        run = scene.lane.enqueue("faulty.celery.work", tenant="acme", params={"n": 1})
+        with scene.worker(pool, lease=1.0):
+            assert 1 == run.wait(timeout=30).result
+        first.thaw()
+        after = scene.lane.enqueue("faulty.celery.work", tenant="acme", params={"n": 2})
+        assert 2 == after.wait(timeout=30).result
+    assert {before.id: 1, run.id: 1, after.id: 1} == scene.starts()
+    assert {"succeeded": 3} == scene.states()
+
+
 def test_a_stale_retry_is_refused(scene: Scene) -> None:
     """A worker that has lost its run can't make it wait for another try."""
     gate = scene.folder / "gate"
