@@ -54,7 +54,7 @@ bench-cluster: .venv/.stamp ## what a fire and a run cost on one server and on c
 	PYTHONPATH=tests $(BIN)/python -m bench.cluster_runs
 
 cluster: .venv/.stamp ## the suites on a cluster of six processes, then its faults, watched for longer
-	TAGLANE_TEST_SERVER=cluster $(BIN)/pytest $(PYTEST_ARGS) tests/scheduler tests/worker_sdk tests/isolation tests/cli tests/e2e
+	TAGLANE_TEST_SERVER=cluster $(BIN)/pytest $(PYTEST_ARGS) tests/scheduler tests/worker_sdk tests/isolation tests/cli tests/e2e tests/faults
 	CLUSTER_SECONDS=20 $(BIN)/pytest tests/faults/test_cluster.py
 
 isolation: .venv/.stamp ## what one tenant may not do to another

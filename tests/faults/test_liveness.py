@@ -163,6 +163,7 @@ def test_a_chord_ends_after_one_of_its_parts_died(scene: Scene) -> None:
     assert body.failed()
 
 
+@pytest.mark.one_server("through a proxy, which a node does not announce")
 def test_a_job_whose_wake_was_lost_is_found_by_the_sweep(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """A subscription that stays, and loses a message, costs the time to the next sweep."""
     monkeypatch.setattr(loop_module, "SWEEP_MS", 2_000)

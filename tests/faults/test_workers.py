@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from cluster import node_of
 from eventually import eventually
 from taglane.errors import WorkerNotFound
 from taglane.runtime.heart_process import is_stopped
@@ -181,7 +182,8 @@ def test_what_an_idle_worker_is_given_while_it_stands_still_is_anothers_a_lease_
     with scene.worker(pool, lease=1.0) as first:
         before = scene.lane.enqueue("faulty.celery.work", tenant="acme", params={"n": 0})
         assert 0 == before.wait(timeout=30).result
-        eventually(lambda: scene.operator.redis.info("clients")["blocked_clients"], 10, "it waits for no bell")
+        node = node_of(scene.operator.redis, "acme")
+        eventually(lambda: node.info("clients")["blocked_clients"], 10, "it waits for no bell")
         first.freeze()
         run = scene.lane.enqueue("faulty.celery.work", tenant="acme", params={"n": 1})
         with scene.worker(pool, lease=1.0):
