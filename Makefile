@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 PIP_VERSION := 26.3# the pip that comes with Python 3.11 knows no dependency groups
-PYTEST_ARGS ?= -n 3# a worker process each, each with a server of its own: the tests mostly wait
+PYTEST_ARGS ?= -n 4# a worker process each, each with a server of its own: the tests mostly wait
 BIN := .venv/bin
 
 .PHONY: demo test check isolation faults cluster clean
@@ -12,7 +12,7 @@ BIN := .venv/bin
 demo: .venv/.stamp ## real jobs of three tenants on an embedded server, for DEMO_SECONDS (20)
 	$(BIN)/taglane demo --app-dir tests/apps --seconds $${DEMO_SECONDS:-20} $(DEMO_ARGS)
 
-test: .venv/.stamp ## the whole suite; PYTEST_ARGS replaces `-n 3`
+test: .venv/.stamp ## the whole suite; PYTEST_ARGS replaces `-n 4`
 	$(BIN)/pytest $(PYTEST_ARGS)
 
 check: .venv/.stamp ## what CI and pre-commit hold: format, lint, types, imports, tests

@@ -215,8 +215,8 @@ def test_the_readme_names_every_setting_and_its_default() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_that_a_page_names_exists(page: Path) -> None:
-    """In code: `taglane group command --option`."""
-    text = page.read_text("utf-8")
+    """In code, and in what is typed: `taglane group command --option`. What was printed names contenders, too."""
+    text = re.sub(r"^```text\n.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
     code = re.findall(r"`([^`\n]+)`", text) + [line for line in text.splitlines() if line.startswith(("    ", "$ "))]
     named = [found for piece in code for found in re.findall(r"\btaglane((?: +[^\s&|;#]+)+)", piece)]
 

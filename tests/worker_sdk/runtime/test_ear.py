@@ -101,6 +101,16 @@ def test_an_error_is_for_who_waits(line: Line) -> None:
         waits.result(FOR_EVER)
 
 
+def test_what_has_not_come_whole_is_for_who_waits(line: Line) -> None:
+    """The loop says so at once, and hands nothing on."""
+    waits = line.listen(lambda: None)
+    line.server.send(b"half")
+
+    assert line.hear_when_there_is_something()
+    assert None is waits.result(FOR_EVER)
+    assert [] == line.heard
+
+
 def test_a_connection_that_ends_is_heard(line: Line) -> None:
     """As any answer: reading tells."""
     waits = line.listen()
@@ -138,7 +148,7 @@ def test_without_a_loop_who_waits_reads_for_itself(line: Line) -> None:
 
 
 def test_a_descriptor_that_is_used_again_is_another_connections(line: Line) -> None:
-    """What was armed for the one that is closed went with it."""
+    """What was armed for the one that is closed went with it, where no fork holds it."""
     waits = line.listen()
     line.is_over = True
     line.ear.look_up()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -277,6 +278,8 @@ def test_who_fills_a_queue_with_many_knows_what_went_in(url: str, acme: Server) 
 
     made = {run.id.encode() for run in caught.value.made}
     assert 400 == len(caught.value.made)
+    sent = pickle.loads(pickle.dumps(caught.value))
+    assert (QueueFull, str(caught.value), ()) == (type(sent), str(sent), tuple(sent.made))
     assert (
         made
         == set(acme.redis.lrange(keys.queue(TENANT, TENANT, 0), 0, -1))

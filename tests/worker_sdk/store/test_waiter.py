@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from taglane.errors import TaglaneError
@@ -13,6 +14,8 @@ from taglane.store.server import Server
 from taglane.store.waiter import Waiter
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from redis import Redis
 
 
@@ -55,6 +58,78 @@ def test_nobody_waits_after_a_stop(url: str) -> None:
     waiter.stop()
     waiter.wait(["a"], 30.0)
     assert time.monotonic() - began < 10
+    server.close()
+
+
+class Hasty:
+    """A listener that reads at once, *after* something, whatever has come."""
+
+    def __init__(self, after: Callable[[], object] = lambda: None) -> None:
+        self.after = after
+        self.read: Any = None
+
+    def listen(self, _: int, read: Callable[[], Any], until: object, heard: object) -> Any:
+        del until, heard
+        self.after()
+        self.read = read()
+
+    def look_up(self) -> None:
+        """Never listens for long."""
+
+
+@pytest.mark.parametrize("there", ["nothing", "half of it"])
+def test_a_listener_waits_for_nothing_that_has_not_come(url: str, redis: Redis, there: str) -> None:
+    """It may have other things to do: what is missing is for the thread that waits."""
+    server = Server(url)
+    waiter = Waiter(server)
+    redis.delete("{t}a", "{t}b")
+
+    def ring() -> None:
+        if there == "half of it":
+            redis.rpush("{t}a", "1")
+            time.sleep(0.2)
+
+    listener = Hasty(ring)
+    threading.Timer(0.5, lambda: redis.rpush("{t}a", "1") and redis.rpush("{t}b", "2")).start()
+    began = time.monotonic()
+
+    answer = waiter.wait(["{t}a"], 30.0, ("BLPOP", "{t}b", "30"), listener)
+
+    assert None is listener.read
+    assert b"2" == answer[1]
+    assert 0.4 < time.monotonic() - began < 10
+    redis.delete("{t}a", "{t}b")
+    server.close()
+
+
+class Patient:
+    """A listener that hears nothing, until it is told to look up."""
+
+    def __init__(self) -> None:
+        self.listens, self.news = threading.Event(), threading.Event()
+
+    def listen(self, _: int, read: object, until: Callable[[], bool], heard: object) -> Any:
+        del read, heard
+        self.listens.set()
+        while not until():
+            self.news.wait(10)
+
+    def look_up(self) -> None:
+        self.news.set()
+
+
+@pytest.mark.one_server("its connections are counted")
+def test_a_stop_ends_a_wait_with_a_listener_and_opens_no_connection(url: str, redis: Redis) -> None:
+    """What it has closed stays so: to log in once more would only take time."""
+    server = Server(url)
+    waiter, listener = Waiter(server), Patient()
+    with ThreadPoolExecutor(1) as pool:
+        waits = pool.submit(waiter.wait, ["a"], 30.0, ("ECHO", "x"), listener)
+        assert listener.listens.wait(10)
+        before = redis.info("stats")["total_connections_received"]
+        waiter.stop()
+        assert None is waits.result(5)
+    assert before == redis.info("stats")["total_connections_received"]
     server.close()
 
 

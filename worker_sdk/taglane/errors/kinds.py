@@ -12,11 +12,11 @@ class TaglaneError(Exception):
     """Whatever Taglane raises on purpose; its text is fit for a user."""
 
     made: Sequence[Any] = ()
-    """Handles to what was made all the same, of a call that makes many."""
+    """Handles to what was made all the same, of a call that makes many. They stay in this process."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Be pickled with text and values as they are: most are not made of their text, as exceptions are unpickled."""
-        return _rebuilt, (type(self), self.args, vars(self))
+        return _rebuilt, (type(self), self.args, {name: value for name, value in vars(self).items() if name != "made"})
 
 
 def _rebuilt(kind: type[TaglaneError], args: tuple[Any, ...], values: dict[str, Any]) -> TaglaneError:

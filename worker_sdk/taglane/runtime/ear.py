@@ -35,7 +35,8 @@ class Ear:
     ) -> Any:
         """Wait until the loop has read an answer with *read*, and called *heard* with it; return it.
 
-        None: nobody has read it, nor will, for the time is over by *until*, or there is no loop any more.
+        None: nobody has read it, nor will, for the time is over by *until*, or there is no loop any more; or *read* has
+        answered None, for not all of it had come: the loop does not wait for the rest.
 
         Raises:
             Exception: what *read* raised; *heard* is to raise nothing.
@@ -104,7 +105,8 @@ class _Wait:
         """Read, and hand on."""
         try:
             self._answer = self._read()
-            self._heard(self._answer)
+            if self._answer is not None:  # None: there was no whole answer yet, and who waits reads on
+                self._heard(self._answer)
         except Exception as error:  # noqa: BLE001 - it is for who waits
             self._error = error
         except BaseException:

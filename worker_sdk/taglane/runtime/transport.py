@@ -163,9 +163,10 @@ class Transport(virtual.Transport):
         loop.add_reader(receiver, self._on_wake, receiver)
         held = current.holdings()
         if held is not None:
+            before = getattr(held.wake, "__self__", None)
+            if isinstance(before, Transport):  # of a loop that is no more
+                before.unregister()
             held.wake = self.wake
-            if held.ear is not None:  # of a loop that is no more
-                held.ear.close()
             self._ear = held.ear = ear.make()
             if self._ear is not None:
                 loop.add_reader(self._ear.fileno(), self._on_heard, self._ear)

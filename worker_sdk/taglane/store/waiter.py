@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from redis.connection import SSLConnection
 from redis.exceptions import AskError, MovedError, RedisError, ResponseError, TryAgainError
 from redis.exceptions import ConnectionError as LostConnection
+from redis.exceptions import TimeoutError as Overtime
 
 from taglane.store.connect import NODE_TIMEOUT
 from taglane.store.server import connect, connect_node, rename
@@ -122,18 +123,30 @@ class Waiter:
         connection.send_packed_command(connection.pack_commands(commands))
         deadline = time.monotonic() + seconds + OVERDUE
 
-        def read() -> Any:
-            rung = connection.read_response()
-            return connection.read_response(timeout=self._patience) if then else rung
+        rung: list[Any] = []
+
+        def read(**within: Any) -> Any:
+            if not rung:
+                rung.append(connection.read_response(**within))
+            return connection.read_response(**{"timeout": self._patience, **within}) if then else rung[0]
+
+        def read_what_is_there() -> Any:
+            try:
+                return read(timeout=0, disconnect_on_error=False)
+            except Overtime:  # a part of it, or nothing: it stays where it is, for the thread that may wait
+                return None
 
         if listener is not None and not isinstance(connection, SSLConnection):  # what comes there may be no answer yet
             self._listener = listener
             socket = connection._sock.fileno()  # noqa: SLF001 - redis-py tells it nowhere else
-            answer = listener.listen(socket, read, partial(self._is_due, deadline), heard)
+            answer = listener.listen(socket, read_what_is_there, partial(self._is_due, deadline), heard)
             if answer is not None:
                 return answer
+            if self._stopped:  # its connection is closed: `can_read` would open another
+                self._drop()
+                return None
         # In slices: what `stop` closes may be opened again, by `can_read` itself, in the same instant.
-        while not connection.can_read(timeout=max(0.0, min(0.5, deadline - time.monotonic()))):
+        while not rung and not connection.can_read(timeout=max(0.0, min(0.5, deadline - time.monotonic()))):
             if self._is_over(deadline):
                 return None
         return read()
