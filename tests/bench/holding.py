@@ -176,7 +176,7 @@ class Scene:
         sites = [mine, *([self._small] if self._small else [])]
         part = max(1, self._size.changes // ROUNDS)
         with ExitStack() as stack:
-            doing = [Doing(stack.enter_context(_jobs(site.url)), site, part) for site in sites]
+            doing = [Doing(stack.enter_context(_server_of(site.url)), site, part) for site in sites]
             for what in ("adding", "editing", "pausing"):
                 self._hold(
                     f"{what} a job: the server's time", [[each.change(what) for each in doing] for _ in range(ROUNDS)]
@@ -206,13 +206,13 @@ class Site:
 class Doing:
     """Changes and fires jobs of a site, some in each turn: answers what one costs, us."""
 
-    def __init__(self, jobs: Jobs, site: Site, part: int) -> None:
-        self._jobs, self._site, self._part = jobs, site, part
-        self._firing = Firing(Server(site.url))
+    def __init__(self, server: Server, site: Site, part: int) -> None:
+        self._jobs, self._site, self._part = Jobs(server, million.PAYLOAD_LIMIT), site, part
+        self._firing = Firing(server)
         self._made: dict[str, int] = {}
         self._fired = site.tenants[:TENANTS_FIRED]
         self._names = [f"fired-{number:03}" for number in range(FIRES // len(self._fired))]
-        jobs.put_many(
+        self._jobs.put_many(
             make_job(tenant, name, task=million.TASK, every="1h", overlap="allow")
             for tenant in self._fired
             for name in self._names

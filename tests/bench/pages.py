@@ -178,7 +178,7 @@ def main(environ: Mapping[str, str], size: Size | None = None) -> list[Reads]:
     if "many" in parts:
         with EmbeddedServer() as running:
             found += _say(pages_many.measure(running.url, size.many, size.rounds))
-    print(f"{report.after()}")
+    print(report.after())
     return found
 
 

@@ -92,7 +92,7 @@ def main(plots: str = "") -> None:
     measure(names, parts, int(os.environ.get("BENCH_N", "10000")), rounds, figures)
     for line in table.lines(figures):
         print(line)
-    print(f"{report.after()}")
+    print(report.after())
     if plots and (kept or len(names) == len(CATALOGUE)):
         table.draw(figures, Path(plots))
 

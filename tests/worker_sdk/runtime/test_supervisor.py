@@ -20,7 +20,7 @@ SCRIPT = """
 import os, signal, sys, time
 from taglane.runtime import supervisor
 
-supervisor.PAUSE = 0.02
+supervisor.PAUSE = float(os.environ.get("PAUSE", "0.02"))
 
 def wait():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(int(os.environ.get("CODE", "0"))))
@@ -37,6 +37,8 @@ def work():
 
 def number(place):
     os.fork_number = getattr(os, "fork_number", -1) + 1
+    sys.stdout.write(f"place {{place}}\\n")
+    sys.stdout.flush()
 
 sys.exit(supervisor.Supervisor(work, {count}, number).run())
 """
@@ -45,14 +47,14 @@ sys.exit(supervisor.Supervisor(work, {count}, number).run())
 class Supervised:
     """A process that supervises *count* others; the first of them may end as *end* says."""
 
-    def __init__(self, folder: Path, count: int = 3, end: str = "wait()", code: int = 0) -> None:
+    def __init__(self, folder: Path, count: int = 3, end: str = "wait()", code: int = 0, pause: float = 0.02) -> None:
         self._log = folder / "log"
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", SCRIPT.format(count=count, end=end)],
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "CODE": str(code)},
+                env={**os.environ, "CODE": str(code), "PAUSE": str(pause)},
             )
 
     @property
@@ -84,6 +86,20 @@ def supervised(tmp_path: Path) -> Iterator[Supervised]:
     yield supervised
     supervised.process.kill()
     supervised.wait()
+
+
+def test_a_place_is_told_of_as_soon_as_its_process_is_gone(tmp_path: Path) -> None:
+    """Not when the next one starts: until then nobody is to think that somebody works there."""
+    supervised = Supervised(tmp_path, pause=60)
+    try:
+        eventually(lambda: len(supervised.began) == 3)
+        os.kill(supervised.began[0], signal.SIGKILL)
+
+        eventually(lambda: supervised.text.count("place ") == 4)
+        assert 3 == len(supervised.began)
+    finally:
+        supervised.process.kill()
+        supervised.wait()
 
 
 def test_as_many_as_were_asked_for(supervised: Supervised) -> None:

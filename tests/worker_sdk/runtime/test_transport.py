@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +15,9 @@ from processes import WorkerProcess
 from taglane import Taglane
 from taglane.errors import RunFailed
 from taglane.model.names import new_run_id
+from taglane.runtime import current
+from taglane.runtime.holdings import Holdings
+from taglane.runtime.transport import Transport
 from taglane.store import keys
 from taglane_scheduler.tenancy.tenants import Tenants
 
@@ -74,6 +79,41 @@ def enqueue(acme: Taglane, envelope: str) -> str:
     run_id = new_run_id("acme")
     acme.server.call("enqueue", "acme", run_id, WORK, "acme", 0, envelope, "", "", "", "")
     return run_id
+
+
+class Loop:
+    """What a transport asks of an event loop."""
+
+    def __init__(self) -> None:
+        self.reads: set[int] = set()
+
+    def add_reader(self, descriptor: int, callback: object, *arguments: object) -> None:
+        del callback, arguments
+        self.reads.add(descriptor)
+
+    def remove_reader(self, descriptor: int) -> None:
+        self.reads.discard(descriptor)
+
+
+def test_a_consumer_that_starts_again_leaves_nothing_open() -> None:
+    """Each has a transport of its own; what the one before listened to goes with it."""
+    loop, held = Loop(), Holdings(lease=15.0, batch=8)
+    current.hold(held)
+    try:
+        for _ in range(3):
+            transport = Transport(SimpleNamespace(transport_options={}))
+            transport.register_with_event_loop(None, loop)
+            opened = set(loop.reads)
+            for descriptor in opened:
+                os.fstat(descriptor)
+            assert held.ear is not None
+            assert held.ear.fileno() in opened
+            assert 2 == len(opened)
+        transport.unregister()
+        assert set() == loop.reads
+        assert None is held.ear
+    finally:
+        current.hold(None)
 
 
 def test_an_unknown_task_fails_and_says_what_is_known(acme: Taglane, start: Callable[..., WorkerProcess]) -> None:

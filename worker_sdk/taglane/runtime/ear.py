@@ -11,6 +11,8 @@ import select
 import threading
 from typing import TYPE_CHECKING, Any
 
+from taglane.runtime.turn import Turn
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -48,14 +50,14 @@ class Ear:
             wait.news.clear()
             if wait.is_over:
                 return wait.outcome()
-            if (self._closed or until()) and wait.take_turn():
+            if (self._closed or until()) and wait.turn.take():
                 return None
 
     def hear(self) -> None:
         """Read what has come. For the loop."""
         for descriptor, _ in self._poller.poll(0):
             wait = self._wait
-            if wait is not None and wait.descriptor == descriptor and wait.take_turn():
+            if wait is not None and wait.descriptor == descriptor and wait.turn.take():
                 wait.hear()
 
     def look_up(self) -> None:
@@ -85,21 +87,13 @@ class _Wait:
 
     def __init__(self, descriptor: int, read: Callable[[], Any], heard: Callable[[Any], object]) -> None:
         self.descriptor = descriptor
+        self.turn = Turn()
         self.news = threading.Event()
         self.is_over = False
         self._read = read
         self._heard = heard
-        self._turn: list[None] = [None]
         self._answer: Any = None
         self._error: Exception | None = None
-
-    def take_turn(self) -> bool:
-        """Whether it is ours to read."""
-        try:
-            self._turn.pop()
-        except IndexError:
-            return False
-        return True
 
     def hear(self) -> None:
         """Read, and hand on."""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from celery.worker import state as worker_state
 
 from taglane.runtime.holdings import logger
+from taglane.runtime.turn import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +45,7 @@ class Farewell:
         self._give_back = give_back
         self._pid = os.getpid()
         self._told_by = {BY_ITSELF, signal.SIGTERM, signal.SIGQUIT, signal.SIGINT}
-        self._turn: list[None] = [None]
+        self._turn = Turn()
         self._receiver, self._sender = os.pipe()
         os.set_blocking(self._sender, False)
         self._thread = threading.Thread(target=self._loop, name="taglane-farewell", daemon=True)
@@ -67,11 +68,7 @@ class Farewell:
 
     def take_turn(self) -> bool:
         """Whether the caller is the one to end this process; every other one has come too late."""
-        try:
-            self._turn.pop()
-        except IndexError:
-            return False
-        return True
+        return self._turn.take()
 
     def over(self) -> None:
         """The worker has left by itself."""

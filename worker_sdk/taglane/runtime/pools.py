@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from billiard.exceptions import Terminated, TimeLimitExceeded, WorkerLostError
@@ -22,6 +21,7 @@ from taglane.runtime.carry import Outcome, error_json, execute, raised
 from taglane.runtime.interrupt import listen
 from taglane.runtime.limits import Interrupting, Limits
 from taglane.runtime.retrying import verdict
+from taglane.runtime.turn import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -272,18 +272,15 @@ class Solo(Interrupting, Carrying, CelerySolo):
         if not isinstance(settling, Settling):
             return apply_target(target, args, kwargs, callback, accept_callback)
         limits = Limits(soft_timeout, timeout)
-        turn: list[None] = [None]  # who takes it ends the run: its task, or its hard limit
+        turn = Turn()  # who takes it ends the run: its task, or its hard limit
 
         def on_hard_limit() -> None:
-            with suppress(IndexError):
-                turn.pop()
+            if turn.take():
                 settling.on_timeout(False, self.or_default(limits).hard or 0)
                 self.on_overdue()
 
         def on_answer(answer: Any, **options: Any) -> None:
-            try:
-                turn.pop()
-            except IndexError:
+            if not turn.take():
                 threading.Event().wait()  # it came too late, and this process is about to end
             callback(answer, **options)
 

@@ -107,7 +107,8 @@ def connect(url: str, *, timeout: float | None = 10.0) -> redis_py.Redis:
         wanted = _client_options(timeout)
         if "path" in place.options:
             del wanted["socket_keepalive"]  # a unix socket has none
-        wanted |= {name: place.options[name] for name in ("client_name",) if name in place.options}
+        if "client_name" in place.options:
+            wanted["client_name"] = place.options["client_name"]
         return redis_py.Redis.from_url(url, **wanted)
     options = {**_client_options(timeout), **place.options}
     asked = {**_client_options(SENTINEL_TIMEOUT), **_named({**_tls(options), **place.sentinel_login})}
